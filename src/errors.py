@@ -1,0 +1,9 @@
+"""The one exception that means: the person at the keyboard can mend this."""
+
+
+class ConfigError(Exception):
+    """A mistake in the command line, a .gin file or the data it points to.
+
+    Its text is one sentence: what is wrong, which binding or file, what to do. `main.py` prints
+    that sentence and exits with 2; anything else that escapes is a crash and shows its traceback.
+    """

@@ -1,0 +1,119 @@
+"""One loop over many items: here, or in a pool of processes."""
+
+import itertools
+import multiprocessing
+import os
+import traceback
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+
+from tqdm import tqdm
+
+IN_FLIGHT_PER_WORKER = 2  # enough to keep a worker busy, few enough to bound the memory
+
+
+class ItemsFailed(Exception):
+    """Some items failed; the others are done.
+
+    Attributes:
+        failures: dict, name of the item → traceback text.
+    """
+
+    def __init__(self, failures):
+        self.failures = failures
+        reasons = "; ".join(f"{name}: {last_line(text)}" for name, text in failures.items())
+        super().__init__(f"{len(failures)} failed, all others are done: {reasons}")
+
+    def __reduce__(self):
+        return type(self), (self.failures,)
+
+
+def last_line(text):
+    return text.strip().splitlines()[-1]
+
+
+def map_items(function, jobs, num_workers=0, description="", total=None):
+    """Calls `function(*arguments)` for each job and yields the results as they come.
+
+    Args:
+        function: a module-level function (it travels to the workers by name).
+        jobs: iterable of `(name, arguments)`; read lazily, with few in flight.
+        num_workers: 0 works in this process; more is a pool of that many spawned processes,
+            each with one thread.
+        description: text of the progress bar; no bar where it is empty.
+        total: number of jobs, for the bar.
+
+    Yields:
+        `(name, result)`, in the order of completion.
+
+    Raises:
+        ItemsFailed: at the end, where any item raised or its worker died.
+    """
+    failures = {}
+    outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
+    with tqdm(total=total, desc=description, disable=not description, leave=False) as bar:
+        for name, result, error in outcomes:
+            bar.update()
+            if error:
+                failures[name] = error
+            else:
+                yield name, result
+    if failures:
+        raise ItemsFailed(failures)
+
+
+def serial(function, jobs, num_workers):
+    for name, arguments in jobs:
+        yield attempt(function, name, arguments)
+
+
+def attempt(function, name, arguments):
+    """`(name, result, None)` or `(name, None, traceback text)`: an error that can travel."""
+    try:
+        return name, function(*arguments), None
+    except Exception:
+        return name, None, traceback.format_exc()
+
+
+def pooled(function, jobs, num_workers):
+    jobs = iter(jobs)
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(num_workers, context, initializer=use_one_thread) as pool:
+        pending = {}
+        while True:
+            room = num_workers * IN_FLIGHT_PER_WORKER - len(pending)
+            try:
+                for name, arguments in itertools.islice(jobs, room):
+                    pending[pool.submit(attempt, function, name, arguments)] = name
+            except BrokenProcessPool:
+                pending[None] = name
+            if not pending:
+                return
+            if None in pending or any(broken(future) for future in pending):
+                yield from lost(pending)
+                return
+            for future in wait(pending, return_when=FIRST_COMPLETED).done:
+                if not broken(future):
+                    del pending[future]
+                    yield future.result()
+
+
+def broken(future):
+    return future.done() and isinstance(future.exception(), BrokenProcessPool)
+
+
+def lost(pending):
+    """A worker was killed (often: out of memory): say what was in flight."""
+    for future, name in pending.items():
+        if future is not None and future.done() and not broken(future):
+            yield future.result()
+        else:
+            yield name, None, "a worker process died while this was under way; is memory short?"
+
+
+def use_one_thread():
+    """Two OpenMP threads per worker on a busy machine cost more than they give."""
+    os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)

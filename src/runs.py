@@ -1,0 +1,156 @@
+"""One run folder: its number, its name, its paths."""
+
+import datetime
+import re
+import socket
+import subprocess
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from src.errors import ConfigError
+from src.files import file_sha256
+
+PACKAGES = ("gin-config", "torch", "nussl", "pytorch-ignite", "numpy", "scipy", "museval")
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder that holds `config.gin`; it may be moved, nothing stores its absolute path."""
+
+    folder: Path
+
+    @property
+    def name(self):
+        return self.folder.resolve().name
+
+    @property
+    def config(self):
+        return self.folder / "config.gin"
+
+    @property
+    def record(self):
+        return self.folder / "run.json"
+
+    @property
+    def checkpoints(self):
+        return self.folder / "checkpoints"
+
+    @property
+    def logs(self):
+        return self.folder / "logs"
+
+    @property
+    def results(self):
+        return self.folder / "results"
+
+    @property
+    def audio(self):
+        return self.folder / "audio"
+
+    @property
+    def report_card_txt(self):
+        return self.folder / "report_card.txt"
+
+    @property
+    def report_card_csv(self):
+        return self.folder / "report_card.csv"
+
+    def operative(self, command):
+        return self.folder / f"operative.{command}.gin"
+
+
+def find_run(config_paths):
+    """The Run whose compiled `config.gin` is among `config_paths` (the last one), else None."""
+    for path in reversed([Path(path) for path in config_paths]):
+        if path.name == "config.gin" and (path.parent / "run.json").is_file():
+            return Run(path.parent)
+    return None
+
+
+def require(run, command):
+    """`run`, or the sentence that tells a beginner which step comes first."""
+    if run is None:
+        raise ConfigError(
+            f"{command} works in a run folder, and none of the files after -c is the config.gin of "
+            "one: run instantiate first, then give it that config.gin."
+        )
+    return run
+
+
+def next_number(out_folder):
+    """Highest existing `run<N>` + 1; other files in the folder do not count."""
+    numbers = [
+        int(match.group(1))
+        for path in Path(out_folder).glob("run*")
+        if (match := re.match(r"run(\d+)(:|$)", path.name)) and path.is_dir()
+    ]
+    return max(numbers, default=-1) + 1
+
+
+def make_run(out_folder, label):
+    """Makes the next run folder, `run<N>:<label>` or `run<N>`, that no other process can also get.
+
+    The number itself is claimed by an exclusive mkdir, so that two runs with different labels
+    never share one.
+    """
+    out_folder = Path(out_folder)
+    out_folder.mkdir(parents=True, exist_ok=True)
+    number = next_number(out_folder)
+    while True:
+        claim = out_folder / f".run{number}"
+        try:
+            claim.mkdir()
+        except FileExistsError:
+            number += 1
+            continue
+        if next_number(out_folder) <= number:
+            break
+        claim.rmdir()
+        number = next_number(out_folder)
+    folder = out_folder / (f"run{number}:{label}" if label else f"run{number}")
+    claim.rename(folder)
+    return Run(folder)
+
+
+def describe(sweep_point, config_paths, command):
+    """What `run.json` says of how a run came to be.
+
+    Args:
+        sweep_point: dict, swept binding → value.
+        config_paths: the .gin files it was compiled from.
+        command: list of str, the command line.
+    """
+    return {
+        "sweep_point": sweep_point,
+        "sources": {str(path): file_sha256(path) for path in config_paths},
+        "command": command,
+        "git": git_state(),
+        "packages": {name: installed_version(name) for name in PACKAGES},
+        "host": socket.gethostname(),
+        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+
+
+def installed_version(package):
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def git_state():
+    """`{"commit": …, "dirty": …}` of this code, or None where it is not a git checkout."""
+    commit = git("rev-parse", "HEAD")
+    return {"commit": commit, "dirty": bool(git("status", "--porcelain"))} if commit else None
+
+
+def git(*arguments):
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() if answer.returncode == 0 else None
