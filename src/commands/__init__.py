@@ -1,0 +1,20 @@
+"""The verbs: what a person types after main.py. One module each; they never import each other."""
+
+COMMANDS = {
+    "instantiate": "compile .gin files into one run folder per point of the sweep",
+    "cache": "pack the waveforms of the data sets once, so that training reads them fast",
+    "train": "train the network of a run folder",
+    "evaluate": "separate the test set and score it, one file per track",
+    "analyze": "print and write the report card of the scores",
+    "all": "train, evaluate, analyze",
+    "resume": "go on from the latest checkpoint, then evaluate, analyze",
+    "debug": "overfit one item, evaluate on it, keep its audio",
+    "make_toy_speech": "render a small speech corpus in the layout of WHAM!",
+    "make_toy_music": "render a small music corpus in the layout of MUSDB18-HQ",
+}
+IN_PIPELINES = ("all", "resume", "debug")
+
+
+def module_name(command):
+    """Module that holds a command's function."""
+    return f"src.commands.{'pipelines' if command in IN_PIPELINES else command}"

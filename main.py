@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Source separation experiments: read the command line, load the .gin files, call one command."""
+
+import argparse
+import difflib
+import importlib
+import sys
+
+from src.commands import COMMANDS, module_name
+from src.errors import ConfigError
+
+
+def make_parser():
+    listing = "\n".join(f"  {name:<18}{text}" for name, text in COMMANDS.items())
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        usage="main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] func",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=__doc__,
+        epilog=f"func is one of:\n{listing}",
+    )
+    parser.add_argument("func", help="the command, before or after the options")
+    parser.add_argument("-c", "--config", nargs="+", default=[], help=".gin files; later ones win")
+    parser.add_argument(
+        "-o", "--output_folder", help="where instantiate makes run folders; else exp/out/<exp>"
+    )
+    parser.add_argument(
+        "-b", "--binding", action="append", default=[], help="one more binding; may be repeated"
+    )
+    return parser
+
+
+def command_first(argv):
+    """Moves the command to the front: `-c a.gin b.gin train` would swallow it as a config."""
+    for place, word in enumerate(argv):
+        if word in COMMANDS and (place == 0 or argv[place - 1] not in ("-o", "-b")):
+            return [word, *argv[:place], *argv[place + 1 :]]
+    return argv
+
+
+def parse_arguments(argv):
+    parser = make_parser()
+    if not argv:
+        parser.error("give a command and its .gin files; main.py --help lists the commands")
+    arguments = parser.parse_args(command_first(argv))
+    if arguments.func not in COMMANDS:
+        close = difflib.get_close_matches(arguments.func, COMMANDS, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "main.py --help lists them."
+        parser.error(f"there is no command {arguments.func!r}; {hint}")
+    return arguments
+
+
+def run_command(arguments, argv):
+    from src import configs, registry
+    from src.journal import journal
+    from src.runs import find_run
+
+    bindings = list(arguments.binding)
+    if arguments.output_folder:
+        bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
+    registry.register()
+    command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
+    configs.load(arguments.config, bindings, ("main.py", *argv))
+    run = find_run(arguments.config)
+    with journal(run, arguments.func):
+        configs.call(command, run)
+        if run is not None:
+            configs.write_operative(run.operative(arguments.func))
+
+
+def main(argv=None):
+    """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files."""
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = parse_arguments(argv)
+    from src.parallel import ItemsFailed
+
+    try:
+        run_command(arguments, argv)
+    except ConfigError as error:
+        print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 2
+    except ItemsFailed as error:
+        print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Load, check, sweep, write and re-read gin: the only module that looks inside gin."""
+
+import difflib
+import itertools
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import gin
+
+from src.errors import ConfigError
+from src.files import write_and_rename
+
+RULE = "# " + "-" * 96
+MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
+
+
+class Loaded(NamedTuple):
+    """What the command line loaded: paths of the .gin files, `-b` bindings, the command line."""
+
+    paths: tuple
+    bindings: tuple
+    command_line: tuple
+
+
+loaded = Loaded((), (), ())
+
+
+def load(paths, bindings=(), command_line=()):
+    """Reads .gin files, later ones win, then bindings; nothing is left undefined afterwards.
+
+    Args:
+        paths: .gin files; an `include` in one is looked for beside it and in the working folder.
+        bindings: strings such as `"train.num_epochs = 1"`.
+        command_line: words of the command, for `run.json`.
+
+    Raises:
+        ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, a value
+            that the user still has to give.
+    """
+    global loaded
+    gin.clear_config()
+    for path in paths:
+        parse_file(Path(path))
+    for binding in bindings:
+        parse(binding, f"-b {binding!r}")
+    finalize()
+    loaded = Loaded(tuple(paths), tuple(bindings), tuple(command_line))
+
+
+def parse_file(path):
+    if not path.is_file():
+        raise ConfigError(f"There is no .gin file {str(path)!r}; check the paths after -c.")
+    gin.add_config_file_search_path(str(path.parent))
+    with told_in_one_sentence(str(path)):
+        gin.parse_config_file(str(path))
+
+
+def parse(text, origin):
+    with told_in_one_sentence(origin):
+        gin.parse_config(text)
+
+
+class told_in_one_sentence:
+    """Turns what gin raises into a ConfigError that names where it was read."""
+
+    def __init__(self, origin):
+        self.origin = origin
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        if isinstance(error, (ValueError, SyntaxError, OSError, ImportError, TypeError)):
+            raise ConfigError(sentence(error, self.origin)) from error
+
+
+def sentence(error, origin):
+    """One line of what, where and what to do, from gin's several."""
+    text = str(error)
+    if isinstance(error, SyntaxError):
+        return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
+    what = text.splitlines()[0].rstrip(". ")
+    where = re.findall(r'In (?:file "(.+)",|bindings string) line (\d+)', text)
+    place = f"{where[0][0] or origin} line {where[0][1]}" if where else origin
+    return f"{place}: {what}{suggestion(what)}."
+
+
+def suggestion(what):
+    """`; did you mean 'train'?` where gin complains of a name that has a close neighbour."""
+    unknown = re.search(r"No configurable matching '(?:.*/)?([^']+)'", what)
+    names = [selector for selector, _ in gin.config._REGISTRY.items()] if unknown else []
+    names += [name.rsplit(".", 1)[-1] for name in names]
+    close = difflib.get_close_matches(unknown.group(1), names, n=1) if unknown else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def finalize():
+    """Locks the configuration, where no macro is undefined and no `%gin.REQUIRED` is left."""
+    for name, value in bindings_in_force().items():
+        if "gin.REQUIRED" in value:
+            raise ConfigError(
+                f"{name} has no value yet; set it in your env.gin or with -b '{name} = …'."
+            )
+    try:
+        gin.finalize()
+    except ValueError as error:
+        raise ConfigError(undefined(str(error).splitlines()[0])) from error
+
+
+def undefined(text):
+    """gin's words about a macro without a value, in ours."""
+    macro = re.search(r"'(?:gin\.)?macro'.*'%(.+?)'|'%?([\w/]+)/gin\.macro'|%(\w+)", text)
+    name = next(filter(None, macro.groups()), None) if macro else None
+    if name is None:
+        return text
+    return f"The macro %{name} is used but never defined; give a .gin file with `{name} = …` too."
+
+
+def bindings_in_force():
+    """dict: binding as written in a .gin file (`train/build_dataset.name`, or a macro) → text."""
+    found = {}
+    for (scope, selector), parameters in gin.config._CONFIG.items():
+        for parameter, value in parameters.items():
+            if selector == "gin.macro":
+                found[scope] = repr(value)
+            else:
+                found[f"{scope}/{selector}.{parameter}".lstrip("/")] = repr(value)
+    return found
+
+
+@gin.configurable
+def sweep(parameters=None):
+    """Bound in a .gin file: what `instantiate` makes one run folder per point of.
+
+    Args:
+        parameters: dict, binding → list of values; the runs are their Cartesian product.
+    """
+    return parameters
+
+
+def sweep_points():
+    """List of dicts, swept binding → value; `[{}]` where nothing is swept.
+
+    Values are as gin parsed them: a `@reference` stays a reference.
+
+    Raises:
+        ConfigError: a value that is no list, an empty list, a name that nothing has.
+    """
+    parameters = raw_binding("sweep.parameters") or {}
+    if not isinstance(parameters, dict):
+        raise ConfigError("sweep.parameters must be a dict, binding → list of values.")
+    for name, values in parameters.items():
+        if not isinstance(values, (list, tuple)) or not values:
+            raise ConfigError(
+                f"sweep.parameters[{name!r}] must be a list with at least one value, "
+                f"not {values!r}."
+            )
+        check_swept_name(name)
+    return [
+        dict(zip(parameters, values, strict=True))
+        for values in itertools.product(*parameters.values())
+    ]
+
+
+def raw_binding(name):
+    try:
+        return gin.query_parameter(name)
+    except ValueError:
+        return None
+
+
+def check_swept_name(name):
+    """A binding must exist as a parameter; a macro must be defined, else a typo would make one."""
+    if "." not in name and (name, "gin.macro") not in gin.config._CONFIG:
+        raise ConfigError(
+            f"sweep.parameters names the macro {name!r}, which no .gin file defines; correct it."
+        )
+
+
+def compiled(point):
+    """Text of one complete config: all that is loaded, without the sweep, with `point` bound.
+
+    Leaves that config loaded, as gin reads it from the text.
+
+    Raises:
+        ConfigError: a point that gin doesn't accept, or a value that is lost in writing.
+    """
+    text = unswept_text()
+    with gin.unlock_config():
+        gin.clear_config()
+        parse(text, "the compiled config")
+        for name, value in point.items():
+            parse(f"{name} = {value!r}", f"sweep.parameters[{name!r}]")
+        finalize()
+        expected = bindings_in_force()
+    text = gin.config_str(max_line_length=100)
+    reload(text)
+    lost = sorted(set(expected.items()) ^ set(bindings_in_force().items()))
+    if lost:
+        raise ConfigError(f"{lost[0][0]} = {lost[0][1]} can't be written to a .gin file.")
+    return text
+
+
+def unswept_text():
+    with gin.unlock_config():
+        gin.config._CONFIG.pop(("", f"{sweep.__module__}.sweep"), None)
+    return gin.config_str(max_line_length=100)
+
+
+def reload(text):
+    gin.clear_config()
+    parse(text, "the compiled config")
+    finalize()
+
+
+def header(point, paths):
+    """Comment lines that open a compiled config."""
+    lines = [f"# Compiled by main.py instantiate from {', '.join(map(str, paths))}."]
+    lines += [f"# Differs from its siblings: {name} = {value!r}" for name, value in point.items()]
+    return "\n".join([RULE, *lines, RULE, ""]) + "\n"
+
+
+def label(point):
+    """What a run folder is called after: last part of each swept name and its value, joined by _.
+
+    Values keep letters, digits and `.+-`; anything else that a path could trip over becomes `-`.
+    """
+    parts = [f"{name.split('.')[-1]}:{plain(value)}" for name, value in point.items()]
+    return "_".join(parts)[:MAX_LABEL]
+
+
+def plain(value):
+    text = value if isinstance(value, str) else repr(value)
+    return re.sub(r"[^\w.+,=-]+", "-", text).strip("-")
+
+
+def write_operative(path):
+    """Writes the bindings that were used so far, defaults included, to a .gin file."""
+    text = gin.operative_config_str(max_line_length=100)
+    with write_and_rename(path) as file:
+        file.write(text)
+    return text
+
+
+def call(command, run):
+    """`command(run)` with its bindings; a binding that is missing becomes a ConfigError."""
+    try:
+        return command(run)
+    except (RuntimeError, TypeError) as error:
+        missing = missing_binding(str(error))
+        if missing is None:
+            raise
+        name, parameter = missing
+        raise ConfigError(
+            f"{name}.{parameter} is required but not bound; "
+            f"add `{name}.{parameter} = …` to a .gin file."
+        ) from error
+
+
+def missing_binding(text):
+    """`(configurable, parameter)` where gin complains that an argument has no value, else None."""
+    match = re.match(r"Required bindings for `(.+?)` not provided in config: \['?(\w+)", text)
+    if match is None:
+        match = re.search(
+            r"No values supplied by Gin or caller for arguments: \['(\w+)'(?:.|\n)*?"
+            r"In call to configurable '(\w+)'",
+            text,
+        )
+        return match and match.group(2, 1)
+    return match.groups()

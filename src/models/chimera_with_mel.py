@@ -1,0 +1,126 @@
+"""The network of the bootstrapping paper's music experiments."""
+
+import gin
+
+
+@gin.register
+def build_chimera_with_mel(
+    num_features,
+    num_mels,
+    sample_rate,
+    hidden_size,
+    num_layers,
+    bidirectional,
+    dropout,
+    embedding_size,
+    embedding_activation,
+    num_sources,
+    mask_activation,
+    chunk_size=100,
+    hop_size=50,
+    num_audio_channels=1,
+    rnn_type="lstm",
+    normalization_class="InstanceNorm",
+    normalization_args=None,
+    mix_key="mix_magnitude",
+):
+    """Chimera network (Luo et al., ICASSP 2017) over mel bands with a dual-path processor.
+
+    Magnitudes are projected to mel bands, normalised, run through `num_layers` dual-path blocks
+    (Luo, Chen and Yoshioka, ICASSP 2020), and mapped to an embedding and a mask per
+    time-frequency bin of the full spectrogram.
+
+    Args:
+        num_features: frequency bins of the STFT, window_length // 2 + 1.
+        num_mels: mel bands that the processor works on.
+        sample_rate: of the audio, in Hz.
+        hidden_size: units of each recurrent layer, per direction.
+        num_layers: dual-path blocks, each one intra- and one inter-chunk layer.
+        bidirectional: of each recurrent layer.
+        dropout: between 0 and 1, after each dual-path block.
+        embedding_size: dimensions of the embedding.
+        embedding_activation, mask_activation: lists of str, see nussl's `Embedding`.
+        num_sources: masks to make.
+        chunk_size, hop_size: of the dual-path processor, in frames. An excerpt needs at least
+            `chunk_size` frames; frames after the last whole hop come out as zeros.
+        num_audio_channels: 1 for mono.
+        rnn_type: "lstm" or "gru".
+        normalization_class, normalization_args: "BatchNorm" or "InstanceNorm" and its arguments.
+        mix_key: key of the mixture's magnitude spectrogram in a batch.
+
+    Returns:
+        dict for `nussl.ml.SeparationModel`; outputs `embedding`
+        `(batch, time, frequency, channel, embedding)`, `mask` and `estimates`
+        `(batch, time, frequency, channel, source)`.
+    """
+    width = num_mels * num_audio_channels
+    recurrent = {
+        "class": "RecurrentStack",
+        "args": {
+            "num_features": num_mels,
+            "hidden_size": hidden_size,
+            "num_layers": 1,
+            "bidirectional": bidirectional,
+            "dropout": 0.0,  # PyTorch drops out between layers only, and each stack has one
+            "rnn_type": rnn_type,
+            "init_forget": rnn_type == "lstm",  # nussl's fills the wrong gates of a GRU
+        },
+    }
+
+    def head(size, activation):
+        return {
+            "class": "Embedding",
+            "args": {
+                "num_features": num_features,
+                "hidden_size": width,
+                "embedding_size": size,
+                "activation": activation,
+                "num_audio_channels": num_audio_channels,
+                "dim_to_embed": [2, 3],
+            },
+        }
+
+    modules = {
+        mix_key: {},
+        "mel_projection": {
+            "class": "MelProjection",
+            "args": {
+                "sample_rate": sample_rate,
+                "num_frequencies": num_features,
+                "num_mels": num_mels,
+                "direction": "forward",
+            },
+        },
+        "normalization": {"class": normalization_class, "args": normalization_args or {}},
+        "dual_path": {
+            "class": "DualPath",
+            "args": {
+                "num_layers": num_layers,
+                "chunk_size": chunk_size,
+                "hop_size": hop_size,
+                "in_features": num_mels,
+                "bottleneck_size": num_mels,
+                "hidden_size": hidden_size * (2 if bidirectional else 1),
+                "intra_processor": recurrent,
+                "inter_processor": recurrent,
+            },
+        },
+        "dropout": {"class": "Dropout", "args": {"p": dropout}},
+        "embedding": head(embedding_size, embedding_activation),
+        "mask": head(num_sources, mask_activation),
+        "estimates": {"class": "Mask"},
+    }
+    return {
+        "name": "ChimeraWithMel",
+        "modules": modules,
+        "connections": [
+            ["mel_projection", [mix_key]],
+            ["normalization", ["mel_projection"]],
+            ["dual_path", ["normalization"]],
+            ["dropout", ["dual_path"]],
+            ["embedding", ["dropout"]],
+            ["mask", ["dropout"]],
+            ["estimates", ["mask", mix_key]],
+        ],
+        "output": ["embedding", "estimates", "mask"],
+    }
