@@ -90,7 +90,9 @@ def nearest_cluster_confidence(confidence):
         audio_signal, features, num_sources, threshold=95, **representation
     ):
         """1 - whitened k-means loss over its upper bound, of the loud bins and nearest clusters."""
-        points = _cluster(confidence, audio_signal, features, num_sources, threshold, representation)
+        points = _cluster(
+            confidence, audio_signal, features, num_sources, threshold, representation
+        )
         upper_bound = features.shape[-1] + num_sources
         return 1 - confidence.loss.WhitenedKMeansLoss()(*points).item() / upper_bound
 
@@ -98,7 +100,9 @@ def nearest_cluster_confidence(confidence):
         audio_signal, features, num_sources, threshold=95, **representation
     ):
         """1 - deep clustering loss, of the loud bins and their nearest clusters."""
-        points = _cluster(confidence, audio_signal, features, num_sources, threshold, representation)
+        points = _cluster(
+            confidence, audio_signal, features, num_sources, threshold, representation
+        )
         return 1 - confidence.loss.DeepClusteringLoss()(*points).item()
 
     confidence.whitened_kmeans_confidence = whitened_kmeans_confidence

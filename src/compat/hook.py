@@ -2,12 +2,11 @@
 
 import contextlib
 import importlib
-import importlib.abc
 import importlib.machinery
 import types
 
 
-class ImportHook(importlib.abc.MetaPathFinder):
+class ImportHook:
     """Finds the modules named in two tables as Python does, and patches them when they execute.
 
     Args:

@@ -1,0 +1,344 @@
+"""Each patch of src/compat, where nussl and scaper would fail or compute something else without it."""
+
+import logging
+import os
+import pickle
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import librosa
+import numpy as np
+import nussl
+import pytest
+import scaper
+import scipy.signal
+import soundfile
+import torch
+
+from src import compat
+from src.compat import stand_ins
+from src.compat.hook import find_patch
+from src.compat.pickle_folder import PickleFolder, open_folder
+from src.compat.sox import Transformer
+from src.errors import ConfigError
+from src.parallel import map_items
+
+RATE = 8000
+ROOT = Path(__file__).parent.parent
+
+
+def noise(num_samples=RATE, num_channels=1, seed=0, dtype=np.float64):
+    samples = np.random.RandomState(seed).uniform(-0.5, 0.5, (num_channels, num_samples))
+    return nussl.AudioSignal(audio_data_array=samples.astype(dtype), sample_rate=RATE)
+
+
+def run_python(code, **environment):
+    """Standard output and error of `code` in a fresh interpreter."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+
+# the hook ------------------------------------------------------------------------
+
+
+def test_every_patch_in_the_tables_exists():
+    for table in (compat.AROUND, compat.AFTER):
+        for names in table.values():
+            assert all(callable(find_patch(name)) for name in names)
+
+
+def test_install_twice_adds_one_hook():
+    before = list(sys.meta_path)
+    compat.install()
+    assert sys.meta_path == before
+
+
+def test_importing_src_loads_nothing_heavy():
+    code = "import src, sys; print([m for m in ('numpy', 'torch', 'nussl') if m in sys.modules])"
+    assert run_python(code).stdout == "[]\n"
+
+
+def test_importing_nussl_and_scaper_prints_nothing_and_starts_no_program(tmp_path):
+    """Not even without sox and ffmpeg: `sh`, the only program on this PATH, leaves a file when run."""
+    (tmp_path / "sh").write_text(f"#!/bin/sh\n: > {tmp_path}/was_run\n")
+    (tmp_path / "sh").chmod(0o755)
+    code = "import src, nussl, scaper; print(nussl.AudioSignal.__name__)"
+    done = run_python(code, PATH=str(tmp_path))
+    assert (done.stdout, done.stderr) == ("AudioSignal\n", "")
+    assert not (tmp_path / "was_run").exists()
+
+
+def unpickle_window(pickled):
+    return pickle.loads(pickled).get_window("hanning", 8)
+
+
+def test_spawned_worker_that_unpickles_a_signal_is_patched():
+    pickled = pickle.dumps(noise())
+    (result,) = map_items(unpickle_window, [("one", (pickled,))], num_workers=1)
+    np.testing.assert_array_equal(result[1], scipy.signal.get_window("hann", 8))
+
+
+def test_patches_stay_inside_nussl():
+    assert not hasattr(scipy.signal, "hann")
+    assert "stempeg" not in sys.modules or hasattr(sys.modules["stempeg"], "write_stems")
+    assert not hasattr(np, "Inf") and not hasattr(np, "mat")
+
+
+# versions ------------------------------------------------------------------------
+
+
+def test_scipy_window_names():
+    assert nussl.constants.WINDOW_HANN == "hann"
+
+
+def test_resample():
+    signal = noise()
+    samples = signal.audio_data[0].copy()
+    signal.resample(RATE // 2)
+    expected = librosa.resample(samples, orig_sr=RATE, target_sr=RATE // 2)
+    np.testing.assert_allclose(signal.audio_data[0], expected)
+
+
+def test_rms_reflects_the_edges():
+    signal = nussl.AudioSignal(audio_data_array=np.ones((1, RATE)), sample_rate=RATE)
+    np.testing.assert_allclose(signal.rms(win_len=256), 1)
+
+
+def test_mel_projection():
+    projection = nussl.ml.networks.modules.MelProjection(RATE, 129, 40)
+    assert projection(torch.rand(1, 5, 129, 1)).shape == (1, 5, 40, 1)
+
+
+def test_hanning_is_hann():
+    window = nussl.AudioSignal.get_window("hanning", 16)
+    np.testing.assert_array_equal(window, nussl.AudioSignal.get_window("hann", 16))
+
+
+def test_duet_runs():
+    estimates = nussl.separation.spatial.Duet(noise(2 * RATE, num_channels=2), num_sources=2)()
+    assert len(estimates) == 2
+
+
+def test_scores_of_single_precision_audio_are_plain_numbers():
+    references = [noise(seed=seed, dtype=np.float32) for seed in (0, 1)]
+    estimates = [noise(seed=seed, dtype=np.float32) for seed in (2, 3)]
+    scores = nussl.evaluation.BSSEvalScale(references, estimates).evaluate()
+    assert np.asarray(scores["source_0"]["SI-SDR"]).dtype == np.float64
+
+
+@compat.allow_in_checkpoints
+class OwnTransform:
+    def __call__(self, data):
+        return data
+
+
+class UnknownTransform(OwnTransform):
+    pass
+
+
+def save_model(path, transform):
+    """A tiny nussl checkpoint whose metadata holds what real ones hold."""
+    config = nussl.ml.networks.builders.build_recurrent_mask_inference(
+        129, 1, 1, False, 0.0, 2, ["sigmoid"]
+    )
+    described = {
+        "stft_params": nussl.STFTParams(256, 64, "sqrt_hann"),
+        "sample_rate": RATE,
+        "num_channels": 1,
+    }
+    transforms = nussl.datasets.transforms.Compose([transform])
+    dataset = types.SimpleNamespace(**described, metadata={**described, "transforms": transforms})
+    history = {"validation/loss": [np.float64(0.5)], "counts": np.arange(3)}
+    nussl.ml.SeparationModel(config).save(path, train_data=dataset, metadata=history)
+
+
+def test_checkpoint_with_transforms_is_read(tmp_path):
+    save_model(tmp_path / "a.pth", nussl.datasets.transforms.MagnitudeWeights())
+    model, metadata = nussl.ml.SeparationModel.load(tmp_path / "a.pth")
+    assert metadata["train_dataset"]["stft_params"].hop_length == 64
+    assert isinstance(metadata["train_dataset"]["transforms"], nussl.datasets.transforms.Compose)
+
+
+def test_checkpoint_with_an_allowed_transform_is_read(tmp_path):
+    save_model(tmp_path / "a.pth", OwnTransform())
+    _, metadata = nussl.ml.SeparationModel.load(tmp_path / "a.pth")
+    assert isinstance(metadata["train_dataset"]["transforms"].transforms[0], OwnTransform)
+
+
+def test_checkpoint_with_an_unknown_class_is_refused(tmp_path):
+    save_model(tmp_path / "a.pth", UnknownTransform())
+    with pytest.raises(pickle.UnpicklingError, match="UnknownTransform"):
+        nussl.ml.SeparationModel.load(tmp_path / "a.pth")
+
+
+# corrections ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["PermutationInvariantLoss", "CombinationInvariantLoss"])
+def test_invariant_losses_choose_one_permutation_per_utterance(name):
+    losses = nussl.ml.train.loss
+    targets = torch.tensor([[[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]])  # (batch, frequency, source)
+    estimates = torch.tensor([[[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]])  # the last bin is swapped
+    loss = getattr(losses, name)(losses.L1Loss())
+    assert loss(estimates, targets).item() == pytest.approx(1 / 3)
+    assert loss(estimates.flip(-1), targets).item() == pytest.approx(1 / 3)
+
+
+def test_combination_invariant_loss_takes_the_best_estimates():
+    targets = torch.rand(3, 10, 7, 1, 2)
+    spare = torch.rand(3, 10, 7, 1, 1)
+    loss = nussl.ml.train.loss.CombinationInvariantLoss(nussl.ml.train.loss.MSELoss())
+    assert loss(torch.cat([targets[..., 1:], spare, targets[..., :1]], -1), targets).item() == 0
+
+
+def test_permutation_of_sisdr_is_unchanged():
+    references = torch.randn(4, 1000, 2)
+    estimates = references + 0.1 * torch.randn(4, 1000, 2)
+    sisdr = nussl.ml.train.loss.SISDRLoss()
+    expected = sisdr(estimates, references).item()
+    permuted = nussl.ml.train.loss.PermutationInvariantLoss(nussl.ml.train.loss.SISDRLoss())
+    assert permuted(estimates.flip(-1), references).item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_written_audio_is_clipped_and_rounded(tmp_path):
+    samples = np.array([[1.0, 1.2, -1.2, 0.9 / 2**15]])
+    signal = nussl.AudioSignal(audio_data_array=samples, sample_rate=RATE)
+    signal.write_audio_to_file(tmp_path / "a.wav", sample_rate=float(RATE))
+    written, rate = soundfile.read(tmp_path / "a.wav", dtype="int16")
+    assert (written.tolist(), rate) == ([32767, 32767, -32768, 1], RATE)
+
+
+def test_sum_sources_leaves_the_dataset_labels_alone():
+    labels = ["a", "b"]
+    add = nussl.datasets.transforms.SumSources([["a", "b"]], ["both"])
+    data = add({"sources": {"a": noise(), "b": noise()}, "metadata": {"labels": labels}})
+    assert labels == ["a", "b"]
+    assert data["metadata"]["labels"] == ["a", "b", "both"]
+
+
+@pytest.mark.parametrize("name", ["whitened_kmeans_confidence", "dpcl_classic_confidence"])
+def test_three_perfect_clusters_are_confident(name):
+    random = np.random.RandomState(0)
+    embeddings = np.eye(3)[random.randint(3, size=(20, 30, 1))]
+    magnitudes = random.rand(20, 30, 1)
+    confidence = getattr(nussl.ml.confidence, name)
+    assert confidence(None, embeddings, 3, 0, representation=magnitudes) > 0.95
+
+
+# stand-ins -----------------------------------------------------------------------
+
+
+def test_nothing_stands_in_where_ffmpeg_and_sox_are(monkeypatch):
+    monkeypatch.setattr(stand_ins.shutil, "which", lambda program: f"/usr/bin/{program}")
+    for around in (stand_ins.stempeg, stand_ins.soxbindings):
+        with around() as module:
+            assert module is None
+
+
+def test_stand_in_leaves_no_trace(monkeypatch):
+    monkeypatch.setattr(stand_ins.shutil, "which", lambda program: None)
+    monkeypatch.setattr(stand_ins, "_installed_version", lambda distribution: "3.1.6")
+    before = {name: sys.modules.get(name) for name in ("stempeg", "soxbindings", "zarr")}
+    with stand_ins.stempeg(), stand_ins.soxbindings(), stand_ins.zarr():
+        assert sys.modules["stempeg"].Info and sys.modules["zarr"].ThreadSynchronizer
+    assert before == {name: sys.modules.get(name) for name in before}
+
+
+def test_stems_read_a_piece_of_a_wav(tmp_path):
+    from src.compat import stems
+
+    soundfile.write(tmp_path / "a.wav", noise(num_channels=2).audio_data.T, RATE)
+    info = stems.Info(tmp_path / "a.wav")
+    assert (info.samples(0), info.rate(0), info.duration(0)) == (RATE, RATE, 1.0)
+    audio, rate = stems.read_stems(tmp_path / "a.wav", start=0.25, duration=0.5, info=info)
+    assert (audio.shape, rate) == ((RATE // 2, 2), RATE)
+
+
+def test_stems_name_ffmpeg(tmp_path):
+    from src.compat import stems
+
+    (tmp_path / "a.stem.mp4").write_bytes(b"not a wav file")
+    with pytest.raises(ConfigError, match=r"a\.stem\.mp4 .*apt install ffmpeg"):
+        stems.Info(tmp_path / "a.stem.mp4")
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), RATE)
+    with pytest.raises(ConfigError, match="at 16000 Hz needs ffmpeg"):
+        stems.read_stems(tmp_path / "a.wav", sample_rate=16000)
+
+
+def test_transformer_converts_rate_and_channels():
+    stereo = np.stack([np.full(RATE, 0.2), np.full(RATE, 0.4)], axis=1)
+    chain = Transformer().convert(samplerate=RATE // 2, n_channels=1)
+    mono = chain.set_output_format(rate=RATE // 2, channels=1).build_array(
+        input_array=stereo, sample_rate_in=RATE
+    )
+    assert mono.shape == (RATE // 2, 1)
+    assert mono[RATE // 4, 0] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_transformer_copies_channels_in_turn():
+    array = np.array([[1.0, 2.0]] * 4)
+    wide = Transformer().convert(n_channels=3).build_array(input_array=array, sample_rate_in=RATE)
+    assert wide[0].tolist() == [1, 2, 1]
+
+
+def test_transformer_trims_a_file_in_its_own_sample_format(tmp_path):
+    soundfile.write(tmp_path / "a.wav", noise().audio_data.T, RATE, subtype="PCM_24")
+    Transformer().trim(0.25, 0.75).build(tmp_path / "a.wav", tmp_path / "b.wav")
+    info = soundfile.info(tmp_path / "b.wav")
+    assert (info.frames, info.subtype) == (RATE // 2, "PCM_24")
+
+
+@pytest.mark.parametrize("effect", ["pitch", "tempo", "reverb"])
+def test_transformer_names_sox(effect):
+    with pytest.raises(ConfigError, match="apt install sox"):
+        getattr(Transformer(), effect)(2)
+
+
+def test_scaper_generates_a_mixture(tmp_path, caplog):
+    for role in ("background", "foreground"):
+        folder = tmp_path / role / "hum"
+        folder.mkdir(parents=True)
+        soundfile.write(folder / "a.wav", noise(3 * RATE).audio_data.T, RATE)
+    generator = scaper.Scaper(1.0, str(tmp_path / "foreground"), str(tmp_path / "background"))
+    generator.sr, generator.ref_db = 2 * RATE, -30
+    generator.add_background(("const", "hum"), ("choose", []), ("const", 0))
+    generator.add_event(
+        label=("const", "hum"),
+        source_file=("choose", []),
+        source_time=("const", 0),
+        event_time=("const", 0),
+        event_duration=("const", 1),
+        snr=("const", 0),
+        pitch_shift=None,
+        time_stretch=None,
+    )
+    with caplog.at_level(logging.ERROR):
+        audio, _, _, events = generator.generate(tmp_path / "mix.wav", disable_sox_warnings=True)
+    assert audio.shape == (2 * RATE, 1) and len(events) == 2
+    np.testing.assert_allclose(audio, sum(events))
+
+
+def test_nussl_cache_writes_and_reads_items(tmp_path):
+    location = str(tmp_path / "cache")
+    written = nussl.datasets.transforms.Cache(location, cache_size=3, overwrite=True)
+    item = {"index": 1, "mix_magnitude": np.arange(4)}
+    written(dict(item))
+    read = nussl.datasets.transforms.Cache(location, overwrite=False)
+    np.testing.assert_array_equal(read({"index": 1})["mix_magnitude"], np.arange(4))
+    with pytest.raises(nussl.datasets.transforms.TransformException, match="haven't written"):
+        read({"index": 2})
+
+
+def test_pickle_folder_survives_pickling(tmp_path):
+    folder = pickle.loads(pickle.dumps(open_folder(tmp_path / "cache", mode="w", shape=(2,))))
+    folder[0] = {"a": 1}
+    assert PickleFolder(tmp_path / "cache")[0] == {"a": 1}
+    assert folder.info.endswith("cache: 1 items")
