@@ -1,0 +1,460 @@
+"""Train the network of a run folder."""
+
+import datetime
+import logging
+import math
+from types import SimpleNamespace
+
+import gin
+import nussl
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import ProgressBar, Timer
+from torch.utils.data import DataLoader
+from torch.utils.tensorboard import SummaryWriter
+
+from src import checkpoints, configs
+from src.datasets.excerpts import EpochBatches, Excerpts
+from src.errors import ConfigError
+from src.files import write_json
+from src.handlers import Training, TrainingEvents
+from src.journal import timestamp
+from src.losses import Losses
+from src.runs import require
+
+log = logging.getLogger(__name__)
+
+
+@gin.configurable(denylist=["run", "resume"])
+def train(
+    run,
+    train_data=gin.REQUIRED,
+    val_data=gin.REQUIRED,
+    features=gin.REQUIRED,
+    model_config=gin.REQUIRED,
+    loss_dictionary=gin.REQUIRED,
+    optimizer=gin.REQUIRED,
+    batch_size=gin.REQUIRED,
+    num_epochs=gin.REQUIRED,
+    epoch_length=None,
+    excerpt_frames=None,
+    excerpt_seconds=None,
+    val_loss_dictionary=None,
+    loss_combination="combine_by_sum",
+    val_batch_size=None,
+    handlers=(),
+    init_from=None,
+    save_every_iterations=None,
+    save_every_epochs=None,
+    num_data_workers=0,
+    num_threads=None,
+    device="auto",
+    mixed_precision=None,
+    compile_model=False,
+    seed=0,
+    resume=False,
+):
+    """Trains a separation network; leaves its checkpoints and logs in the run folder.
+
+    Args:
+        run: Run.
+        train_data, val_data: Corpora; `val_data = None` monitors the training loss instead.
+        features: what turns waveforms into the network's input, such as `@SpectrogramFeatures()`.
+        model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
+        loss_dictionary: see `src.losses`.
+        optimizer: reference such as `@torch.optim.Adam`; called with the parameters.
+        batch_size: excerpts per iteration.
+        num_epochs: epochs in all, those before a resume included.
+        epoch_length: iterations per epoch; None is once through the training items.
+        excerpt_frames, excerpt_seconds: length of an excerpt; give one of the two.
+        val_loss_dictionary: None takes `loss_dictionary`.
+        loss_combination: "combine_by_sum" or "combine_by_multiply".
+        val_batch_size: None takes `batch_size`.
+        handlers: list of references such as `@add_autoclip_gradient_handler`, see `src.handlers`.
+        init_from: run folder, or model file, whose weights to start from; None starts at random.
+        save_every_iterations: also write `latest.pth` within an epoch; None: at its end only.
+        save_every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
+        num_data_workers: processes that load excerpts; 0 loads in this one.
+        num_threads: CPU threads of PyTorch; None leaves its default.
+        device: "auto" takes a GPU where there is one; else "cpu", "cuda", "cuda:1", ….
+        mixed_precision: "bfloat16" or "float16" for the network's forward pass; None is float32.
+        compile_model: run the network through `torch.compile`.
+        seed: of weights, dropout and excerpts.
+        resume: go on from `checkpoints/latest.pth` where there is one.
+
+    Raises:
+        ConfigError: a setting, a data set or a checkpoint that can't be used.
+    """
+    settings = SimpleNamespace(**locals())
+    require(run, "train")
+    check(settings)
+    torch.manual_seed(seed)
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    latest = run.checkpoints / "latest.pth"
+    if latest.exists() and not resume:
+        raise ConfigError(
+            f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "
+            "train anew."
+        )
+    with SummaryWriter(run.logs / timestamp()) as writer:
+        training = build(settings, writer)
+        attach(training, settings)
+        start = 0
+        if latest.exists():
+            start = go_on(training, settings, latest)
+        run.operative("train").parent.mkdir(exist_ok=True)
+        configs.write_operative(run.operative("train"))
+        iterate(training, settings, start)
+    return training
+
+
+def check(settings):
+    if (settings.excerpt_frames is None) == (settings.excerpt_seconds is None):
+        raise ConfigError("Bind one of train.excerpt_frames and train.excerpt_seconds, not both.")
+    if settings.mixed_precision not in (None, "bfloat16", "float16"):
+        raise ConfigError(
+            f"train.mixed_precision = {settings.mixed_precision!r} must be None, 'bfloat16' or "
+            "'float16'."
+        )
+    for name in ("train_data", "val_data"):
+        data = getattr(settings, name)
+        if data is not None and data.sample_rate != settings.train_data.sample_rate:
+            raise ConfigError(
+                f"train.{name} has a sample rate of {data.sample_rate} Hz, train.train_data of "
+                f"{settings.train_data.sample_rate} Hz; they must agree."
+            )
+
+
+def choose_device(name):
+    """torch.device for "auto" or a device's name.
+
+    Raises:
+        ConfigError: a GPU is asked for where there is none.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"train.device = {name!r}, but no GPU is visible; bind 'auto' or 'cpu'.")
+    return torch.device(name)
+
+
+def build(settings, writer):
+    """The Training: model, optimizer, engines, losses; nothing attached yet."""
+    device = choose_device(settings.device)
+    model = nussl.ml.SeparationModel(settings.model_config).to(device)
+    if settings.init_from is not None:
+        start_from(model, settings.init_from)
+    training = Training(
+        run=settings.run,
+        model=model,
+        optimizer=settings.optimizer(model.parameters()),
+        scaler=torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "float16"),
+        losses=Losses(settings.loss_dictionary, settings.loss_combination),
+        val_losses=Losses(
+            settings.val_loss_dictionary or settings.loss_dictionary,
+            settings.loss_combination,
+            "val_loss_dictionary",
+        ),
+        trainer=None,
+        validator=None,
+        device=device,
+        train_names=settings.train_data.names,
+    )
+    network = torch.compile(model) if settings.compile_model else model
+    forward = Forward(network, settings.features, device, settings.mixed_precision)
+    training.trainer = Engine(lambda engine, batch: train_step(training, forward, batch))
+    training.trainer.register_events(*TrainingEvents)
+    if settings.val_data is not None:
+        training.validator = Engine(lambda engine, batch: val_step(training, forward, batch))
+    training.log_scalar = lambda name, value: writer.add_scalar(
+        name, value, training.trainer.state.iteration
+    )
+    log.info("%s", model)
+    log.info("Training on %s.", device)
+    return training
+
+
+def start_from(model, source):
+    """Loads the weights of another run's best model, or of a model file."""
+    path = checkpoints.find_model(source)
+    other, _ = nussl.ml.SeparationModel.load(str(path))
+    checkpoints.load_weights(model, other.state_dict(), path)
+    log.info("Starting from the weights in %s.", path)
+
+
+class Forward:
+    """Waveforms of a batch → what the network gives, and the features the losses read.
+
+    Args:
+        mixed_precision: name of the dtype of the network's forward pass, or None.
+    """
+
+    def __init__(self, network, features, device, mixed_precision):
+        self.network = network
+        self.features = features
+        self.device = device
+        self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
+
+    def __call__(self, batch):
+        """Returns `(output, data)`, dicts of float32 tensors."""
+        waveforms = {
+            name: value.to(self.device, non_blocking=True)
+            for name, value in batch.items()
+            if name != "index"
+        }
+        data = self.features(waveforms)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            output = self.network(dict(data))
+        return {name: value.float() for name, value in output.items()}, data
+
+
+def train_step(training, forward, batch):
+    """One iteration: forward, backward, clip (handlers), step."""
+    training.model.train()
+    output, data = forward(batch)
+    losses = training.losses(output, data)
+    training.optimizer.zero_grad(set_to_none=True)
+    training.scaler.scale(losses["loss"]).backward()
+    training.scaler.unscale_(training.optimizer)
+    training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    return as_floats(losses)
+
+
+@torch.no_grad()
+def val_step(training, forward, batch):
+    training.model.eval()
+    output, data = forward(batch)
+    return as_floats(training.val_losses(output, data))
+
+
+def as_floats(losses):
+    """dict of floats; one transfer from the device for all."""
+    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))
+
+
+def attach(training, settings):
+    """Attaches bookkeeping, validation, the user's handlers and checkpoints, in that order."""
+    trainer = training.trainer
+    timer = Timer(average=False)
+    timer.attach(
+        trainer,
+        start=Events.EPOCH_STARTED,
+        pause=Events.GET_BATCH_COMPLETED,
+        resume=Events.GET_BATCH_STARTED,
+    )
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
+    ProgressBar(persist=False, desc="train").attach(
+        trainer, output_transform=lambda output: rates(training, output)
+    )
+    val_loader = None
+    if training.validator is not None:
+        val_loader = validation_loader(settings)
+        ProgressBar(persist=False, desc="validate").attach(training.validator)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
+    for handler in settings.handlers:
+        handler(training)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, report, training, settings, timer)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, settings)
+    if settings.save_every_iterations is not None:
+        trainer.add_event_handler(
+            Events.ITERATION_COMPLETED(every=settings.save_every_iterations), save_within, training
+        )
+
+
+def add_to_sums(engine, training):
+    for name, value in engine.state.output.items():
+        if not math.isfinite(value):
+            raise ConfigError(
+                f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
+                "rate or clip gradients in train.handlers, then resume from the last checkpoint."
+            )
+        training.sums[name] = training.sums.get(name, 0.0) + value
+        training.log_scalar(f"iteration/{name}", value)
+
+
+def rates(training, output):
+    """What the progress bar shows."""
+    state = training.trainer.state
+    elapsed = (datetime.datetime.now() - state.began).total_seconds()
+    excerpts = (state.iteration - state.first_iteration) * len(state.batch["index"])
+    return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
+
+
+def close_epoch(engine, training, val_loader):
+    """Puts the epoch's mean losses into the history, and validates."""
+    for name, total in training.sums.items():
+        put(training, f"train/{name}", total / engine.state.epoch_length)
+    training.sums = {}
+    if training.validator is not None:
+        for name, value in validate(training, val_loader).items():
+            put(training, f"validation/{name}", value)
+    engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
+
+
+def put(training, name, value):
+    training.history.setdefault(name, []).append(value)
+    training.log_scalar(name, value)
+
+
+def validate(training, loader):
+    """Mean of each validation loss over all excerpts, whatever the size of the last batch."""
+    totals, count = {}, 0
+
+    def add(engine):
+        nonlocal count
+        size = len(engine.state.batch["index"])
+        count += size
+        for name, value in engine.state.output.items():
+            totals[name] = totals.get(name, 0.0) + value * size
+
+    with training.validator.add_event_handler(Events.ITERATION_COMPLETED, add):
+        training.validator.run(loader)
+    return {name: total / count for name, total in totals.items()}
+
+
+def report(engine, training, settings, timer):
+    """One line of the epoch table, and `progress.json` for whoever watches the sweep."""
+    state = engine.state
+    seconds = state.times[Events.EPOCH_COMPLETED.name]
+    rate = training.optimizer.param_groups[0]["lr"]
+    waiting = 100 * timer.value() / seconds
+    training.log_scalar("learning_rate", rate)
+    training.log_scalar("seconds_per_epoch", seconds)
+    training.log_scalar("percent_waiting_for_data", waiting)
+    if len(training.history["train/loss"]) == 1 or state.iteration - state.first_iteration <= (
+        state.epoch_length
+    ):
+        log.info(" epoch |  train loss |    val loss |       lr | seconds | waiting for data")
+    val_loss = training.history.get("validation/loss", [math.nan])[-1]
+    star = "  best" if training.monitored() < training.best else ""
+    log.info(
+        f"{state.epoch:>6} | {training.history['train/loss'][-1]:>11.5g} | {val_loss:>11.5g} | "
+        f"{rate:>8.3g} | {seconds:>7.1f} | {waiting:>5.1f} %{star}"
+    )
+    write_json(
+        training.run.folder / "progress.json",
+        {
+            "epoch": state.epoch,
+            "num_epochs": settings.num_epochs,
+            "loss": training.monitored(),
+            "seconds_per_epoch": seconds,
+        },
+    )
+
+
+def save_epoch(engine, training, settings):
+    """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
+    folder = training.run.checkpoints
+    metadata = model_metadata(settings, training)
+    if training.monitored() < training.best:
+        training.best = training.monitored()
+        checkpoints.save_model(training.model, metadata, folder / "best.model.pth")
+    every = settings.save_every_epochs
+    if every is not None and engine.state.epoch % every == 0:
+        name = f"epoch{engine.state.epoch}.model.pth"
+        checkpoints.save_model(training.model, metadata, folder / name)
+    checkpoints.save_model(training.model, metadata, folder / "latest.model.pth")
+    checkpoints.save(training, folder / "latest.pth")
+
+
+def save_within(engine, training):
+    if engine.state.iteration % engine.state.epoch_length:
+        checkpoints.save(training, training.run.checkpoints / "latest.pth")
+
+
+def model_metadata(settings, training):
+    """What nussl's deep separators ask of a model file, and how the training went."""
+    data = settings.train_data
+    return {
+        "stft_params": getattr(settings.features, "stft_params", data.stft_params),
+        "sample_rate": data.sample_rate,
+        "num_channels": data.num_channels,
+        "train_dataset": {
+            "name": type(data.dataset).__name__,
+            "transforms": settings.features.nussl_transform(),
+        },
+        "source_names": list(data.source_names),
+        "trainer.state.epoch_history": training.history,
+    }
+
+
+def excerpt_samples(settings):
+    if settings.excerpt_seconds is not None:
+        return round(settings.excerpt_seconds * settings.train_data.sample_rate)
+    return settings.features.num_samples(settings.excerpt_frames)
+
+
+def identity(batch):
+    """The excerpts come as a batch already."""
+    return batch
+
+
+def make_loader(settings, data, batches):
+    # its own generator: PyTorch draws a seed per pass, and the global one belongs to dropout
+    return DataLoader(
+        Excerpts(data, excerpt_samples(settings), settings.seed),
+        batch_sampler=batches,
+        num_workers=settings.num_data_workers,
+        collate_fn=identity,
+        generator=torch.Generator().manual_seed(settings.seed),
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=settings.num_data_workers > 0,
+    )
+
+
+def validation_loader(settings):
+    size = settings.val_batch_size or settings.batch_size
+    items = range(len(settings.val_data))
+    batches = [list(items[start : start + size]) for start in items[::size]]
+    return make_loader(settings, settings.val_data, batches)
+
+
+def iterations_per_epoch(settings):
+    return settings.epoch_length or max(len(settings.train_data) // settings.batch_size, 1)
+
+
+def go_on(training, settings, latest):
+    """Loads the latest checkpoint and puts the trainer where it was.
+
+    Returns:
+        iterations done so far.
+    """
+    iteration = checkpoints.load(training, latest)
+    epoch_length = iterations_per_epoch(settings)
+    training.trainer.load_state_dict(
+        {
+            "iteration": iteration,
+            "epoch_length": epoch_length,
+            "max_epochs": max(settings.num_epochs, math.ceil(iteration / epoch_length)),
+        }
+    )
+    log.info("Going on from iteration %d, epoch %d.", iteration, iteration // epoch_length)
+    return iteration
+
+
+def iterate(training, settings, start):
+    """Runs the engine to the last epoch."""
+    epoch_length = iterations_per_epoch(settings)
+    if training.stopped or start >= settings.num_epochs * epoch_length:
+        log.info("This run is trained already.")
+        return
+    batches = EpochBatches(
+        len(settings.train_data), settings.batch_size, epoch_length, start, settings.num_epochs
+    )
+    state = training.trainer.state
+    state.began, state.first_iteration = datetime.datetime.now(), start
+    try:
+        training.trainer.run(
+            make_loader(settings, settings.train_data, batches), settings.num_epochs, epoch_length
+        )
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ConfigError(
+            "A data worker died; if memory is short, lower train.num_data_workers or "
+            "train.batch_size, then resume from the last checkpoint."
+        ) from error
