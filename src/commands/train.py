@@ -1,6 +1,5 @@
 """Train the network of a run folder."""
 
-import datetime
 import logging
 import math
 from types import SimpleNamespace
@@ -8,16 +7,20 @@ from types import SimpleNamespace
 import gin
 import nussl
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import ProgressBar, Timer
+from ignite.engine import Engine
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from src import checkpoints, configs
 from src.datasets.excerpts import EpochBatches, Excerpts
 from src.errors import ConfigError
-from src.files import write_json
-from src.handlers import Training, TrainingEvents
+from src.handlers import (
+    Training,
+    TrainingEvents,
+    attach_bookkeeping,
+    attach_reports,
+    attach_saving,
+)
 from src.journal import timestamp
 from src.losses import Losses
 from src.runs import require
@@ -103,7 +106,6 @@ def train(
         start = 0
         if latest.exists():
             start = go_on(training, settings, latest)
-        run.operative("train").parent.mkdir(exist_ok=True)
         configs.write_operative(run.operative("train"))
         iterate(training, settings, start)
     return training
@@ -124,6 +126,20 @@ def check(settings):
                 f"train.{name} has a sample rate of {data.sample_rate} Hz, train.train_data of "
                 f"{settings.train_data.sample_rate} Hz; they must agree."
             )
+
+
+def attach(training, settings):
+    """The user's handlers find the epoch's history filled; checkpoints hold what they did."""
+    attach_bookkeeping(training, None if settings.val_data is None else validation_loader(settings))
+    for handler in settings.handlers:
+        handler(training)
+    attach_reports(training)
+    attach_saving(
+        training,
+        model_metadata(settings),
+        settings.save_every_iterations,
+        settings.save_every_epochs,
+    )
 
 
 def choose_device(name):
@@ -236,138 +252,8 @@ def as_floats(losses):
     return dict(zip(losses, values, strict=True))
 
 
-def attach(training, settings):
-    """Attaches bookkeeping, validation, the user's handlers and checkpoints, in that order."""
-    trainer = training.trainer
-    timer = Timer(average=False)
-    timer.attach(
-        trainer,
-        start=Events.EPOCH_STARTED,
-        pause=Events.GET_BATCH_COMPLETED,
-        resume=Events.GET_BATCH_STARTED,
-    )
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
-    ProgressBar(persist=False, desc="train").attach(
-        trainer, output_transform=lambda output: rates(training, output)
-    )
-    val_loader = None
-    if training.validator is not None:
-        val_loader = validation_loader(settings)
-        ProgressBar(persist=False, desc="validate").attach(training.validator)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
-    for handler in settings.handlers:
-        handler(training)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, report, training, settings, timer)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, settings)
-    if settings.save_every_iterations is not None:
-        trainer.add_event_handler(
-            Events.ITERATION_COMPLETED(every=settings.save_every_iterations), save_within, training
-        )
-
-
-def add_to_sums(engine, training):
-    for name, value in engine.state.output.items():
-        if not math.isfinite(value):
-            raise ConfigError(
-                f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
-                "rate or clip gradients in train.handlers, then resume from the last checkpoint."
-            )
-        training.sums[name] = training.sums.get(name, 0.0) + value
-        training.log_scalar(f"iteration/{name}", value)
-
-
-def rates(training, output):
-    """What the progress bar shows."""
-    state = training.trainer.state
-    elapsed = (datetime.datetime.now() - state.began).total_seconds()
-    excerpts = (state.iteration - state.first_iteration) * len(state.batch["index"])
-    return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
-
-
-def close_epoch(engine, training, val_loader):
-    """Puts the epoch's mean losses into the history, and validates."""
-    for name, total in training.sums.items():
-        put(training, f"train/{name}", total / engine.state.epoch_length)
-    training.sums = {}
-    if training.validator is not None:
-        for name, value in validate(training, val_loader).items():
-            put(training, f"validation/{name}", value)
-    engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
-
-
-def put(training, name, value):
-    training.history.setdefault(name, []).append(value)
-    training.log_scalar(name, value)
-
-
-def validate(training, loader):
-    """Mean of each validation loss over all excerpts, whatever the size of the last batch."""
-    totals, count = {}, 0
-
-    def add(engine):
-        nonlocal count
-        size = len(engine.state.batch["index"])
-        count += size
-        for name, value in engine.state.output.items():
-            totals[name] = totals.get(name, 0.0) + value * size
-
-    with training.validator.add_event_handler(Events.ITERATION_COMPLETED, add):
-        training.validator.run(loader)
-    return {name: total / count for name, total in totals.items()}
-
-
-def report(engine, training, settings, timer):
-    """One line of the epoch table, and `progress.json` for whoever watches the sweep."""
-    state = engine.state
-    seconds = state.times[Events.EPOCH_COMPLETED.name]
-    rate = training.optimizer.param_groups[0]["lr"]
-    waiting = 100 * timer.value() / seconds
-    training.log_scalar("learning_rate", rate)
-    training.log_scalar("seconds_per_epoch", seconds)
-    training.log_scalar("percent_waiting_for_data", waiting)
-    if len(training.history["train/loss"]) == 1 or state.iteration - state.first_iteration <= (
-        state.epoch_length
-    ):
-        log.info(" epoch |  train loss |    val loss |       lr | seconds | waiting for data")
-    val_loss = training.history.get("validation/loss", [math.nan])[-1]
-    star = "  best" if training.monitored() < training.best else ""
-    log.info(
-        f"{state.epoch:>6} | {training.history['train/loss'][-1]:>11.5g} | {val_loss:>11.5g} | "
-        f"{rate:>8.3g} | {seconds:>7.1f} | {waiting:>5.1f} %{star}"
-    )
-    write_json(
-        training.run.folder / "progress.json",
-        {
-            "epoch": state.epoch,
-            "num_epochs": settings.num_epochs,
-            "loss": training.monitored(),
-            "seconds_per_epoch": seconds,
-        },
-    )
-
-
-def save_epoch(engine, training, settings):
-    """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
-    folder = training.run.checkpoints
-    metadata = model_metadata(settings, training)
-    if training.monitored() < training.best:
-        training.best = training.monitored()
-        checkpoints.save_model(training.model, metadata, folder / "best.model.pth")
-    every = settings.save_every_epochs
-    if every is not None and engine.state.epoch % every == 0:
-        name = f"epoch{engine.state.epoch}.model.pth"
-        checkpoints.save_model(training.model, metadata, folder / name)
-    checkpoints.save_model(training.model, metadata, folder / "latest.model.pth")
-    checkpoints.save(training, folder / "latest.pth")
-
-
-def save_within(engine, training):
-    if engine.state.iteration % engine.state.epoch_length:
-        checkpoints.save(training, training.run.checkpoints / "latest.pth")
-
-
-def model_metadata(settings, training):
-    """What nussl's deep separators ask of a model file, and how the training went."""
+def model_metadata(settings):
+    """What nussl's deep separators ask of a model file."""
     data = settings.train_data
     return {
         "stft_params": getattr(settings.features, "stft_params", data.stft_params),
@@ -378,7 +264,6 @@ def model_metadata(settings, training):
             "transforms": settings.features.nussl_transform(),
         },
         "source_names": list(data.source_names),
-        "trainer.state.epoch_history": training.history,
     }
 
 
@@ -445,8 +330,6 @@ def iterate(training, settings, start):
     batches = EpochBatches(
         len(settings.train_data), settings.batch_size, epoch_length, start, settings.num_epochs
     )
-    state = training.trainer.state
-    state.began, state.first_iteration = datetime.datetime.now(), start
     try:
         training.trainer.run(
             make_loader(settings, settings.train_data, batches), settings.num_epochs, epoch_length

@@ -6,6 +6,7 @@ are attached in that order. What one must remember across a restart it gives to
 """
 
 from src.handlers.balance import add_auto_balance_loss
+from src.handlers.epochs import attach_bookkeeping, attach_reports, attach_saving
 from src.handlers.gradients import (
     add_autoclip_gradient_handler,
     add_clip_gradient_handler,
@@ -24,5 +25,8 @@ __all__ = [
     "add_inspect_gradient",
     "add_lr_scheduler_handler",
     "add_record_batch_and_loss_info_handler",
+    "attach_bookkeeping",
+    "attach_reports",
+    "attach_saving",
     "early_stopping",
 ]

@@ -29,6 +29,7 @@ class Training:
         sums: dict, loss name → sum over the iterations of the epoch under way.
         kept: dict, name → object whose state survives a restart.
         stopped: True once early stopping ended the training.
+        began, first_iteration: when and where this process took up the training.
         log_scalar: function `(name, value)` that writes to TensorBoard at the current iteration.
     """
 
@@ -47,6 +48,8 @@ class Training:
     sums: dict = field(default_factory=dict)
     kept: dict = field(default_factory=dict)
     stopped: bool = False
+    began: Any = None
+    first_iteration: int = 0
     log_scalar: Any = None
 
     def keep(self, name, thing):
