@@ -230,6 +230,11 @@ def label(point):
     return "_".join(parts)[:MAX_LABEL]
 
 
+def plain_value(value):
+    """`value` where JSON can hold it, else as it is written in a .gin file."""
+    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
+
+
 def plain(value):
     text = value if isinstance(value, str) else repr(value)
     return re.sub(r"[^\w.+,=-]+", "-", text).strip("-")

@@ -1,0 +1,58 @@
+"""One iteration: batch → features → network → losses, and for training the step."""
+
+import torch
+
+from src.handlers.training import TrainingEvents
+
+
+class Forward:
+    """Waveforms of a batch → what the network gives, and the features the losses read.
+
+    Args:
+        mixed_precision: name of the dtype of the network's forward pass, or None.
+    """
+
+    def __init__(self, network, features, device, mixed_precision):
+        self.network = network
+        self.features = features
+        self.device = device
+        self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
+
+    def __call__(self, batch):
+        """Returns `(output, data)`, dicts of float32 tensors."""
+        waveforms = {
+            name: value.to(self.device, non_blocking=True)
+            for name, value in batch.items()
+            if name != "index"
+        }
+        data = self.features(waveforms)
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+            output = self.network(dict(data))
+        return {name: value.float() for name, value in output.items()}, data
+
+
+def train_step(training, forward, batch):
+    """One iteration: forward, backward, clip (handlers), step."""
+    training.model.train()
+    output, data = forward(batch)
+    losses = training.losses(output, data)
+    training.optimizer.zero_grad(set_to_none=True)
+    training.scaler.scale(losses["loss"]).backward()
+    training.scaler.unscale_(training.optimizer)
+    training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
+    training.scaler.step(training.optimizer)
+    training.scaler.update()
+    return as_floats(losses)
+
+
+@torch.no_grad()
+def val_step(training, forward, batch):
+    training.model.eval()
+    output, data = forward(batch)
+    return as_floats(training.val_losses(output, data))
+
+
+def as_floats(losses):
+    """dict of floats; one transfer from the device for all."""
+    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))
