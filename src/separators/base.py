@@ -1,0 +1,73 @@
+"""What every separator has: a half that runs a network and a half that runs in workers."""
+
+import nussl
+import torch
+
+from src.errors import ConfigError
+from src.passports import describe
+
+
+class Separator:
+    """A separation in two halves; the instance travels to worker processes, so it must pickle.
+
+    `on_device` is called in the parent process, `finish` in a worker. A separator without a network
+    only needs `finish`:
+
+        @gin.register
+        class HalfOfTheMix(Separator):
+            def finish(self, mix, device_output, sources=None):
+                return [mix * 0.5, mix * 0.5]
+    """
+
+    def locate(self, folder):
+        """Called once, with the run's folder: relative paths are meant relative to it."""
+
+    def check(self, data):
+        """Raises ConfigError where this separator cannot work on `data` (a Corpus)."""
+
+    def passport(self):
+        """JSON-able identity: estimates may be reused as long as this stays the same."""
+        return {"class": describe(type(self)), "settings": describe(vars(self))}
+
+    def on_device(self, mixes, device):
+        """Runs the network.
+
+        Args:
+            mixes: list of AudioSignals.
+            device: torch.device.
+
+        Returns:
+            list, for each mix what `finish` needs of the network; NumPy arrays travel well.
+        """
+        return [None] * len(mixes)
+
+    def finish(self, mix, device_output, sources=None):
+        """Makes the estimates.
+
+        Args:
+            mix: AudioSignal.
+            device_output: what `on_device` returned for it.
+            sources: dict, name → AudioSignal; for oracles only.
+
+        Returns:
+            list of AudioSignals, as long as the mix, in the order of the sources where there is one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no finish method.")
+
+
+def signal_like(mix, audio):
+    """AudioSignal of `audio` `(channel, sample)`, with the sample rate and STFT settings of `mix`."""
+    return nussl.AudioSignal(
+        audio_data_array=audio, sample_rate=mix.sample_rate, stft_params=mix.stft_params
+    )
+
+
+def choose_device(name):
+    """torch.device of a name; "auto" is a GPU where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(
+            f"device = {name!r}, but torch sees no CUDA GPU here: set it to 'auto' or 'cpu'."
+        )
+    return torch.device(name)
