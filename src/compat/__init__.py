@@ -14,7 +14,7 @@ To add a patch, write one small function in the file it belongs to and name it i
 
 import sys
 
-from .hook import ImportHook
+from src.compat.hook import ImportHook
 
 # Module -> context managers entered while it is imported.
 AROUND = {
@@ -57,7 +57,7 @@ def allow_in_checkpoints(*classes):
     torch reads a checkpoint's classes only where they are named (core/migration.py:81); nussl's
     own transforms are named already, a transform of ours is not.
     """
-    from .versions import ALLOWED_IN_CHECKPOINTS
+    from src.compat.versions import ALLOWED_IN_CHECKPOINTS
 
     ALLOWED_IN_CHECKPOINTS.update(classes)
     return classes[0]

@@ -8,7 +8,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from ..errors import ConfigError
+from src.errors import ConfigError
 
 
 class Transformer:

@@ -38,7 +38,7 @@ def stempeg():
     """
     if shutil.which("ffmpeg") and shutil.which("ffprobe"):
         return contextlib.nullcontext()
-    from . import stems
+    from src.compat import stems
 
     return _standing_in("stempeg", stems)
 
@@ -51,7 +51,7 @@ def soxbindings():
     """
     if importlib.util.find_spec("soxbindings") or shutil.which("sox"):
         return contextlib.nullcontext()
-    from .sox import Transformer
+    from src.compat.sox import Transformer
 
     return _standing_in("soxbindings", _module("soxbindings", Transformer=Transformer))
 
@@ -66,7 +66,7 @@ def zarr():
     if _installed_version("zarr").startswith("2."):
         yield
         return
-    from .pickle_folder import open_folder
+    from src.compat.pickle_folder import open_folder
 
     fake_zarr = _module("zarr", open=open_folder, ThreadSynchronizer=object)
     fake_numcodecs = _module("numcodecs", Pickle=object)

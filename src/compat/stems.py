@@ -2,7 +2,7 @@
 
 import soundfile
 
-from ..errors import ConfigError
+from src.errors import ConfigError
 
 
 class Info:

@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from .hook import SeenThrough
+from src.compat.hook import SeenThrough
 
 ALLOWED_IN_CHECKPOINTS = set()
 

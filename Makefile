@@ -1,0 +1,38 @@
+# Everything runs in .venv, which is made when missing and refreshed when a requirements file changes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; a few minutes, no download of data
+	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/demo.sh
+
+test: $(VENV)/installed-dev  ## all tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/installed-dev  ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: $(VENV)/installed  ## all benchmarks, one after another, one thread each
+	@set -e; for name in $(BENCHMARKS); do \
+		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name; done
+
+# torch comes with its dependencies, which differ by platform (CUDA); all else is pinned and complete.
+$(VENV)/installed: requirements.txt requirements-toy.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(INSTALL) --constraint requirements.txt torch
+	$(INSTALL) --no-deps -r requirements.txt -r requirements-toy.txt
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
+	$(INSTALL) --no-deps -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,90 @@
+"""requirements*.txt, conda.yml and what the code imports agree with each other."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(\s+#.*)?")
+LEFT_OUT = {"soxbindings", "zarr", "ffmpy"}  # src/compat stands in for them, or nobody asks
+
+
+def canonical(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def pins(*files):
+    """dict package -> version of requirements files, checked line by line."""
+    found = {}
+    for file in files:
+        for line in (ROOT / file).read_text().splitlines():
+            if line.strip() and not line.startswith(("#", "-r ")):
+                pin = PIN.fullmatch(line.strip())
+                assert pin, f"{file}: {line!r} is not pinned by =="
+                assert canonical(pin[1]) not in found, f"{file}: {pin[1]} is there twice"
+                found[canonical(pin[1])] = pin[2]
+    return found
+
+
+def imported_packages(*folders):
+    """Names of the top-level packages that files under `folders` import."""
+    files = [file for folder in folders for file in sorted(ROOT.glob(folder))]
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.level == 0:
+                yield node.module.split(".")[0]
+
+
+def distributions_of(folders, optional=()):
+    """Canonical names of the pip packages that `folders` import, without our own and Python's."""
+    ours = {"src", "benchmarks", "tests", "main", "conftest", *optional}
+    packages = set(imported_packages(*folders)) - set(sys.stdlib_module_names) - ours
+    table = importlib.metadata.packages_distributions()
+    return {canonical(table[package][0]) for package in packages}
+
+
+def test_conda_describes_the_same_environment():
+    conda = yaml.safe_load((ROOT / "conda.yml").read_text())
+    assert conda["name"] == "bootstrapping"
+    assert "python=3.11" in conda["dependencies"]
+    assert {"pip": ["-r requirements-dev.txt"]} in conda["dependencies"]
+    assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
+
+
+def test_what_src_imports_is_pinned():
+    toy = {"espeakng_loader", "pretty_midi", "tinysoundfont"}
+    folders = ["src/**/*.py", "*.py", "benchmarks/*.py"]
+    missing = distributions_of(folders, optional=toy) - set(pins("requirements.txt"))
+    assert not missing, f"requirements.txt lacks {missing}"
+
+
+def test_what_tests_import_is_pinned():
+    listed = pins("requirements.txt", "requirements-dev.txt", "requirements-toy.txt")
+    missing = distributions_of(["tests/**/*.py"]) - set(listed)
+    assert not missing, f"the requirements files lack {missing}"
+
+
+def needs_of(package):
+    """Canonical names of what a pip package needs on every machine, without its extras."""
+    lines = importlib.metadata.requires(package) or []
+    return {canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in lines if ";" not in line}
+
+
+def test_pins_are_complete():
+    """--no-deps installs only what is listed, so each package's own needs must be listed, too."""
+    listed = pins("requirements.txt")
+    missing = {package: needs_of(package) - set(listed) - LEFT_OUT for package in listed}
+    missing = {package: needs for package, needs in missing.items() if needs}
+    assert not missing, f"requirements.txt lacks {missing}"
+
+
+def test_installed_versions_are_the_pinned_ones():
+    for package, version in pins("requirements.txt").items():
+        installed = importlib.metadata.version(package)
+        assert installed.split("+")[0] == version, f"{package} is {installed}; run make test again"
