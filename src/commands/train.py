@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from src import checkpoints, configs
-from src.datasets.excerpts import EpochBatches, Excerpts
+from src.datasets.excerpts import EpochBatches, Excerpts, batch_collate
 from src.errors import ConfigError
 from src.handlers import (
     Training,
@@ -221,18 +221,13 @@ def excerpt_samples(settings):
     return settings.features.num_samples(settings.excerpt_frames)
 
 
-def identity(batch):
-    """The excerpts come as a batch already."""
-    return batch
-
-
 def make_loader(settings, data, batches):
     # its own generator: PyTorch draws a seed per pass, and the global one belongs to dropout
     return DataLoader(
         Excerpts(data, excerpt_samples(settings), settings.seed),
         batch_sampler=batches,
         num_workers=settings.num_data_workers,
-        collate_fn=identity,
+        collate_fn=batch_collate,
         generator=torch.Generator().manual_seed(settings.seed),
         pin_memory=torch.cuda.is_available(),
         persistent_workers=settings.num_data_workers > 0,
@@ -275,9 +270,7 @@ def iterate(training, settings, start):
     if training.stopped or start >= settings.num_epochs * epoch_length:
         log.info("This run is trained already.")
         return
-    batches = EpochBatches(
-        len(settings.train_data), settings.batch_size, epoch_length, start, settings.num_epochs
-    )
+    batches = EpochBatches(settings.batch_size, epoch_length, settings.num_epochs, start)
     try:
         training.trainer.run(
             make_loader(settings, settings.train_data, batches), settings.num_epochs, epoch_length
