@@ -1,0 +1,16 @@
+"""Datasets: what is separated, learned from and listened to."""
+
+from src.datasets import corpora, filters, transforms
+from src.datasets.corpus import Corpus, build_dataset
+from src.datasets.excerpts import EpochBatches, Excerpts, batch_collate
+
+__all__ = [
+    "Corpus",
+    "EpochBatches",
+    "Excerpts",
+    "batch_collate",
+    "build_dataset",
+    "corpora",
+    "filters",
+    "transforms",
+]

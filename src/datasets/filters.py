@@ -1,0 +1,70 @@
+"""Which items of a dataset stay. A filter is called with (dataset, item) and answers True or False."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gin
+import numpy as np
+import nussl
+import soundfile
+
+
+@gin.register
+@dataclass(frozen=True)
+class LongerThan:
+    """Keeps items of more than `seconds`."""
+
+    seconds: float
+
+    def __call__(self, dataset, item):
+        return duration_seconds(dataset, item) > self.seconds
+
+
+@gin.register
+@dataclass(frozen=True)
+class ShorterThan:
+    """Keeps items of less than `seconds`, to bound the memory of evaluation."""
+
+    seconds: float
+
+    def __call__(self, dataset, item):
+        return duration_seconds(dataset, item) < self.seconds
+
+
+@gin.register
+@dataclass(frozen=True)
+class NotSilent:
+    """Keeps items whose every source is louder than `threshold_db` (RMS, dB of full scale).
+
+    Reads the audio; SI-SDR of a silent source is not defined.
+    """
+
+    threshold_db: float = -60.0
+
+    def __call__(self, dataset, item):
+        sources = dataset.process_item(item)["sources"].values()
+        threshold = 10 ** (self.threshold_db / 20)
+        return all(np.sqrt(np.mean(s.audio_data**2)) > threshold for s in sources)
+
+
+def duration_seconds(dataset, item):
+    """Duration of an item's mix, from the header of its file where there is one."""
+    if isinstance(dataset, nussl.datasets.MUSDB18):
+        return dataset.musdb[item].duration
+    path = mix_path(dataset, item)
+    if path is None:
+        return dataset.process_item(item)["mix"].signal_duration
+    header = soundfile.info(path)
+    return header.frames / header.samplerate
+
+
+def mix_path(dataset, item):
+    """Path of the file of an item's mix (of its first source where the mix is their sum), or None."""
+    if isinstance(dataset, nussl.datasets.MUSDB18):
+        return Path(dataset.musdb[item].path)
+    if isinstance(dataset, nussl.datasets.MixSourceFolder):
+        mix_folder = dataset.source_folders[0] if dataset.make_mix else dataset.mix_folder
+        return Path(dataset.folder, mix_folder, item)
+    if isinstance(dataset, nussl.datasets.Scaper):
+        return Path(dataset._get_info_from_item(item)[2])
+    return None
