@@ -4,7 +4,7 @@ To add one, write a class with a `finish` method (and `on_device`, where it has 
 """
 
 from src.separators.base import Separator, choose_device
-from src.separators.loop import Track, separate_each
+from src.separators.loop import LoopSettings, Track, separate_each
 from src.separators.networks import EmbeddingClustering, MaskEstimation, WaveformEstimation
 from src.separators.nussl_separators import (
     SEPARATORS,
@@ -16,6 +16,7 @@ from src.separators.nussl_separators import (
 __all__ = [
     "SEPARATORS",
     "EmbeddingClustering",
+    "LoopSettings",
     "MaskEstimation",
     "NusslSeparator",
     "Separator",

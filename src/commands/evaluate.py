@@ -1,0 +1,203 @@
+"""Separate a test set and score it."""
+
+import logging
+from importlib import metadata
+
+import gin
+import soundfile
+from tqdm import tqdm
+
+from src import configs
+from src.datasets.filters import mix_path
+from src.datasets.fingerprints import describe_content
+from src.errors import ConfigError
+from src.files import fingerprint, read_json, write_and_rename, write_json
+from src.metrics import BSSEvalScale
+from src.metrics.scores import is_silent, stack_channels
+from src.parallel import ItemsFailed
+from src.passports import describe
+from src.runs import require
+from src.separators import LoopSettings, separate_each
+
+log = logging.getLogger(__name__)
+PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
+SETTINGS_MISTAKE = "src.errors.ConfigError: "
+
+
+@gin.configurable(denylist=["run"])
+def evaluate(
+    run,
+    test_data=gin.REQUIRED,
+    separator=gin.REQUIRED,
+    metrics=(BSSEvalScale(),),
+    num_workers=0,
+    device="auto",
+    batch_size=8,
+    piece_seconds=60.0,
+    overlap_seconds=2.0,
+    save_audio=False,
+    seed=0,
+):
+    """Scores a separator on each track of a test set, into `results/<track>.json`.
+
+    What is there already is skipped, as long as it is of the same track, separator, checkpoint,
+    metrics and settings; all else in `results/` is replaced.
+
+    Args:
+        run: Run.
+        test_data: Corpus.
+        separator: Separator, such as `@MaskEstimation()` or `@nussl.separation.primitive.HPSS()`.
+        metrics: list of Metrics.
+        num_workers: processes that cluster, mask and score; 0 does it in this one.
+        device: of the network; "auto" takes a GPU where there is one.
+        batch_size: signals that go through the network at once, where they have one length.
+        piece_seconds: longer tracks are separated in pieces of this length, which bounds the memory
+            and is also the most audio that goes through the network at once; None: never.
+        overlap_seconds: of the pieces; they are crossfaded there, and their sources matched.
+        save_audio: also write the estimates, as `audio/<track>/<source>.wav`.
+        seed: with the track's name, seeds the separators that draw random numbers.
+
+    Raises:
+        ConfigError: the separator or a metric cannot work on this data.
+        ItemsFailed: some tracks failed; the others are done.
+    """
+    require(run, "evaluate")
+    separator.locate(run.folder)
+    separator.check(test_data)
+    check_metrics(metrics)
+    loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
+    settings = describe_settings(test_data, separator, metrics, loop, save_audio)
+    passports = [track_passport(test_data, index, settings) for index in range(len(test_data))]
+    remove_others(run, dict(zip(test_data.names, passports, strict=True)))
+    write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
+    todo = [i for i, name in enumerate(test_data.names) if not result_path(run, name).exists()]
+    log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
+    last_step = ScoreTrack(metrics, run.audio if save_audio else None)
+    results = separate_all(test_data, todo, separator, last_step, loop)
+    for name, (scores, notes) in tqdm(results, "evaluate", len(todo), unit="track"):
+        for note in notes:
+            log.warning("%s: %s", name, note)
+        index = test_data.names.index(name)
+        about = {"track": name, "passport": passports[index], "settings": fingerprint(settings)}
+        write_json(result_path(run, name), {**scores, "metadata": about})
+    configs.write_operative(run.operative("evaluate"))
+
+
+def separate_all(data, indices, separator, last_step, loop):
+    """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
+    try:
+        yield from separate_each(data, indices[:1], separator, last_step, loop)
+        first = {}
+    except ItemsFailed as error:
+        first = error.failures
+        raise_settings_mistake(first)
+    try:
+        yield from separate_each(data, indices[1:], separator, last_step, loop)
+    except ItemsFailed as error:
+        raise ItemsFailed(first | error.failures) from error
+    if first:
+        raise ItemsFailed(first)
+
+
+def raise_settings_mistake(failures):
+    for text in failures.values():
+        last_line = text.strip().splitlines()[-1]
+        if last_line.startswith(SETTINGS_MISTAKE):
+            raise ConfigError(last_line.removeprefix(SETTINGS_MISTAKE))
+
+
+class ScoreTrack:
+    """The last step, in the workers: scores a track and writes its audio.
+
+    Args:
+        metrics: list of Metrics.
+        audio_folder: where estimates go, or None.
+    """
+
+    def __init__(self, metrics, audio_folder):
+        self.metrics = metrics
+        self.audio_folder = audio_folder
+
+    def __call__(self, track, estimates):
+        """`(dict, source → score → list of float; list of remarks)`."""
+        if self.audio_folder is not None:
+            write_estimates(self.audio_folder / track.name, track.sources, estimates)
+        scores = {name: {} for name in track.sources}
+        for metric in self.metrics:
+            for name, columns in metric(track.sources, estimates, track.mix).items():
+                check_columns(metric, scores[name], columns)
+                scores[name] |= columns
+        return scores, silent_sources(track.sources)
+
+
+def silent_sources(sources):
+    silent = [name for name, source in sources.items() if is_silent(stack_channels([source])).all()]
+    return [f"source {name} is silent, so its scores are NaN" for name in silent]
+
+
+def check_columns(metric, present, columns):
+    if common := set(present) & set(columns):
+        raise ConfigError(
+            f"evaluate.metrics: {type(metric).__name__} and one before it both give "
+            f"{', '.join(sorted(common))}; keep one of them."
+        )
+
+
+def check_metrics(metrics):
+    if not metrics:
+        raise ConfigError("evaluate.metrics is empty: bind it to a list such as [@BSSEvalScale()].")
+
+
+def write_estimates(folder, sources, estimates):
+    """32-bit float .wav files, which neither clip nor round; named as the sources, then numbered."""
+    names = [*sources, *(f"estimate{number}" for number in range(len(sources), len(estimates)))]
+    for name, estimate in zip(names, estimates, strict=False):
+        with write_and_rename(folder / f"{name}.wav", "wb") as file:
+            soundfile.write(
+                file, estimate.audio_data.T, estimate.sample_rate, subtype="FLOAT", format="WAV"
+            )
+
+
+def describe_settings(data, separator, metrics, loop, save_audio):
+    """JSON-able: everything but the track that shapes a result.
+
+    Device, batch size and workers are not in it: they change the speed.
+    """
+    content = describe_content(data)
+    return {
+        "separator": describe(separator),
+        "metrics": [describe(metric) for metric in metrics],
+        "pieces": [loop.piece_seconds, loop.overlap_seconds],
+        "seed": loop.seed,
+        "save_audio": save_audio,
+        "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
+        "packages": {package: metadata.version(package) for package in PACKAGES},
+    }
+
+
+def track_passport(data, index, settings):
+    """Fingerprint of all that a result depends on; a track is known by its name and its file's state."""
+    path = mix_path(data.dataset, data.dataset.items[index])
+    state = None if path is None else [path.stat().st_size, path.stat().st_mtime_ns]
+    return fingerprint([data.names[index], state, settings])
+
+
+def remove_others(run, passports):
+    """Deletes the results, of ours, that are not of this evaluation.
+
+    Args:
+        passports: dict, name of the track → passport of its result.
+    """
+    others = []
+    for path in run.results.glob("*.json"):
+        about = read_json(path).get("metadata", {})
+        if "passport" in about and passports.get(about["track"]) != about["passport"]:
+            others.append(path)
+    for path in others:
+        path.unlink()
+    if others:
+        log.info("removed %d results of other settings, checkpoints or tracks", len(others))
+
+
+def result_path(run, name):
+    return run.results / f"{name}.json"

@@ -1,0 +1,18 @@
+"""Metrics: scores of one track; and the table and report card of a run folder.
+
+To add a metric, write a class with a `__call__` like BSSEvalScale's and bind it in `evaluate.metrics`.
+"""
+
+from src.metrics.bss_eval import BSSEvalScale, BSSEvalV4
+from src.metrics.masks import PrecisionRecallFScore
+from src.metrics.report_card import report_card, score_table
+from src.metrics.scores import Metric
+
+__all__ = [
+    "BSSEvalScale",
+    "BSSEvalV4",
+    "Metric",
+    "PrecisionRecallFScore",
+    "report_card",
+    "score_table",
+]
