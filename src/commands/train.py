@@ -270,10 +270,18 @@ def iterate(training, settings, start):
     if training.stopped or start >= settings.num_epochs * epoch_length:
         log.info("This run is trained already.")
         return
-    batches = EpochBatches(settings.batch_size, epoch_length, settings.num_epochs, start)
+    batches = EpochBatches(
+        num_excerpts=len(settings.train_data),
+        batch_size=settings.batch_size,
+        epoch_length=epoch_length,
+        start_iteration=start,
+        num_epochs=settings.num_epochs,
+    )
     try:
         training.trainer.run(
-            make_loader(settings, settings.train_data, batches), settings.num_epochs, epoch_length
+            make_loader(settings, settings.train_data, batches),
+            max_epochs=settings.num_epochs,
+            epoch_length=epoch_length,
         )
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):

@@ -1,0 +1,58 @@
+import os
+import signal
+
+import pytest
+
+from src.parallel import ItemsFailed, map_items
+
+JOBS = [(f"track{i}", (i,)) for i in range(6)]
+
+
+def halve(number):
+    if number == 3:
+        raise ValueError("three is odd")
+    return number / 2
+
+
+def die(number):
+    if number == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def threads():
+    import torch
+
+    return torch.get_num_threads()
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_failing_item_is_named_after_all_others_are_done(num_workers):
+    results = []
+    with pytest.raises(ItemsFailed, match="track3: ValueError: three is odd") as failed:
+        for outcome in map_items(halve, JOBS, num_workers):
+            results.append(outcome)
+    assert dict(results) == {"track0": 0, "track1": 0.5, "track2": 1, "track4": 2, "track5": 2.5}
+    assert list(failed.value.failures) == ["track3"]
+
+
+def test_a_worker_that_is_killed_fails_the_items_under_way():
+    with pytest.raises(ItemsFailed, match="track0: a worker process died"):
+        list(map_items(die, JOBS, 2))
+
+
+def test_jobs_are_read_lazily():
+    taken = []
+
+    def jobs():
+        for name, arguments in JOBS:
+            taken.append(name)
+            yield name, arguments
+
+    results = map_items(os.path.basename, ((name, (name,)) for name, _ in jobs()))
+    next(results)
+    assert taken == ["track0"]
+
+
+def test_workers_have_one_thread():
+    assert [count for _, count in map_items(threads, [("one", ())], 1)] == [1]

@@ -1,0 +1,55 @@
+import threading
+
+import pytest
+
+from src.errors import ConfigError
+from src.runs import Run, describe, find_run, make_run, next_number, require
+
+
+def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_path):
+    for name in ("run0", "run4:clip_value:0.1", "runny", "run7.txt"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "run9").write_text("a file")
+    (tmp_path / "run.sh").write_text("")
+    assert next_number(tmp_path) == 5
+
+
+def test_make_run_names_the_folder_after_number_and_label(tmp_path):
+    assert make_run(tmp_path / "out", "clip_value:0.0001").name == "run0:clip_value:0.0001"
+    assert make_run(tmp_path / "out", "").name == "run1"
+
+
+def test_many_at_once_never_share_a_number(tmp_path):
+    def make(label):
+        for _ in range(10):
+            make_run(tmp_path, label)
+
+    threads = [threading.Thread(target=make, args=(f"label:{i}",)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = [path.name.split(":")[0] for path in tmp_path.iterdir()]
+    assert len(numbers) == 80
+    assert len(set(numbers)) == 80
+
+
+def test_a_run_is_the_folder_that_holds_the_compiled_config(tmp_path):
+    (tmp_path / "config.gin").write_text("")
+    assert find_run([tmp_path / "config.gin"]) is None  # written by hand: no run.json
+    (tmp_path / "run.json").write_text("{}")
+    assert find_run(["env.gin", tmp_path / "config.gin"]) == Run(tmp_path)
+
+
+def test_outside_a_run_folder_one_is_told_to_instantiate():
+    with pytest.raises(ConfigError, match="all works in a run folder.*run instantiate first"):
+        require(None, "all")
+
+
+def test_the_record_holds_what_a_run_came_from(tmp_path):
+    source = tmp_path / "a.gin"
+    source.write_text("x = 1\n")
+    record = describe({"x": 1}, [source], ["main.py", "instantiate"])
+    assert len(record["sources"][str(source)]) == 64
+    assert record["packages"]["nussl"] == "1.1.9"
+    assert set(record["git"]) == {"commit", "dirty"}
