@@ -1,7 +1,7 @@
 """Our STFT pair against nussl's."""
 
-import nussl
 import numpy as np
+import nussl
 import pytest
 import torch
 

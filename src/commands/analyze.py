@@ -62,5 +62,7 @@ def evaluation_notes(run, table):
     lines += [f"metric: {metric}" for metric in evaluation["metrics"]]
     missing = sorted(set(evaluation["tracks"]) - set(table["track"]))
     if missing:
-        lines.append(f"MISSING: {len(missing)} of {len(evaluation['tracks'])} tracks: {', '.join(missing)}")
+        lines.append(
+            f"MISSING: {len(missing)} of {len(evaluation['tracks'])} tracks: {', '.join(missing)}"
+        )
     return lines

@@ -1,6 +1,7 @@
 """Separate a test set and score it."""
 
 import logging
+from dataclasses import replace
 from importlib import metadata
 
 import gin
@@ -62,7 +63,7 @@ def evaluate(
         ItemsFailed: some tracks failed; the others are done.
     """
     require(run, "evaluate")
-    separator.locate(run.folder)
+    separator = separator.located(run.folder)
     separator.check(test_data)
     check_metrics(metrics)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
@@ -86,7 +87,8 @@ def evaluate(
 def separate_all(data, indices, separator, last_step, loop):
     """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
     try:
-        yield from separate_each(data, indices[:1], separator, last_step, loop)
+        here = replace(loop, num_workers=0)
+        yield from separate_each(data, indices[:1], separator, last_step, here)
         first = {}
     except ItemsFailed as error:
         first = error.failures

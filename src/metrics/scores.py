@@ -44,7 +44,9 @@ class Metric:
 
     def check(self, references, estimates):
         name = type(self).__name__
-        counts = f"{len(estimates)} estimate(s) for the {len(references)} sources {list(references)}"
+        counts = (
+            f"{len(estimates)} estimate(s) for the {len(references)} sources {list(references)}"
+        )
         if len(estimates) < len(references):
             raise ConfigError(
                 f"evaluate.separator gives {counts}, too few to score them all: choose a separator "
@@ -96,7 +98,10 @@ def is_silent(x):
 def best_order(references, estimates):
     """Index of the estimate for each reference: the one-to-one match of the highest mean SI-SDR."""
     truth, guesses = stack_channels(references.values()), stack_channels(estimates)
-    pairs = [[si_sdr(truth[:, j], guess) for guess in guesses.swapaxes(0, 1)] for j in range(truth.shape[1])]
+    pairs = [
+        [si_sdr(truth[:, j], guess) for guess in guesses.swapaxes(0, 1)]
+        for j in range(truth.shape[1])
+    ]
     return linear_sum_assignment(finite_means(np.array(pairs)), maximize=True)[1]
 
 

@@ -19,8 +19,9 @@ class Separator:
                 return [mix * 0.5, mix * 0.5]
     """
 
-    def locate(self, folder):
-        """Called once, with the run's folder: relative paths are meant relative to it."""
+    def located(self, folder):
+        """This separator with its relative paths taken from the run's `folder`."""
+        return self
 
     def check(self, data):
         """Raises ConfigError where this separator cannot work on `data` (a Corpus)."""

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import nussl
 import numpy as np
+import nussl
 import torch
 
 from src.files import fingerprint
@@ -90,8 +90,9 @@ def separate_each(data, indices, separator, last_step, settings):
         ItemsFailed: at the end, where any track failed.
     """
     loop = SeparationLoop(data, separator, last_step, settings)
-    yield from loop.outcomes(loop.jobs(indices))
-    yield from loop.outcomes(loop.joined_jobs())
+    yield from loop.outcomes(loop.jobs(indices), settings.num_workers)
+    num_left = len(loop.joined)  # not worth a pool where it is one
+    yield from loop.outcomes(loop.joined_jobs(), settings.num_workers if num_left > 1 else 0)
     if loop.failures:
         raise ItemsFailed(loop.failures)
 
@@ -107,9 +108,9 @@ class SeparationLoop:
         self.long_tracks = {}
         self.joined = deque()
 
-    def outcomes(self, jobs):
+    def outcomes(self, jobs, num_workers):
         try:
-            for name, result in map_items(call, jobs, self.settings.num_workers):
+            for name, result in map_items(call, jobs, num_workers):
                 if isinstance(result, PieceEstimates):
                     self.collect(result)
                 else:

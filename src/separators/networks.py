@@ -1,11 +1,12 @@
 """Trained networks as separators: the network on the device, masks and clusters in workers."""
 
+import copy
 from collections import defaultdict
 from pathlib import Path
 
 import gin
-import nussl
 import numpy as np
+import nussl
 import torch
 from nussl.separation import ClusteringSeparationBase
 
@@ -39,14 +40,16 @@ class NetworkSeparator(Separator):
     def __getstate__(self):
         return {**vars(self), "model": None}
 
-    def locate(self, folder):
+    def located(self, folder):
         path = Path(folder) / self.model_path
         if not path.is_file():
             raise ConfigError(
                 f"{type(self).__name__}.model_path = {str(path)!r} is not there: train first, or "
                 "give the path of a checkpoint."
             )
-        self.model_path = str(path.resolve())
+        located = copy.copy(self)
+        located.model_path = str(path.resolve())
+        return located
 
     def passport(self):
         settings = {k: v for k, v in vars(self).items() if k not in ("model", "stft_params")}
@@ -240,5 +243,7 @@ def indices_by_length(mixes):
 
 def checked_mask_type(name, mask_type):
     if mask_type not in MASK_TYPES:
-        raise ConfigError(f"{name}.mask_type = {mask_type!r}: it is one of {', '.join(MASK_TYPES)}.")
+        raise ConfigError(
+            f"{name}.mask_type = {mask_type!r}: it is one of {', '.join(MASK_TYPES)}."
+        )
     return mask_type

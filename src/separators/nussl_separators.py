@@ -57,12 +57,11 @@ class NusslSeparator(Separator):
     def __repr__(self):
         return f"{self.algorithm.__name__}({self.arguments})"
 
-    def locate(self, folder):
-        if self.arguments.get("model_path") is not None:
-            path = Path(folder) / self.arguments["model_path"]
-            self.arguments = {**self.arguments, "model_path": str(require_file(path, self))}
-        for separator in self.inner():
-            separator.locate(folder)
+    def located(self, folder):
+        arguments = {name: locate(value, folder) for name, value in self.arguments.items()}
+        if arguments.get("model_path") is not None:
+            arguments["model_path"] = str(require_file(Path(folder, arguments["model_path"]), self))
+        return NusslSeparator(self.algorithm, arguments)
 
     def check(self, data):
         if self.algorithm.__name__ == "Melodia":
@@ -82,13 +81,12 @@ class NusslSeparator(Separator):
 
     def inner(self):
         """The separators among the arguments, in the order in which `build` meets them."""
-        values = self.arguments.values()
-        lists = [value if isinstance(value, (list, tuple)) else [value] for value in values]
+        lists = [v if holds_separators(v) else [v] for v in self.arguments.values()]
         return [entry for entries in lists for entry in entries if isinstance(entry, Separator)]
 
     def on_device(self, mixes, device):
         outputs = [separator.on_device(mixes, device) for separator in self.inner()]
-        return [list(of_one_mix) for of_one_mix in zip(*outputs)] if outputs else [None] * len(mixes)
+        return [[output[index] for output in outputs] for index in range(len(mixes))]
 
     def finish(self, mix, device_output=None, sources=None):
         return self.build(mix, device_output, sources)()
@@ -108,6 +106,16 @@ class NusslSeparator(Separator):
         return self.algorithm(**({mix_argument: mix} if mix_argument else {}), **arguments)
 
 
+def holds_separators(value):
+    return isinstance(value, list | tuple) and any(isinstance(entry, Separator) for entry in value)
+
+
+def locate(value, folder):
+    if holds_separators(value):
+        return [locate(entry, folder) for entry in value]
+    return value.located(folder) if isinstance(value, Separator) else value
+
+
 def realise(name, value, mix, outputs, sources):
     """An argument as nussl takes it: separators become nussl objects or, for `estimates`, signals."""
     if isinstance(value, Separator):
@@ -120,8 +128,8 @@ def realise(name, value, mix, outputs, sources):
                 "of nussl's own there, such as @nussl.separation.deep.DeepMaskEstimation()."
             )
         return value.build(mix, output, sources)
-    if isinstance(value, (list, tuple)):
-        return type(value)(realise(name, entry, mix, outputs, sources) for entry in value)
+    if holds_separators(value):
+        return [realise(name, entry, mix, outputs, sources) for entry in value]
     return value
 
 
@@ -191,7 +199,9 @@ def recipe_signature(algorithm):
 def nussl_recipes():
     """Dict, dotted name of each nussl separator → its recipe."""
     return {
-        f"{module_path}.{name}": separator_recipe(getattr(importlib.import_module(module_path), name))
+        f"{module_path}.{name}": separator_recipe(
+            getattr(importlib.import_module(module_path), name)
+        )
         for module_path, names in SEPARATORS.items()
         for name in names
     }
