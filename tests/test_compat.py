@@ -252,6 +252,20 @@ def test_stand_in_leaves_no_trace(monkeypatch):
     assert before == {name: sys.modules.get(name) for name in before}
 
 
+def test_distributed_optimizers_are_imported_by_those_who_use_them():
+    code = """
+import sys, src, nussl
+from ignite.handlers import checkpoint
+assert "torch.distributed.optim" not in sys.modules
+assert not isinstance(1, checkpoint.ZeroRedundancyOptimizer)
+from torch.distributed.optim import ZeroRedundancyOptimizer
+made = object.__new__(ZeroRedundancyOptimizer)
+assert isinstance(made, checkpoint.ZeroRedundancyOptimizer)
+assert not isinstance(1, checkpoint.ZeroRedundancyOptimizer)
+"""
+    assert run_python(code).stderr == ""
+
+
 def test_stems_read_a_piece_of_a_wav(tmp_path):
     from src.compat import stems
 

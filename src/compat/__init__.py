@@ -7,7 +7,7 @@ modules is replaced; NumPy, SciPy, librosa and torch are left as they are.
 
     versions.py      names and defaults that have moved since nussl was written
     corrections.py   results that nussl computes wrongly on every stack
-    stand_ins.py     what is missing without ffmpeg, sox and zarr 2
+    stand_ins.py     what is missing without ffmpeg, sox and zarr 2, or takes long for nothing
 
 To add a patch, write one small function in the file it belongs to and name it in a table below.
 """
@@ -18,6 +18,7 @@ from src.compat.hook import ImportHook
 
 # Module -> context managers entered while it is imported.
 AROUND = {
+    "ignite.handlers.checkpoint": ("stand_ins.distributed_optimizers",),
     "musdb": ("stand_ins.stempeg",),
     "nussl": ("versions.no_deprecation_warnings",),
     "nussl.core.constants": ("versions.scipy_window_names",),

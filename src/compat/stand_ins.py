@@ -1,4 +1,4 @@
-"""Modules that stand in, for nussl and scaper only, where ffmpeg, sox or zarr 2 are missing.
+"""Modules that stand in, for those who want them only, where ffmpeg, sox or zarr 2 are missing.
 
 Each is in `sys.modules` just while the module that wants it is imported.
 """
@@ -72,6 +72,28 @@ def zarr():
     fake_numcodecs = _module("numcodecs", Pickle=object)
     with _standing_in("zarr", fake_zarr), _standing_in("numcodecs", fake_numcodecs):
         yield
+
+
+def distributed_optimizers():
+    """ignite/handlers/checkpoint.py:16 imports torch.distributed.optim to recognise one class.
+
+    Nothing is missing here, but that import is a third of the time of importing nussl: it brings
+    sympy, sharded training and scripted optimizers. Who uses the class has imported it already.
+    """
+    if "torch.distributed.optim" in sys.modules:
+        return contextlib.nullcontext()
+    optim = _module("torch.distributed.optim", ZeroRedundancyOptimizer=_ZeroRedundancyOptimizer)
+    return _standing_in("torch.distributed.optim", optim)
+
+
+class _RecognisedOnceImported(type):
+    def __instancecheck__(cls, instance):
+        optim = sys.modules.get("torch.distributed.optim")
+        return optim is not None and isinstance(instance, optim.ZeroRedundancyOptimizer)
+
+
+class _ZeroRedundancyOptimizer(metaclass=_RecognisedOnceImported):
+    """For `isinstance` only: true for what torch's class of this name has made."""
 
 
 def _installed_version(distribution):
