@@ -7,15 +7,6 @@ import numpy as np
 import nussl
 import pytest
 import torch
-from voices import (
-    STFT_PARAMS,
-    open_corpus,
-    save_network,
-    signal,
-    two_voices,
-    voice,
-    write_corpus,
-)
 
 from src.errors import ConfigError
 from src.parallel import ItemsFailed
@@ -24,7 +15,6 @@ from src.separators import (
     EmbeddingClustering,
     LoopSettings,
     MaskEstimation,
-    NusslSeparator,
     Separator,
     WaveformEstimation,
     nussl_recipes,
@@ -33,6 +23,15 @@ from src.separators import (
 )
 from src.separators.base import choose_device
 from src.separators.pieces import best_order, join, piece_bounds
+from tests.voices import (
+    STFT_PARAMS,
+    open_corpus,
+    save_network,
+    signal,
+    two_voices,
+    voice,
+    write_corpus,
+)
 
 CPU = torch.device("cpu")
 RECIPES = nussl_recipes()

@@ -67,7 +67,9 @@ def save_network(path, kind="mask", seed=0, sample_rate=SAMPLE_RATE, num_channel
     """A small network with random weights, as a checkpoint of nussl's format."""
     torch.manual_seed(seed)
     model = nussl.ml.SeparationModel(CONFIGS[kind](num_channels))
-    front = transforms.GetAudio() if kind == "audio" else transforms.MagnitudeSpectrumApproximation()
+    front = (
+        transforms.GetAudio() if kind == "audio" else transforms.MagnitudeSpectrumApproximation()
+    )
     about = {"stft_params": STFT_PARAMS, "sample_rate": sample_rate, "num_channels": num_channels}
     compose = transforms.Compose([front, transforms.ToSeparationModel()])
     dataset = {"folder": "none", "name": "none", "transforms": compose, **about}
