@@ -1,3 +1,26 @@
 """Importing src first patches nussl, so that a test file may import nussl wherever ruff sorts it."""
 
+import pytest
+
 import src  # noqa: F401
+from tests import road
+
+
+@pytest.fixture(scope="session")
+def speech(tmp_path_factory):
+    """Folder with rendered voices in the layout of WHAM!: 12 mixtures to train on, 4 and 4."""
+    root = tmp_path_factory.mktemp("wham")
+    sizes = "make_toy_speech.num_mixtures = {'tr': 12, 'cv': 4, 'tt': 4}"
+    bindings = [f"make_toy_speech.root = '{root}'", sizes, "make_toy_speech.seconds = 1.0"]
+    road.call("make_toy_speech", "toy/env.gin", *bindings, "make_toy_speech.num_workers = 0")
+    return root
+
+
+@pytest.fixture
+def instantiate(speech, tmp_path):
+    """Function `(*bindings)` → the Runs of the tiny experiment on the rendered voices."""
+
+    def compile_runs(*bindings):
+        return road.instantiate(speech, tmp_path, *bindings)
+
+    return compile_runs

@@ -8,6 +8,7 @@ import gin
 import nussl
 import torch
 from ignite.engine import Engine
+from ignite.utils import manual_seed
 from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
@@ -92,7 +93,7 @@ def train(
     settings = SimpleNamespace(**locals())
     require(run, "train")
     check(settings)
-    torch.manual_seed(seed)
+    manual_seed(seed)
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     latest = run.checkpoints / "latest.pth"

@@ -121,6 +121,12 @@ class Corpus:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
+    def only(self, indices):
+        """The Corpus of these items alone; it has no cache."""
+        dataset = copy.copy(self.dataset)
+        dataset.items = [self.dataset.items[i] for i in indices]
+        return Corpus(dataset, self.name, None)
+
     def where(self, i):
         """How an error names an item."""
         return f"{self.name}: track {self.names[i]!r} of {describe(self.dataset)}"

@@ -7,7 +7,7 @@ from src.errors import ConfigError
 
 
 @gin.register
-def add_auto_balance_loss(training, every, ratios=None, reference=None):
+def add_auto_balance_loss(training, every, reference, ratios=None):
     """Sets the weights of the losses, so that weighted losses keep the ratios you ask for.
 
     Every `every` iterations each weight becomes the least-squares solution of
@@ -16,14 +16,13 @@ def add_auto_balance_loss(training, every, ratios=None, reference=None):
 
     Args:
         every: iterations between two adjustments.
+        reference: the loss whose weight stays.
         ratios: dict, loss → its share in relation to the reference's 1; None makes all equal.
-        reference: the loss whose weight stays; None takes the first of the loss dictionary.
 
     Raises:
         ConfigError: a loss that the loss dictionary doesn't have.
     """
     names = training.losses.names
-    reference = names[0] if reference is None else reference
     ratios = {**dict.fromkeys(names, 1.0), **(ratios or {})}
     unknown = sorted({reference, *ratios} - set(names))
     if unknown:

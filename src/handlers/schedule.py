@@ -28,18 +28,18 @@ def add_lr_scheduler_handler(training, scheduler):
 
 
 @gin.register
-def early_stopping(training, patience=10, min_delta=0.0):
+def early_stopping(training, patience=10, threshold=0.0):
     """Ends the training after `patience` epochs in a row without a better monitored loss.
 
     Args:
         patience: epochs.
-        min_delta: an epoch is better where its loss is lower by more than this.
+        threshold: an epoch is better where its loss is lower by more than this.
     """
 
     def score(engine):
         return -training.monitored()
 
-    stopper = EarlyStopping(patience, score, training.trainer, min_delta=min_delta)
+    stopper = EarlyStopping(patience, score, training.trainer, threshold=threshold)
     training.keep("early_stopping", stopper)
 
     def stop(engine):

@@ -1,0 +1,44 @@
+"""The road as a person walks it: main.py, in this process or in one of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import main
+from src.runs import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ["toy/env.gin", "wham/wham8k.gin", "tests/exp/tiny.gin"]
+
+
+def call(command, *words, check=True):
+    """Exit code of `main.py command -c …`; words that end in .gin are configs, others bindings."""
+    code = main.main(arguments(command, *words))
+    assert not check or code == 0
+    return code
+
+
+def arguments(command, *words):
+    configs = [str(word) for word in words if str(word).endswith(".gin")]
+    bindings = [str(word) for word in words if not str(word).endswith(".gin")]
+    return [command, "-c", *configs, *(flag for text in bindings for flag in ("-b", text))]
+
+
+def instantiate(speech, folder, *words):
+    """Runs of the tiny experiment, in `folder/out`, with a cache root in `folder`."""
+    paths = [f"WHAM_ROOT = '{speech}'", f"CACHE_ROOT = '{folder / 'cache'}'"]
+    out = f"instantiate.output_folder = '{folder / 'out'}'"
+    call("instantiate", *RECIPE, *paths, out, *words)
+    return [Run(path) for path in sorted((folder / "out").glob("run[0-9]*"))]
+
+
+def spawn(*words, **environment):
+    """The finished `python main.py …` with its output as text."""
+    return subprocess.run(
+        [sys.executable, "main.py", *map(str, words)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        capture_output=True,
+        text=True,
+    )

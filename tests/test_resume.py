@@ -1,0 +1,86 @@
+"""Killed and resumed is the same as never killed, bit for bit."""
+
+import random
+import signal
+
+import pytest
+import torch
+
+from src.files import read_json
+from tests import road
+
+MOMENT = random.SystemRandom().randint(1, 8)  # of 9 iterations; the test's name says which it was
+
+
+def state(run):
+    return torch.load(run.checkpoints / "latest.pth", weights_only=True)
+
+
+def assert_same(one, other, where="checkpoint"):
+    assert type(one) is type(other), where
+    if torch.is_tensor(one):
+        assert torch.equal(one, other), where
+    elif isinstance(one, dict):
+        assert list(one) == list(other), where
+        for key in one:
+            assert_same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, (list, tuple)):
+        assert len(one) == len(other), where
+        for place, pair in enumerate(zip(one, other, strict=True)):
+            assert_same(*pair, f"{where}[{place}]")
+    else:
+        assert one == other, where
+
+
+def sweep_with_kill_switch(folder, num_workers, *bindings):
+    """A .gin file that adds the switch to the tiny experiment's handlers."""
+    path = folder / "kill.gin"
+    handlers = (road.ROOT / "tests/exp/tiny.gin").read_text().split("train.handlers = [")[1]
+    listed = handlers.split("]")[0]
+    path.write_text(
+        "import tests.kill_switch\n"
+        f"train.handlers = [{listed}    @add_kill_switch,\n]\n"
+        f"train.num_data_workers = {num_workers}\n" + "\n".join(bindings)
+    )
+    return path
+
+
+@pytest.mark.parametrize("moment", [MOMENT])
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_kill_and_resume_equals_an_uninterrupted_run(
+    instantiate, tmp_path, num_workers, moment, monkeypatch
+):
+    config = sweep_with_kill_switch(tmp_path, num_workers)
+    instantiate(config)
+    killed, whole = instantiate(config)
+    road.call("train", whole.config)
+    first = road.spawn("train", "-c", killed.config, KILL_AT=str(moment))
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    assert (killed.checkpoints / "latest.pth").exists() == (moment > 3)
+    road.call("resume", killed.config)
+    assert_same(state(killed), state(whole))
+    assert read_json(killed.folder / "progress.json")["epoch"] == 3
+    assert killed.report_card_txt.exists()
+    best = [torch.load(run.checkpoints / "best.model.pth", weights_only=False) for run in (killed, whole)]
+    assert_same(*(dict(model["state_dict"]) for model in best))
+
+
+def test_a_checkpoint_within_an_epoch_resumes_exactly(instantiate, tmp_path):
+    config = sweep_with_kill_switch(tmp_path, 0, "train.save_every_iterations = 1")
+    instantiate(config)
+    killed, whole = instantiate(config)
+    road.call("train", whole.config)
+    road.spawn("train", "-c", killed.config, KILL_AT="6")
+    assert state(killed)["iteration"] == 5
+    road.call("resume", killed.config)
+    assert_same(state(killed), state(whole))
+
+
+def test_resume_keeps_the_best_epoch_and_its_score(instantiate):
+    (run,) = instantiate("train.num_epochs = 1")
+    road.call("train", run.config)
+    before = state(run)
+    road.call("resume", run.config, "train.num_epochs = 2", "torch.optim.Adam.lr = 0.0")
+    assert state(run)["best"] <= before["best"]
+    assert state(run)["history"]["train/loss"][:1] == before["history"]["train/loss"]
+    assert len(state(run)["history"]["validation/loss"]) == 2
