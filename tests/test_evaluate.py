@@ -1,0 +1,204 @@
+"""evaluate: what it writes, what it skips, what it refuses."""
+
+import json
+import logging
+import os
+
+import gin
+import numpy as np
+import nussl
+import pytest
+import soundfile
+
+from src.commands.evaluate import evaluate
+from src.errors import ConfigError
+from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
+from src.parallel import ItemsFailed
+from src.runs import Run
+from src.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
+from tests.voices import open_corpus, save_network, write_corpus
+
+ORACLE = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
+HPSS = nussl_recipes()["nussl.separation.primitive.HPSS"]()
+
+
+class Counting(Separator):
+    """The mixture, twice; remembers in the run's folder how often it was asked."""
+
+    def __init__(self, log_path, gain=0.5):
+        self.log_path = str(log_path)
+        self.gain = gain
+
+    def passport(self):
+        return {"gain": self.gain}
+
+    def finish(self, mix, device_output, sources=None):
+        with open(self.log_path, "a") as file:
+            file.write("asked\n")
+        return [mix * self.gain, mix * self.gain]
+
+
+class BreaksOnSecond(Separator):
+    """Fails on the track of 1.05 s."""
+
+    def finish(self, mix, device_output, sources=None):
+        if mix.signal_length == round(1.05 * mix.sample_rate):
+            raise ValueError("this one is too hard")
+        return [mix, mix]
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run0"
+    folder.mkdir()
+    return Run(folder)
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return open_corpus(write_corpus(tmp_path / "data", 3))
+
+
+def read_results(run):
+    return {path.stem: json.loads(path.read_text()) for path in run.results.glob("*.json")}
+
+
+def scores_of(run):
+    results = read_results(run)
+    return {
+        name: {s: v for s, v in one.items() if s != "metadata"} for name, one in results.items()
+    }
+
+
+def test_scores_equal_the_plain_nussl_loop(tmp_path, run, corpus):
+    path = save_network(run.checkpoints / "best.model.pth")
+    evaluate(run, corpus, MaskEstimation(), device="cpu", batch_size=2)
+    for name, scores in scores_of(run).items():
+        item = corpus[corpus.names.index(name)]
+        estimates = nussl.separation.deep.DeepMaskEstimation(item["mix"], str(path))()
+        sources = [*item["sources"].values()]
+        expected = nussl.evaluation.BSSEvalScale(sources, estimates, ["s1", "s2"]).evaluate()
+        for source in ("s1", "s2"):
+            for column, values in scores[source].items():
+                np.testing.assert_allclose(values, expected[source][column], atol=1e-3)
+    assert nussl.evaluation.aggregate_score_files(list(run.results.glob("*.json"))).shape == (6, 14)
+
+
+def test_workers_give_the_same(run, corpus, tmp_path):
+    other = Run(tmp_path / "run1")
+    save_network(run.checkpoints / "best.model.pth")
+    save_network(other.checkpoints / "best.model.pth")
+    metrics = [BSSEvalScale(), PrecisionRecallFScore()]
+    evaluate(run, corpus, MaskEstimation(), metrics, device="cpu")
+    evaluate(other, corpus, MaskEstimation(), metrics, device="cpu", num_workers=1)
+    assert read_results(run) == read_results(other)
+    assert {"SI-SDR", "F1-Score"} <= set(scores_of(run)["track0"]["s1"])
+
+
+def test_restart_skips_what_is_done(run, corpus, tmp_path):
+    log = tmp_path / "asked"
+    evaluate(run, corpus, Counting(log))
+    written = {path: path.stat().st_mtime_ns for path in run.results.iterdir()}
+    (run.results / "track1.json").unlink()
+    evaluate(run, corpus, Counting(log), batch_size=1)
+    assert log.read_text().count("asked") == 4
+    assert len(written) == 3
+    for path in (run.results / "track0.json", run.results / "track2.json"):
+        assert path.stat().st_mtime_ns == written[path]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"separator_gain": 0.25},
+        {"metrics": [BSSEvalScale(compute_permutation=True)]},
+        {"seed": 1},
+        {"piece_seconds": 0.5, "overlap_seconds": 0.1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_other_settings_replace_old_scores(run, corpus, tmp_path, change):
+    log = tmp_path / "asked"
+    evaluate(run, corpus, Counting(log))
+    before = {name: one["metadata"]["passport"] for name, one in read_results(run).items()}
+    separator = Counting(log, change.pop("separator_gain", 0.5))
+    evaluate(run, corpus, separator, **change)
+    assert log.read_text().count("asked") >= 6
+    after = {name: one["metadata"]["passport"] for name, one in read_results(run).items()}
+    assert all(before[name] != after[name] for name in corpus.names)
+
+
+def test_other_checkpoint_replaces_old_scores(run, corpus):
+    path = save_network(run.checkpoints / "best.model.pth")
+    evaluate(run, corpus, MaskEstimation(), device="cpu")
+    before = scores_of(run)
+    save_network(path, seed=1)
+    evaluate(run, corpus, MaskEstimation(), device="cpu")
+    assert scores_of(run)["track0"] != before["track0"]
+
+
+def test_changed_and_vanished_tracks(run, corpus, tmp_path):
+    log = tmp_path / "asked"
+    evaluate(run, corpus, Counting(log))
+    (run.results / "mine.json").write_text("{}")
+    os.utime(tmp_path / "data" / "mix" / "track0.wav", ns=(1, 1))
+    corpus.dataset.items = corpus.dataset.items[:2]
+    smaller = type(corpus)(corpus.dataset, "test", None)
+    evaluate(run, smaller, Counting(log))
+    assert sorted(path.stem for path in run.results.iterdir()) == ["mine", "track0", "track1"]
+    assert json.loads((run.folder / "evaluation.json").read_text())["tracks"] == smaller.names
+
+
+def test_a_failing_track_is_named_after_the_others_are_done(run, corpus):
+    with pytest.raises(ItemsFailed, match="track1: ValueError: this one is too hard"):
+        evaluate(run, corpus, BreaksOnSecond())
+    assert sorted(read_results(run)) == ["track0", "track2"]
+
+
+def test_unreadable_first_track_stops_no_other(run, corpus, tmp_path):
+    (tmp_path / "data" / "s1" / "track0.wav").write_text("no audio")
+    with pytest.raises(ItemsFailed, match="track0: cannot be read"):
+        evaluate(run, corpus, HPSS)
+    assert sorted(read_results(run)) == ["track1", "track2"]
+
+
+def test_mistakes_in_settings_stop_at_the_first_track(run, corpus):
+    three = NusslSeparator(nussl.separation.benchmark.MixAsEstimate, {"num_sources": 3})
+    with pytest.raises(ConfigError, match="3 estimate.*compute_permutation = True"):
+        evaluate(run, corpus, three)
+    with pytest.raises(ConfigError, match="both give .*SI-SDR"):
+        evaluate(run, corpus, HPSS, [BSSEvalScale(), BSSEvalScale(compute_permutation=True)])
+    with pytest.raises(ConfigError, match="evaluate.metrics is empty"):
+        evaluate(run, corpus, HPSS, [])
+    assert not read_results(run)
+
+
+def test_audio_is_kept_in_float(run, corpus):
+    evaluate(run, corpus, ORACLE, save_audio=True)
+    for name in corpus.names:
+        for source in ("s1", "s2"):
+            path = run.audio / name / f"{source}.wav"
+            assert soundfile.info(path).subtype == "FLOAT"
+            audio, _ = soundfile.read(path)
+            truth = corpus[corpus.names.index(name)]["sources"][source].audio_data[0]
+            assert np.corrcoef(audio, truth)[0, 1] > 0.9
+
+
+def test_silent_source_is_said_aloud(run, corpus, tmp_path, caplog):
+    path = tmp_path / "data" / "s2" / "track1.wav"
+    soundfile.write(path, np.zeros(soundfile.info(path).frames), 8000)
+    with caplog.at_level(logging.WARNING):
+        evaluate(run, corpus, HPSS, [BSSEvalScale(), BSSEvalV4()])
+    assert "track1: source s2 is silent" in caplog.text
+    assert np.isnan(scores_of(run)["track1"]["s2"]["SI-SDR"]).all()
+    assert np.isfinite(scores_of(run)["track1"]["s1"]["SDR"]).all()
+
+
+def test_outside_a_run_folder(corpus):
+    with pytest.raises(ConfigError, match="run instantiate first"):
+        evaluate(None, corpus, HPSS)
+
+
+def test_required_bindings_are_named(run):
+    with pytest.raises(RuntimeError, match="test_data"):
+        gin.get_configurable("evaluate")(run)
