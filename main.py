@@ -6,7 +6,7 @@ import difflib
 import importlib
 import sys
 
-from src.commands import COMMANDS, module_name
+from src.commands import COMMANDS, NEED_A_RUN, module_name
 from src.errors import ConfigError
 
 
@@ -31,9 +31,14 @@ def make_parser():
 
 
 def command_first(argv):
-    """Moves the command to the front: `-c a.gin b.gin train` would swallow it as a config."""
+    """Moves the command to the front: `-c a.gin b.gin train` would swallow it as a config.
+
+    A last word that is neither a command nor a .gin file is taken for a mistyped command.
+    """
     for place, word in enumerate(argv):
-        if word in COMMANDS and (place == 0 or argv[place - 1] not in ("-o", "-b")):
+        valued = place > 0 and argv[place - 1] in ("-o", "--output_folder", "-b", "--binding")
+        last = place == len(argv) - 1 and not word.startswith("-") and not word.endswith(".gin")
+        if not valued and (word in COMMANDS or last):
             return [word, *argv[:place], *argv[place + 1 :]]
     return argv
 
@@ -53,7 +58,7 @@ def parse_arguments(argv):
 def run_command(arguments, argv):
     from src import configs, registry
     from src.journal import journal
-    from src.runs import find_run
+    from src.runs import find_run, require
 
     bindings = list(arguments.binding)
     if arguments.output_folder:
@@ -62,6 +67,8 @@ def run_command(arguments, argv):
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
     configs.load(arguments.config, bindings, ("main.py", *argv))
     run = find_run(arguments.config)
+    if arguments.func in NEED_A_RUN:
+        require(run, arguments.func)
     with journal(run, arguments.func):
         configs.call(command, run)
         if run is not None:

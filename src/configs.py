@@ -2,7 +2,9 @@
 
 import difflib
 import itertools
+import os
 import re
+import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +15,9 @@ from src.files import write_and_rename
 
 RULE = "# " + "-" * 96
 MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
+
+
+GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
 
 
 class Loaded(NamedTuple):
@@ -40,6 +45,9 @@ def load(paths, bindings=(), command_line=()):
     """
     global loaded
     gin.clear_config()
+    # gin's other reader, of files inside packages, trips over the name of a file that isn't there
+    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
+    gin.config._LOCATION_PREFIXES[:] = ["", *(str(Path(path).parent) for path in paths)]
     for path in paths:
         parse_file(Path(path))
     for binding in bindings:
@@ -51,7 +59,6 @@ def load(paths, bindings=(), command_line=()):
 def parse_file(path):
     if not path.is_file():
         raise ConfigError(f"There is no .gin file {str(path)!r}; check the paths after -c.")
-    gin.add_config_file_search_path(str(path.parent))
     with told_in_one_sentence(str(path)):
         gin.parse_config_file(str(path))
 
@@ -71,13 +78,18 @@ class told_in_one_sentence:
         return self
 
     def __exit__(self, kind, error, traceback):
-        if isinstance(error, (ValueError, SyntaxError, OSError, ImportError, TypeError)):
+        if isinstance(error, GIN_ERRORS):
             raise ConfigError(sentence(error, self.origin)) from error
 
 
 def sentence(error, origin):
     """One line of what, where and what to do, from gin's several."""
     text = str(error)
+    if isinstance(error, tokenize.TokenError):
+        return f"{origin}: a bracket or a string is never closed ({error.args[0]})."
+    missing = re.search(r"^ +include +(['\"].+['\"])", text, re.MULTILINE)
+    if missing:
+        return f"{origin}: there is no file {missing.group(1)} to include; check its path."
     if isinstance(error, SyntaxError):
         return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
     what = text.splitlines()[0].rstrip(". ")

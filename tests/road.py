@@ -42,3 +42,8 @@ def spawn(*words, **environment):
         capture_output=True,
         text=True,
     )
+
+
+def python(*words):
+    """The finished `python …` in the root of the project."""
+    return subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)

@@ -12,6 +12,7 @@ COMMANDS = {
     "make_toy_speech": "render a small speech corpus in the layout of WHAM!",
     "make_toy_music": "render a small music corpus in the layout of MUSDB18-HQ",
 }
+NEED_A_RUN = ("train", "evaluate", "analyze", "all", "resume", "debug")
 IN_PIPELINES = ("all", "resume", "debug")
 
 

@@ -6,12 +6,11 @@ import numpy as np
 from src.commands.analyze import analyze
 from src.commands.evaluate import evaluate
 from src.commands.train import train
-from src.runs import Run, require
+from src.runs import Run
 
 
 def all(run):
     """Train, evaluate, analyze."""
-    require(run, "all")
     train(run)
     evaluate(run)
     analyze(run)
@@ -19,7 +18,6 @@ def all(run):
 
 def resume(run):
     """Go on from the latest checkpoint (from the start where there is none), evaluate, analyze."""
-    require(run, "resume")
     train(run, resume=True)
     evaluate(run)
     analyze(run)
@@ -36,7 +34,6 @@ def debug(run, data=gin.REQUIRED, num_iterations=1000, item=None, seed=0):
         num_iterations: of the single epoch.
         item: index in `data`; None draws one with `seed`.
     """
-    require(run, "debug")
     if item is None:
         item = int(np.random.default_rng(seed).integers(len(data)))
     one = data.only([item])

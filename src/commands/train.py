@@ -25,7 +25,6 @@ from src.handlers import (
 from src.handlers.steps import Forward, train_step, val_step
 from src.journal import timestamp
 from src.losses import Losses
-from src.runs import require
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,6 @@ def train(
         ConfigError: a setting, a data set or a checkpoint that can't be used.
     """
     settings = SimpleNamespace(**locals())
-    require(run, "train")
     check(settings)
     manual_seed(seed)
     if num_threads is not None:

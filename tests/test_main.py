@@ -1,0 +1,131 @@
+"""The command line: both orders, exit codes, and the sentence for each mistake."""
+
+import main
+import pytest
+
+from src.commands import COMMANDS
+from tests import road
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "-c a.gin b.gin train",
+        "train -c a.gin b.gin",
+        "-o out -c a.gin b.gin train",
+        "-c a.gin b.gin -o out train",
+        "train -c a.gin b.gin -o out -b x.y=1",
+        "-b x.y=1 -c a.gin b.gin train",
+    ],
+)
+def test_every_order_of_the_command_line_parses(words):
+    arguments = main.parse_arguments(words.split())
+    assert arguments.func == "train"
+    assert arguments.config == ["a.gin", "b.gin"]
+
+
+def test_a_folder_or_binding_may_be_called_like_a_command():
+    arguments = main.parse_arguments("-o train -b all -c a.gin evaluate".split())
+    assert (arguments.output_folder, arguments.binding) == ("train", ["all"])
+    assert arguments.func == "evaluate"
+
+
+def test_help_prints_the_usage_and_every_command(capsys):
+    with pytest.raises(SystemExit) as done:
+        main.main(["--help"])
+    text = capsys.readouterr().out
+    assert done.value.code == 0
+    assert text.startswith(
+        "usage: main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] func\n"
+    )
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+def test_help_imports_neither_torch_nor_nussl_nor_gin():
+    code = (
+        "import sys, main\n"
+        "try: main.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'nussl', 'gin', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = road.python("-c", code)
+    assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("-c a.gin trian", "there is no command 'trian'; did you mean 'train'?"),
+        ("frobnicate -c a.gin", "there is no command 'frobnicate'; main.py --help lists them."),
+        ("", "give a command and its .gin files"),
+    ],
+)
+def test_a_mistyped_command_exits_2_and_says_so(words, sentence, capsys):
+    with pytest.raises(SystemExit) as done:
+        main.main(words.split())
+    assert done.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def told(capsys, command, *words):
+    """The one line on stderr of a call that must exit with 2."""
+    assert road.call(command, *words, check=False) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("main.py ")]
+    return line
+
+
+def test_a_missing_gin_file_is_named(capsys):
+    assert "There is no .gin file 'nowhere.gin'" in told(capsys, "instantiate", "nowhere.gin")
+
+
+def test_all_outside_a_run_folder_says_run_instantiate_first(capsys):
+    for command in ("train", "evaluate", "analyze", "all", "resume", "debug"):
+        assert "run instantiate first" in told(capsys, command, *road.RECIPE)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("train.bath_size = 3", "line 1: Configurable 'train' doesn't have a parameter named 'bath_size'"),
+        ("trian.batch_size = 3", "line 1: No configurable matching 'trian'; did you mean 'train'?"),
+        ("train.seed = %NOWHERE", "The macro %NOWHERE is used but never defined"),
+        ("train.seed = [1, 2", "a bracket or a string is never closed"),
+        ("WHAM_ROOT = %gin.REQUIRED", "WHAM_ROOT has no value yet; set it in your env.gin or with -b"),
+        ("import nowhere.module", "line 1: No module named 'nowhere'"),
+        ("include 'nowhere.gin'", "there is no file 'nowhere.gin' to include"),
+        ("train.optimizer = @Adan", "No configurable matching reference '@Adan'"),
+    ],
+)
+def test_a_mistake_in_a_gin_file_names_the_file_and_the_line(text, sentence, tmp_path, capsys):
+    path = tmp_path / "mistake.gin"
+    path.write_text(text + "\n")
+    line = told(capsys, "instantiate", *road.RECIPE, path)
+    assert sentence in line
+    if "macro" not in sentence and "WHAM_ROOT" not in sentence:
+        assert "mistake.gin" in line
+
+
+def test_a_mistaken_binding_on_the_command_line_is_quoted(capsys):
+    line = told(capsys, "instantiate", *road.RECIPE, "train.sed = 1")
+    assert "-b 'train.sed = 1' line 1: Configurable 'train' doesn't have a parameter" in line
+
+
+def test_a_required_binding_that_is_missing_is_named(instantiate, tmp_path, capsys):
+    (run,) = instantiate()
+    text = run.config.read_text().replace("train.batch_size = 4", "")
+    run.config.write_text(text)
+    line = told(capsys, "train", run.config)
+    assert "train.batch_size is required but not bound; add `train.batch_size = …`" in line
+    assert not run.checkpoints.exists()
+
+
+def test_later_files_win_and_bindings_win_over_files(tmp_path):
+    first, second = tmp_path / "a.gin", tmp_path / "b.gin"
+    first.write_text("train.seed = 1\ntrain.num_epochs = 1\ninclude 'c.gin'\n")
+    second.write_text("train.seed = 2\n")
+    (tmp_path / "c.gin").write_text("train.batch_size = 7\n")
+    out = tmp_path / "out"
+    main.main(["instantiate", "-c", str(first), str(second), "-o", str(out), "-b", "train.num_epochs=9"])
+    text = (out / "run0/config.gin").read_text()
+    for line in ("train.seed = 2", "train.num_epochs = 9", "train.batch_size = 7"):
+        assert line in text
