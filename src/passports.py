@@ -26,6 +26,17 @@ def describe(thing):
     return {"class": describe(type(thing)), "settings": describe(getattr(thing, "__dict__", {}))}
 
 
+def in_short(description):
+    """A description as a line for people: `BSSEvalV4(window_seconds=1.0, …)`."""
+    if isinstance(description, dict) and set(description) == {"class", "settings"}:
+        name = description["class"].rpartition(".")[2]
+        settings = [f"{key}={in_short(value)}" for key, value in description["settings"].items()]
+        return f"{name}({', '.join(settings)})"
+    if isinstance(description, list):
+        return f"[{', '.join(in_short(entry) for entry in description)}]"
+    return str(description)
+
+
 def array_passport(array):
     content = hashlib.sha256(array.tobytes()).hexdigest()[:16]
     return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": content}

@@ -6,6 +6,7 @@ from src import configs
 from src.errors import ConfigError
 from src.files import read_json, write_and_rename
 from src.metrics import report_card, score_table
+from src.passports import in_short
 from src.runs import require
 
 
@@ -58,8 +59,8 @@ def evaluation_notes(run, table):
     if not path.is_file():
         return []
     evaluation = read_json(path)
-    lines = [f"separator: {evaluation['separator']}"]
-    lines += [f"metric: {metric}" for metric in evaluation["metrics"]]
+    lines = [f"separator: {in_short(evaluation['separator'])}"]
+    lines += [f"metric: {in_short(metric)}" for metric in evaluation["metrics"]]
     missing = sorted(set(evaluation["tracks"]) - set(table["track"]))
     if missing:
         lines.append(

@@ -173,8 +173,13 @@ def describe_settings(data, separator, metrics, loop, save_audio):
         "seed": loop.seed,
         "save_audio": save_audio,
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
-        "packages": {package: metadata.version(package) for package in PACKAGES},
+        "packages": {package: public_version(package) for package in PACKAGES},
     }
+
+
+def public_version(package):
+    """Without the build: torch's CPU and CUDA wheels of one version count as one."""
+    return metadata.version(package).partition("+")[0]
 
 
 def track_passport(data, index, settings):

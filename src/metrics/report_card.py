@@ -13,9 +13,12 @@ WIDTH = 100
 KEYS = ["track", "source"]
 OVERALL = "OVERALL"
 SUMMARIES = {
-    "MEAN ± STD": lambda x: f"{x.mean():.2f} ± {x.std():.2f}" if len(x) > 1 else f"{x.mean():.2f}",
-    "MEDIAN": lambda x: f"{x.median():.2f}",
+    "MEAN ± STD": lambda x: (
+        f"{x.mean():z.2f} ± {x.std():.2f}" if len(x) > 1 else f"{x.mean():z.2f}"
+    ),
+    "MEDIAN": lambda x: f"{x.median():z.2f}",
 }
+PER_TRACK = "(a source of a track counts once, by the median over its channels or windows)"
 NOT_SOURCES = ("metadata",)  # what else a result file holds
 
 
@@ -63,7 +66,7 @@ def report_card(table, notes="", each_source=True):
     if each_source:
         groups |= dict(iter(table.groupby("source")))
     columns = [column for column in table.columns if column not in KEYS]
-    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", ""]
+    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK, ""]
     for title, summary in SUMMARIES.items():
         cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
         lines += [title, *draw_table(columns, cells), ""]

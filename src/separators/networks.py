@@ -52,8 +52,9 @@ class NetworkSeparator(Separator):
         return located
 
     def passport(self):
-        settings = {k: v for k, v in vars(self).items() if k not in ("model", "stft_params")}
-        settings["model_path"] = file_sha256(self.model_path)
+        not_settings = ("model", "stft_params", "model_path")
+        settings = {name: value for name, value in vars(self).items() if name not in not_settings}
+        settings["model_sha256"] = file_sha256(self.model_path)[:16]
         return {"class": describe(type(self)), "settings": describe(settings)}
 
     def check(self, data):

@@ -2,7 +2,6 @@
 
 import importlib
 import inspect
-from importlib import metadata
 from pathlib import Path
 
 import nussl
@@ -72,12 +71,8 @@ class NusslSeparator(Separator):
     def passport(self):
         arguments = dict(self.arguments)
         if arguments.get("model_path") is not None:
-            arguments["model_path"] = file_sha256(arguments["model_path"])
-        return {
-            "class": describe(self.algorithm),
-            "settings": describe(arguments),
-            "nussl": metadata.version("nussl"),
-        }
+            arguments["model_sha256"] = file_sha256(arguments.pop("model_path"))[:16]
+        return {"class": describe(self.algorithm), "settings": describe(arguments)}
 
     def inner(self):
         """The separators among the arguments, in the order in which `build` meets them."""
