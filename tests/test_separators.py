@@ -173,6 +173,13 @@ def test_melodia_says_what_to_install():
         recipe("Melodia")().check(data=None)
 
 
+def test_spatial_separators_want_two_channels(corpus):
+    with pytest.raises(ConfigError, match="Duet separates by the differences of two channels"):
+        recipe("Duet")(2).check(corpus)
+    with pytest.raises(ConfigError, match="has 1"):
+        recipe("EnsembleClustering")(2, [recipe("Projet")(2)]).check(corpus)
+
+
 def test_oracle_without_sources():
     with pytest.raises(ConfigError, match="needs the true sources"):
         run_separator(recipe("IdealBinaryMask")(), two_voices()[0])

@@ -5,9 +5,11 @@ import gin
 from src import configs
 from src.errors import ConfigError
 from src.files import read_json, write_and_rename
-from src.metrics import report_card, score_table
+from src.metrics import read_results, report_card, score_table
 from src.passports import in_short
 from src.runs import require
+
+MOST_NAMED = 10  # tracks
 
 
 @gin.configurable(denylist=["run"])
@@ -35,8 +37,7 @@ def analyze(run, notes="", each_source=True):
 
 def check_one_evaluation(run):
     """Scores of two settings in one card would mean nothing."""
-    results = [read_json(path) for path in run.results.glob("*.json")]
-    if len({result["metadata"]["settings"] for result in results}) > 1:
+    if len({result["metadata"]["settings"] for result in read_results(run)}) > 1:
         raise ConfigError(
             f"{run.results} holds results of several separators, checkpoints or metrics: run "
             "evaluate again, which replaces the old ones."
@@ -63,7 +64,6 @@ def evaluation_notes(run, table):
     lines += [f"metric: {in_short(metric)}" for metric in evaluation["metrics"]]
     missing = sorted(set(evaluation["tracks"]) - set(table["track"]))
     if missing:
-        lines.append(
-            f"MISSING: {len(missing)} of {len(evaluation['tracks'])} tracks: {', '.join(missing)}"
-        )
+        some = ", ".join(missing[:MOST_NAMED]) + (", …" if len(missing) > MOST_NAMED else "")
+        lines.append(f"MISSING: {len(missing)} of {len(evaluation['tracks'])} tracks: {some}")
     return lines

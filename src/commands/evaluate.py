@@ -12,8 +12,8 @@ from src import configs
 from src.datasets.filters import mix_path
 from src.datasets.fingerprints import describe_content
 from src.errors import ConfigError
-from src.files import fingerprint, read_json, write_and_rename, write_json
-from src.metrics import BSSEvalScale
+from src.files import fingerprint, write_and_rename, write_json
+from src.metrics import BSSEvalScale, read_results
 from src.metrics.scores import is_silent, stack_channels
 from src.parallel import ItemsFailed
 from src.passports import describe
@@ -195,13 +195,10 @@ def remove_others(run, passports):
     Args:
         passports: dict, name of the track → passport of its result.
     """
-    others = []
-    for path in run.results.glob("*.json"):
-        about = read_json(path).get("metadata", {})
-        if "passport" in about and passports.get(about["track"]) != about["passport"]:
-            others.append(path)
-    for path in others:
-        path.unlink()
+    abouts = [result["metadata"] for result in read_results(run)]
+    others = [a["track"] for a in abouts if passports.get(a["track"]) != a["passport"]]
+    for name in others:
+        result_path(run, name).unlink()
     if others:
         log.info("removed %d results of other settings, checkpoints or tracks", len(others))
 

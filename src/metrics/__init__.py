@@ -5,7 +5,7 @@ To add a metric, write a class with a `__call__` like BSSEvalScale's and bind it
 
 from src.metrics.bss_eval import BSSEvalScale, BSSEvalV4
 from src.metrics.masks import PrecisionRecallFScore
-from src.metrics.report_card import report_card, score_table
+from src.metrics.report_card import read_results, report_card, score_table
 from src.metrics.scores import Metric
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "BSSEvalV4",
     "Metric",
     "PrecisionRecallFScore",
+    "read_results",
     "report_card",
     "score_table",
 ]

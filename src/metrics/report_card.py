@@ -32,14 +32,19 @@ def score_table(run):
         DataFrame, one row per track and source, sorted; a column per score. A score with several
         values (channels, windows) is their median without NaN, as in nussl and museval.
     """
-    rows = [row for path in sorted(run.results.glob("*.json")) for row in result_rows(path)]
+    rows = [row for result in read_results(run) for row in result_rows(result)]
     if not rows:
         raise ConfigError(f"{run.results} holds no results: run evaluate first.")
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
-def result_rows(path):
-    result = read_json(path)
+def read_results(run):
+    """The result files of evaluate, parsed; other files in the folder are left alone."""
+    found = (read_json(path) for path in sorted(run.results.glob("*.json")))
+    return [result for result in found if "passport" in result.get("metadata", {})]
+
+
+def result_rows(result):
     track = result["metadata"]["track"]
     for source, scores in result.items():
         if source not in NOT_SOURCES:

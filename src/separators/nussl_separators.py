@@ -33,6 +33,8 @@ SEPARATORS = {
     "nussl.separation.spatial": ("Duet", "Projet", "SpatialClustering"),
 }
 MIX_ARGUMENTS = ("input_audio_signal", "audio_signals")  # nussl's names for the signal to separate
+STEREO_ONLY = ("Duet", "Projet", "SpatialClustering")
+MELODIA_PLUGIN = "mtg-melodia:melodia"
 ORACLES = ("IdealBinaryMask", "IdealRatioMask")  # their `sources` are the track's
 
 
@@ -63,8 +65,14 @@ class NusslSeparator(Separator):
         return NusslSeparator(self.algorithm, arguments)
 
     def check(self, data):
-        if self.algorithm.__name__ == "Melodia":
+        name = self.algorithm.__name__
+        if name == "Melodia":
             require_melodia()
+        if name in STEREO_ONLY and data.num_channels != 2:
+            raise ConfigError(
+                f"nussl.separation.spatial.{name} separates by the differences of two channels, and "
+                f"the test data has {data.num_channels}: choose another separator."
+            )
         for separator in self.inner():
             separator.check(data)
 
@@ -147,7 +155,10 @@ def require_file(path, separator):
 
 
 def require_melodia():
-    if not nussl.vamp_imported:
+    if (
+        not nussl.vamp_imported
+        or MELODIA_PLUGIN not in importlib.import_module("vamp").list_plugins()
+    ):
         raise ConfigError(
             "nussl.separation.primitive.Melodia needs the Python package vamp and the Melodia vamp "
             "plugin: pip install --no-build-isolation vamp, and set VAMP_PATH to the plugin's folder."
