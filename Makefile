@@ -1,4 +1,5 @@
 # Everything runs in .venv, which is made when missing and refreshed when a requirements file changes.
+# Whatever pip reads from its environment or pip.conf (an index of small torch builds, say) holds here.
 
 PYTHON ?= python3
 VENV := .venv

@@ -1,5 +1,8 @@
 """The table of everything a .gin file may name: nussl's and torch's classes, and our nouns.
 
+nussl's separators come as recipes, `@nussl.separation.primitive.HPSS()` without a signal, which
+`src.separators` lists; its datasets are subclassed in `src.datasets.corpora`.
+
 Importing this module is cheap; `register()` imports nussl and torch and is called once, after the
 command line was read, so that `--help` stays fast.
 """
@@ -69,5 +72,8 @@ def register():
             gin.external_configurable(getattr(module, name), module=module_path)
     for module_path in NOUNS:
         importlib.import_module(module_path)
+    for dotted_name, recipe in importlib.import_module("src.separators").nussl_recipes().items():
+        module_path, name = dotted_name.rsplit(".", 1)
+        gin.external_configurable(recipe, name=name, module=module_path)
     for command in COMMANDS:
         importlib.import_module(module_name(command))

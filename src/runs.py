@@ -1,6 +1,7 @@
 """One run folder: its number, its name, its paths."""
 
 import datetime
+import functools
 import re
 import socket
 import subprocess
@@ -133,6 +134,7 @@ def describe(sweep_point, config_paths, command):
     }
 
 
+@functools.cache
 def installed_version(package):
     try:
         return metadata.version(package)
@@ -140,6 +142,7 @@ def installed_version(package):
         return None
 
 
+@functools.cache
 def git_state():
     """`{"commit": …, "dirty": …}` of this code, or None where it is not a git checkout."""
     commit = git("rev-parse", "HEAD")
