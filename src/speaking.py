@@ -35,10 +35,13 @@ VOCABULARY = {
     "sv": "trädgård bro stilla sju morgon lykta bära gul fönster flod alltid gata papper "
     "mellan vinter resa kök enkel moln följa maskin åska elva öppen",
 }
-VARIANTS = {  # of espeak-ng, each in one split only: a test voice is never heard in training
-    "tr": "f1 f2 f4 Annie belinda steph grandma Andrea aunty m1 m2 m3 m4 m6 m7 Denis Gene Marco paul",
-    "cv": "f5 Alicia m5 Hugo",
-    "tt": "f3 anika shelby m8 Diogo ed",
+VARIANTS = {  # of espeak-ng: split → register; each is in one split only
+    "tr": {
+        "low": "m1 m2 m3 m4 m6 m7 Denis Gene Marco paul",
+        "high": "f1 f2 f4 Annie belinda steph grandma Andrea aunty",
+    },
+    "cv": {"low": "m5 Hugo", "high": "f5 Alicia"},
+    "tt": {"low": "m8 Diogo ed", "high": "f3 anika shelby"},
 }
 PITCHES = (20, 80)  # of 0 to 99
 WORDS_PER_MINUTE = (140, 200)
@@ -54,9 +57,9 @@ class Speaker(NamedTuple):
         return f"{self.language}{self.variant}p{self.pitch}r{self.rate}"
 
 
-def draw_speakers(random, split, count):
-    """`count` speakers of one split, each of another voice variant."""
-    variants = random.choice(VARIANTS[split].split(), count, replace=False)
+def draw_speakers(random, split, register, count):
+    """`count` speakers of one split and register ("low", "high"), each of another voice variant."""
+    variants = random.choice(VARIANTS[split][register].split(), count, replace=False)
     return [
         Speaker(
             str(random.choice(list(VOCABULARY))),

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from src.commands.make_toy_music import make_toy_music
-from src.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, make_toy_speech
+from src.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, draw_plan, make_toy_speech
 from src.errors import ConfigError
 from src.speaking import VARIANTS
 
@@ -76,8 +76,17 @@ def test_max_is_padded_and_min_is_cut(speech):
 
 
 def test_no_voice_is_in_two_splits():
-    voices = [voice for split in VARIANTS.values() for voice in split.split()]
+    voices = " ".join(v for split in VARIANTS.values() for v in split.values()).split()
     assert len(voices) == len(set(voices))
+
+
+@pytest.mark.parametrize(("same_register", "registers"), [(0, {1}), (1, {0, 2})])
+def test_same_register_chooses_who_speaks_with_whom(same_register, registers):
+    low = " ".join(split["low"] for split in VARIANTS.values()).split()
+    for index in range(20):
+        plan = draw_plan(np.random.default_rng(index), "tt", index, same_register)
+        assert sum(speaker.variant in low for speaker in plan.speakers) in registers
+        assert len({speaker.variant for speaker in (*plan.speakers, *plan.babblers)}) == 4
 
 
 def test_speech_is_the_same_with_workers_and_in_any_order(speech, tmp_path):

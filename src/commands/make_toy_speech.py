@@ -26,7 +26,6 @@ SUMS = {
 FOLDERS = ("s1", "s2", "noise", *SUMS)
 SPEECH_DB = (-2.5, 2.5)  # level of the first speaker; the second has its negative, as in WHAM!
 NOISE_DB = (-6.0, 3.0)  # level of the louder speaker over the noise, as in WHAM!
-BABBLE_VOICES = 2
 
 
 @gin.configurable(denylist=["run"])
@@ -34,6 +33,7 @@ def make_toy_speech(
     run,
     root=gin.REQUIRED,
     num_mixtures=gin.REQUIRED,
+    same_register=0.5,
     seconds=4.0,
     sample_rates=(8000,),
     modes=("min",),
@@ -49,6 +49,7 @@ def make_toy_speech(
         run: not used; the corpus belongs to no run.
         root: folder of the corpus, new or made by this command with the same settings.
         num_mixtures: dict, split ("tr", "cv", "tt") → number of mixtures.
+        same_register: fraction of the mixtures with two low or two high voices; these are hard.
         seconds: each speaker speaks whole sentences until this is reached.
         sample_rates: of 8000 and 16000, one or both.
         modes: of "min" (cut to the shorter speaker) and "max" (padded to the longer), one or both.
@@ -62,6 +63,7 @@ def make_toy_speech(
     root = Path(root)
     settings = {
         "num_mixtures": dict(num_mixtures),
+        "same_register": same_register,
         "seconds": seconds,
         "sample_rates": list(sample_rates),
         "modes": list(modes),
@@ -69,7 +71,10 @@ def make_toy_speech(
     }
     claim(root, MARKER, settings, "make_toy_speech.root")
     jobs = [
-        (f"{split}/{index}", (root, split, index, seconds, sample_rates, modes, seed))
+        (
+            f"{split}/{index}",
+            (root, split, index, same_register, seconds, sample_rates, modes, seed),
+        )
         for split, count in num_mixtures.items()
         for index in range(count)
     ]
@@ -96,17 +101,28 @@ class Plan(NamedTuple):
     name: str
 
 
-def draw_plan(random, split, index):
-    first, second, *babblers = draw_speakers(random, split, 2 + BABBLE_VOICES)
+def draw_plan(random, split, index, same_register):
+    speakers, babblers = draw_pairs(random, split, same_register)
     level_db = round(random.uniform(*SPEECH_DB), 4)
-    name = f"{first}-{index:05d}_{level_db:.4f}_{second}-{index:05d}_{-level_db:.4f}.wav"
-    return Plan((first, second), tuple(babblers), level_db, random.uniform(*NOISE_DB), name)
+    first, second = (f"{speaker}-{index:05d}" for speaker in speakers)
+    name = f"{first}_{level_db:.4f}_{second}_{-level_db:.4f}.wav"
+    return Plan(speakers, babblers, level_db, random.uniform(*NOISE_DB), name)
 
 
-def render_mixture(root, split, index, seconds, sample_rates, modes, seed):
+def draw_pairs(random, split, same_register):
+    """The two speakers, and two other voices for babble."""
+    low = draw_speakers(random, split, "low", 2)
+    high = draw_speakers(random, split, "high", 2)
+    if random.random() >= same_register:
+        low, high = zip(low, high, strict=True)
+    speakers, babblers = (tuple(pair[k] for k in random.permutation(2)) for pair in (low, high))
+    return (speakers, babblers) if random.random() < 0.5 else (babblers, speakers)
+
+
+def render_mixture(root, split, index, same_register, seconds, sample_rates, modes, seed):
     """Writes the six files of one mixture, for each sample rate and mode, where any is missing."""
     random = np.random.default_rng((seed, SPLITS.index(split), index))
-    plan = draw_plan(random, split, index)
+    plan = draw_plan(random, split, index, same_register)
     folders = {
         (rate, mode): root / f"wav{rate // 1000}k" / mode / split
         for rate in sample_rates
