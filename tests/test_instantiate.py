@@ -1,0 +1,162 @@
+"""Sweeps and run folders."""
+
+import shutil
+import subprocess
+import sys
+
+import gin
+import pytest
+
+from src import configs
+from src.files import read_json
+from src.runs import Run
+from tests import road
+
+
+def folders(tmp_path):
+    out = tmp_path / "out"
+    return sorted(path.name for path in out.iterdir() if path.is_dir()) if out.exists() else []
+
+
+def sweep(text):
+    return f"sweep.parameters = {text}"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "names"),
+    [
+        (
+            "{'add_clip_gradient_handler.clip_value': [1e-4, 1e-3, 1e-2]}",
+            ["run0:clip_value:0.0001", "run1:clip_value:0.001", "run2:clip_value:0.01"],
+        ),
+        (
+            "{'train.seed': [0, 1], 'torch.optim.Adam.lr': [1e-3]}",
+            ["run0:seed:0_lr:0.001", "run1:seed:1_lr:0.001"],
+        ),
+        ("{'WHAM_TASK': ['mix_clean', 'mix_both']}", ["run0:WHAM_TASK:mix_clean", "run1:WHAM_TASK:mix_both"]),
+        ("{'train/WHAM.split': ['tr', 'cv']}", ["run0:split:tr", "run1:split:cv"]),
+        (
+            "{'train.optimizer': [@torch.optim.Adam, @torch.optim.SGD]}",
+            ["run0:optimizer:torch.optim.Adam", "run1:optimizer:torch.optim.SGD"],
+        ),
+        (
+            "{'evaluate.separator': [@MaskEstimation(), @nussl.separation.primitive.HPSS()]}",
+            ["run0:separator:MaskEstimation", "run1:separator:nussl.separation.primitive.HPSS"],
+        ),
+    ],
+)
+def test_one_folder_per_point_named_after_it(instantiate, tmp_path, parameters, names):
+    instantiate(sweep(parameters))
+    assert folders(tmp_path) == names
+
+
+def test_each_config_is_complete_and_says_how_it_differs(instantiate, tmp_path):
+    instantiate(sweep("{'train.seed': [3, 4], 'train.optimizer': [@torch.optim.SGD]}"))
+    run = Run(tmp_path / "out/run1:seed:4_optimizer:torch.optim.SGD")
+    text = run.config.read_text()
+    assert "# Differs from its siblings: train.seed = 4" in text
+    assert "train.seed = 4\n" in text
+    assert "train.optimizer = @torch.optim.SGD\n" in text
+    assert "sweep.parameters" not in text
+    record = read_json(run.record)
+    assert record["sweep_point"] == {"train.seed": 4, "train.optimizer": "@torch.optim.SGD"}
+    assert "wham/wham8k.gin" in record["sources"]
+    configs.load([run.config])
+    assert gin.query_parameter("train.seed") == 4
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sentence"),
+    [
+        ("{'add_clip_gradient_handler.clip_valeu': [1]}", "doesn't have a parameter named 'clip_valeu'"),
+        ("{'add_clip_gradient_handlr.clip_value': [1]}", "No configurable matching"),
+        ("{'WHAM_TSAK': ['mix_both']}", "the macro 'WHAM_TSAK', which no .gin file defines"),
+        ("{'train.seed': 1}", "sweep.parameters['train.seed'] must be a list"),
+        ("{'train.seed': []}", "must be a list with at least one value"),
+        ("[1, 2]", "sweep.parameters must be a dict"),
+        ("{'train.seed': [1], 'train.sed': [1]}", "doesn't have a parameter named 'sed'"),
+    ],
+)
+def test_a_mistake_in_a_sweep_makes_no_folder(speech, tmp_path, parameters, sentence, capsys):
+    out = f"instantiate.output_folder = '{tmp_path / 'out'}'"
+    assert road.call("instantiate", *road.RECIPE, out, sweep(parameters), check=False) == 2
+    assert sentence in capsys.readouterr().err
+    assert folders(tmp_path) == []
+
+
+def test_the_out_folder_is_derived_from_the_experiment(tmp_path):
+    shutil.copytree(road.ROOT / "tests/exp", tmp_path / "exp")
+    experiment = tmp_path / "exp/tiny.gin"
+    road.call("instantiate", experiment, *road.RECIPE[:2])  # whatever the order of the files
+    compiled = tmp_path / "exp/out/tiny/run0/config.gin"
+    assert compiled.exists()
+    road.call("instantiate", compiled)
+    assert (tmp_path / "exp/out/tiny/run1/config.gin").exists()
+
+
+def test_a_compiled_config_that_is_instantiated_again_does_not_sweep_again(instantiate, tmp_path):
+    instantiate(sweep("{'train.seed': [3, 4]}"))
+    out = f"instantiate.output_folder = '{tmp_path / 'again'}'"
+    road.call("instantiate", tmp_path / "out/run1:seed:4/config.gin", out)
+    (run,) = (Run(path) for path in (tmp_path / "again").glob("run[0-9]*"))
+    assert "train.seed = 4\n" in run.config.read_text()
+
+
+def test_numbers_go_on_and_nothing_is_overwritten(instantiate, tmp_path):
+    instantiate(sweep("{'train.seed': [3, 4]}"))
+    before = (tmp_path / "out/run1:seed:4/config.gin").stat().st_mtime_ns
+    instantiate(sweep("{'train.seed': [4]}"))
+    assert folders(tmp_path) == ["run0:seed:3", "run1:seed:4", "run2:seed:4"]
+    assert (tmp_path / "out/run1:seed:4/config.gin").stat().st_mtime_ns == before
+
+
+def test_two_at_once_never_collide(tmp_path):
+    words = [sys.executable, "main.py", "instantiate", "-c", *road.RECIPE, "-o", str(tmp_path / "out")]
+    words += ["-b", sweep("{'train.seed': [0, 1, 2, 3, 4]}")]
+    both = [subprocess.Popen(words, cwd=road.ROOT) for _ in range(2)]
+    assert [process.wait() for process in both] == [0, 0]
+    names = folders(tmp_path)
+    assert sorted(int(name[3:].split(":")[0]) for name in names) == list(range(10))
+    assert all((tmp_path / "out" / name / "config.gin").exists() for name in names)
+
+
+def test_a_users_own_module_survives_into_the_compiled_config(instantiate, tmp_path):
+    own = tmp_path / "own.gin"
+    own.write_text("import tests.kill_switch\ntrain.handlers = [@add_kill_switch]\n")
+    (run,) = instantiate(own)
+    assert "import tests.kill_switch" in run.config.read_text()
+
+
+def test_a_run_folder_moves(instantiate, tmp_path, speech):
+    (run,) = instantiate("train.num_epochs = 1")
+    road.call("train", run.config)
+    moved = tmp_path / "elsewhere" / "renamed"
+    shutil.copytree(run.folder, moved)
+    shutil.rmtree(run.folder)
+    road.call("resume", moved / "config.gin", "train.num_epochs = 2")
+    assert (moved / "report_card.txt").exists()
+    assert not run.folder.exists()
+
+
+def test_run_sh_runs_every_new_run_and_only_those(instantiate, tmp_path):
+    instantiate("train.num_epochs = 1")
+    instantiate("train.num_epochs = 1", sweep("{'train.seed': [1, 2]}"))
+    done = subprocess.run(
+        ["sh", tmp_path / "out/run.sh"],
+        env={"PYTHON": sys.executable, "QUEUE": "none", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    cards = sorted(path.parent.name for path in (tmp_path / "out").glob("*/report_card.txt"))
+    assert cards == ["run1:seed:1", "run2:seed:2"]
+
+
+def test_run_sh_fails_where_a_run_failed(instantiate, tmp_path):
+    instantiate("train.num_epochs = 1", "train.device = 'nonsense'")
+    done = subprocess.run(
+        ["sh", tmp_path / "out/run.sh"],
+        env={"PYTHON": sys.executable, "QUEUE": "none", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+    )
+    assert done.returncode == 1
