@@ -447,6 +447,36 @@ def test_an_unreadable_track_stops_no_other(tmp_path, corpus):
         separate_all(corpus, Moody(0, "nowhere"))
 
 
+class Weighing(Separator):
+    """Remembers how much went through the device at once."""
+
+    def __init__(self):
+        self.batches = []
+
+    def on_device(self, mixes, device):
+        self.batches.append([round(mix.signal_duration, 2) for mix in mixes])
+        return super().on_device(mixes, device)
+
+    def finish(self, mix, device_output, sources=None):
+        return [mix]
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"batch_size": 2}, [[1.0, 1.05], [1.1]]),
+        ({"piece_seconds": 2.3, "overlap_seconds": 0.5}, [[1.0, 1.05], [1.1]]),
+        ({"piece_seconds": 1.02, "overlap_seconds": 0.5}, [[1.0], *[[1.02]] * 4]),
+        ({"piece_seconds": None}, [[1.0, 1.05, 1.1]]),
+    ],
+    ids=str,
+)
+def test_what_goes_through_the_device_at_once_is_bounded(corpus, settings, expected):
+    separator = Weighing()
+    separate_all(corpus, separator, **settings)
+    assert separator.batches == expected
+
+
 def test_overlap_must_fit(corpus):
     with pytest.raises(ConfigError, match="at most half a piece"):
         separate_all(corpus, Flipping(), piece_seconds=1.0, overlap_seconds=0.8)

@@ -1,6 +1,7 @@
 """Trained networks as separators: the network on the device, masks and clusters in workers."""
 
 import copy
+import functools
 from collections import defaultdict
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from src.separators.base import Separator, signal_like
 
 BEST_MODEL = "checkpoints/best.model.pth"
 MASK_TYPES = ("soft", "binary")
+PRECISE_CUDNN = functools.partial(
+    torch.backends.cudnn.flags, enabled=True, allow_tf32=False, fp32_precision="ieee"
+)
 
 
 class NetworkSeparator(Separator):
@@ -101,7 +105,7 @@ class NetworkSeparator(Separator):
 
         TF32 stays off in cuDNN, where it is on by default: it moves masks by 1e-3.
         """
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.inference_mode(), PRECISE_CUDNN():
             x = torch.as_tensor(batch, dtype=torch.float32, device=device)
             inputs = {name: network_input(name, x, self.stft_params) for name in self.model.input}
             return self.model(inputs)[self.output_key].float().cpu().numpy()
