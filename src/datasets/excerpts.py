@@ -51,17 +51,15 @@ class Excerpts(Dataset):
         """The same for several excerpts, each entry with a leading batch axis."""
         size, num_sources = len(global_indices), len(self.data.source_names)
         shape = self.data.num_channels, self.num_samples
-        mix = np.zeros((size, *shape), np.float32)
-        sources = np.zeros((size, num_sources, *shape), np.float32)
-        items = [self.read(g, mix[b], sources[b]) for b, g in enumerate(global_indices)]
-        return {
-            "mix": torch.from_numpy(mix),
-            "sources": torch.from_numpy(sources),
-            "index": torch.tensor(items),
-        }
+        # torch's allocator: numpy would ask the system for fresh pages with every batch
+        mix = torch.empty(size, *shape)
+        sources = torch.empty(size, num_sources, *shape)
+        places = zip(global_indices, mix.numpy(), sources.numpy(), strict=True)
+        items = [self.read(*place) for place in places]
+        return {"mix": mix, "sources": sources, "index": torch.tensor(items)}
 
     def read(self, global_index, mix, sources):
-        """Writes an excerpt into two arrays of zeros; returns the item's number."""
+        """Writes an excerpt into the two arrays; returns the item's number."""
         epoch, number = divmod(int(global_index), len(self))
         items, positions = plan_epoch(self.seed, epoch, len(self))
         item = int(items[number])
@@ -69,8 +67,9 @@ class Excerpts(Dataset):
         spare = max(0, waveforms.shape[-1] - self.num_samples)
         start = int(positions[number] * (spare + 1))
         piece = waveforms[..., start : start + self.num_samples]
-        np.multiply(piece[0], scale, out=mix[..., : piece.shape[-1]])
-        np.multiply(piece[1:], scale, out=sources[..., : piece.shape[-1]])
+        for signals, out in ((piece[0], mix), (piece[1:], sources)):
+            np.multiply(signals, scale, out=out[..., : piece.shape[-1]])
+            out[..., piece.shape[-1] :] = 0
         return item
 
     def waveforms(self, item):
