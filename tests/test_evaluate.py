@@ -173,6 +173,15 @@ def test_mistakes_in_settings_stop_at_the_first_track(run, corpus):
     assert not read_results(run)
 
 
+def test_mistakes_in_settings_leave_old_scores(run, corpus):
+    evaluate(run, corpus, HPSS)
+    before = read_results(run), (run.folder / "evaluation.json").read_text()
+    three = NusslSeparator(nussl.separation.benchmark.MixAsEstimate, {"num_sources": 3})
+    with pytest.raises(ConfigError, match="3 estimate"):
+        evaluate(run, corpus, three)
+    assert (read_results(run), (run.folder / "evaluation.json").read_text()) == before
+
+
 def test_audio_is_kept_in_float(run, corpus):
     evaluate(run, corpus, ORACLE, save_audio=True)
     for name in corpus.names:

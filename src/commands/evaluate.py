@@ -1,5 +1,6 @@
 """Separate a test set and score it."""
 
+import itertools
 import logging
 from dataclasses import replace
 from importlib import metadata
@@ -68,18 +69,20 @@ def evaluate(
     check_metrics(metrics)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
-    passports = [track_passport(test_data, index, settings) for index in range(len(test_data))]
-    remove_others(run, dict(zip(test_data.names, passports, strict=True)))
-    write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
-    todo = [i for i, name in enumerate(test_data.names) if not result_path(run, name).exists()]
+    passports = track_passports(test_data, settings)
+    present = {result["metadata"]["passport"] for result in read_results(run)}
+    todo = [i for i, name in enumerate(test_data.names) if passports[name] not in present]
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     results = separate_all(test_data, todo, separator, last_step, loop)
+    first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
+    remove_others(run, passports)
+    write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
+    results = itertools.chain(first, results)
     for name, (scores, notes) in tqdm(results, "evaluate", len(todo), unit="track"):
         for note in notes:
             log.warning("%s: %s", name, note)
-        index = test_data.names.index(name)
-        about = {"track": name, "passport": passports[index], "settings": fingerprint(settings)}
+        about = {"track": name, "passport": passports[name], "settings": fingerprint(settings)}
         write_json(result_path(run, name), {**scores, "metadata": about})
     configs.write_operative(run.operative("evaluate"))
 
@@ -182,11 +185,18 @@ def public_version(package):
     return metadata.version(package).partition("+")[0]
 
 
-def track_passport(data, index, settings):
-    """Fingerprint of all that a result depends on; a track is known by its name and its file's state."""
-    path = mix_path(data.dataset, data.dataset.items[index])
-    state = None if path is None else [path.stat().st_size, path.stat().st_mtime_ns]
-    return fingerprint([data.names[index], state, settings])
+def track_passports(data, settings):
+    """Dict, name of the track → fingerprint of all that its result depends on.
+
+    A track is known by its name and by the size and time of its mixture's file, so that a restart
+    need not read any audio.
+    """
+    passports = {}
+    for name, item in zip(data.names, data.dataset.items, strict=True):
+        path = mix_path(data.dataset, item)
+        state = None if path is None else [path.stat().st_size, path.stat().st_mtime_ns]
+        passports[name] = fingerprint([name, state, settings])
+    return passports
 
 
 def remove_others(run, passports):
