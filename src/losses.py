@@ -15,11 +15,17 @@ with `loss`. The two invariant ones choose one permutation per utterance (Kolbæ
 2017); nussl's own choose one per time-frequency bin, see `src.compat`.
 """
 
+import math
+
 import gin
 import nussl
 from nussl.ml.train.closures import Closure, ClosureException
 
 from src.errors import ConfigError
+
+COMBINATIONS = ("combine_by_sum", "combine_by_multiply")
+SETTINGS = ("weight", "class", "keys", "args", "kwargs")
+INVARIANT = ("PermutationInvariantLoss", "CombinationInvariantLoss")
 
 
 def loss(module):
@@ -44,17 +50,22 @@ class Losses(Closure):
     """
 
     def __init__(self, loss_dictionary, combination="combine_by_sum", binding="loss_dictionary"):
-        if not hasattr(self, combination):
+        if combination not in COMBINATIONS:
             raise ConfigError(
                 f"train.loss_combination = {combination!r} is neither 'combine_by_sum' nor "
                 "'combine_by_multiply'; choose one."
             )
         self.binding = binding
+        check_dictionary(loss_dictionary, binding)
         try:
             super().__init__(loss_dictionary, combination)
         except (ClosureException, TypeError, AttributeError) as error:
             reason = str(error).split(" which has ")[0]
             raise ConfigError(f"train.{binding} can't be used: {reason}.") from error
+
+    def combine_by_multiply(self, values):
+        """Product of the weighted losses; as in the sum, a weight of 0 only reports."""
+        return math.prod(weight * values[name] for name, weight in self.weights.items() if weight)
 
     def __call__(self, output, data):
         """Each loss and their combination under "loss".
@@ -86,6 +97,32 @@ class Losses(Closure):
 
     @weights.setter
     def weights(self, weights):
-        self.losses = [
-            (module, weights[name], keys, name) for module, _, keys, name in self.losses
-        ]
+        self.losses = [(module, weights[name], keys, name) for module, _, keys, name in self.losses]
+
+
+def check_dictionary(dictionary, binding):
+    """Raises ConfigError for the mistakes that nussl doesn't look for, or doesn't name."""
+    if not isinstance(dictionary, dict) or not dictionary:
+        raise ConfigError(
+            f"train.{binding} is {dictionary!r}; it must be a dictionary with at least one loss, "
+            "such as {'L1Loss': {'weight': 1.0}}."
+        )
+    for name, settings in dictionary.items():
+        if not isinstance(settings, dict):
+            raise ConfigError(f"train.{binding}[{name!r}] is {settings!r}; it must be a dict.")
+        unknown = [setting for setting in settings if setting not in SETTINGS]
+        if unknown:
+            raise ConfigError(
+                f"train.{binding}[{name!r}] has no setting {unknown[0]!r}; it may have "
+                f"{', '.join(SETTINGS)}."
+            )
+        if settings.get("class", name) in INVARIANT and not names_a_loss(settings.get("args")):
+            raise ConfigError(
+                f"train.{binding}[{name!r}] needs the loss to make invariant, such as "
+                "'args': ['L1Loss'] or 'args': [{'class': 'L1Loss'}]."
+            )
+
+
+def names_a_loss(args):
+    first = args[0] if isinstance(args, list) and args else None
+    return isinstance(first, str) or (isinstance(first, dict) and "class" in first)
