@@ -57,7 +57,7 @@ def build_chimera_with_mel(
     recurrent = {
         "class": "RecurrentStack",
         "args": {
-            "num_features": num_mels,
+            "num_features": width,
             "hidden_size": hidden_size,
             "num_layers": 1,
             "bidirectional": bidirectional,
@@ -92,14 +92,17 @@ def build_chimera_with_mel(
             },
         },
         "normalization": {"class": normalization_class, "args": normalization_args or {}},
+        # DualPath knows no channels: mel bands and channels become one axis
+        "joined": {"class": "Flatten", "args": {"start_dim": 2}},
+        "one_channel": {"class": "Unflatten", "args": {"dim": 2, "unflattened_size": [width, 1]}},
         "dual_path": {
             "class": "DualPath",
             "args": {
                 "num_layers": num_layers,
                 "chunk_size": chunk_size,
                 "hop_size": hop_size,
-                "in_features": num_mels,
-                "bottleneck_size": num_mels,
+                "in_features": width,
+                "bottleneck_size": width,
                 "hidden_size": hidden_size * (2 if bidirectional else 1),
                 "intra_processor": recurrent,
                 "inter_processor": recurrent,
@@ -116,7 +119,9 @@ def build_chimera_with_mel(
         "connections": [
             ["mel_projection", [mix_key]],
             ["normalization", ["mel_projection"]],
-            ["dual_path", ["normalization"]],
+            ["joined", ["normalization"]],
+            ["one_channel", ["joined"]],
+            ["dual_path", ["one_channel"]],
             ["dropout", ["dual_path"]],
             ["embedding", ["dropout"]],
             ["mask", ["dropout"]],
