@@ -95,17 +95,12 @@ def plain_errors(noun):
         raise ConfigError(f"{noun}: {error}") from error
 
 
-def require_folders(binding, value, folder, names=("",)):
-    """Each of `names` is a folder in `folder`.
-
-    Args:
-        binding, value: what the .gin file says, for the error.
-    """
-    missing = [name for name in names if not Path(folder, name).is_dir()]
+def require_folders(binding, folder, names=("",)):
+    """Each of `names` is a folder in `folder`, which the binding leads to."""
+    missing = [str(Path(folder, name)) for name in names if not Path(folder, name).is_dir()]
     if missing:
         raise ConfigError(
-            f"{binding} = {str(value)!r}: there is no folder "
-            f"{' or '.join(str(Path(folder, name)) for name in missing)}; check the path."
+            f"{binding}: there is no folder {' and no '.join(missing)}; check the path."
         )
 
 
@@ -116,10 +111,13 @@ class MixSourceFolder(ReadsBySoundfile, nussl.datasets.MixSourceFolder):
     def __init__(
         self, folder, mix_folder="mix", source_folders=None, ext=None, make_mix=False, **kwargs
     ):
-        names = [*(source_folders or []), *([] if make_mix else [mix_folder])]
-        require_folders("MixSourceFolder.folder", folder, folder, ["", *names])
         with plain_errors("MixSourceFolder"):
             super().__init__(folder, mix_folder, source_folders, ext, make_mix, **kwargs)
+
+    def get_items(self, folder):
+        names = [*([] if self.make_mix else [self.mix_folder]), *(self.source_folders or [])]
+        require_folders("MixSourceFolder.folder", folder, names or [""])
+        return super().get_items(folder)
 
 
 @register
@@ -133,12 +131,12 @@ class WHAM(ReadsBySoundfile, nussl.datasets.WHAM):
     def __init__(
         self, root, mix_folder="mix_clean", mode="min", split="tr", sample_rate=8000, **kwargs
     ):
-        folder = Path(root, "wav8k" if sample_rate == 8000 else "wav16k", mode, split)
-        names = [mix_folder, *self.MIX_TO_SOURCE_MAP.get(mix_folder, [])]
         with plain_errors("WHAM"):
-            if folder.name in ("tr", "cv", "tt"):
-                require_folders("WHAM.root", root, folder, names)
             super().__init__(root, mix_folder, mode, split, sample_rate, **kwargs)
+
+    def get_items(self, folder):
+        require_folders("WHAM.root", folder, [self.mix_folder, *self.source_folders])
+        return super().get_items(folder)
 
 
 @register
@@ -149,7 +147,7 @@ class MUSDB18(ReadsBySoundfile, nussl.datasets.MUSDB18):
     """
 
     def __init__(self, folder, is_wav=False, subsets=None, split=None, **kwargs):
-        require_folders("MUSDB18.folder", folder, folder, subsets or ["train", "test"])
+        require_folders("MUSDB18.folder", folder, subsets or ["train", "test"])
         with plain_errors("MUSDB18"):
             super().__init__(folder, is_wav, False, subsets, split, **kwargs)
 
@@ -198,7 +196,7 @@ class Scaper(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.Scaper):
     """Soundscapes made by Scaper: `<folder>/x.jams`, x.wav and its isolated events."""
 
     def __init__(self, folder, **kwargs):
-        require_folders("Scaper.folder", folder, folder)
+        require_folders("Scaper.folder", folder)
         with plain_errors("Scaper"):
             super().__init__(folder, **kwargs)
 
@@ -212,9 +210,11 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.FUSS):
 
     def __init__(self, root, split="train", **kwargs):
         with plain_errors("FUSS"):
-            if split in ("train", "validation", "eval"):
-                require_folders("FUSS.root", root, Path(root, split))
             super().__init__(root, split, **kwargs)
+
+    def get_items(self, folder):
+        require_folders("FUSS.root", folder)
+        return super().get_items(folder)
 
 
 @register

@@ -1,6 +1,6 @@
 """A split's waveforms in one memory-mapped file, packed once, shared by all runs.
 
-A cache is a folder of three files: `waveforms.bin`, `index.npy` (where each item is) and
+A cache is a folder of three files: `waveforms.bin`, `index.bin` (where each item is) and
 `manifest.json` (what it was made of). It is filled in a folder beside and renamed at the end, so a
 folder of the cache's own name is complete. What shapes the content stands in the manifest: dataset,
 settings, names and file sizes of the items. Paths and dates don't, so that a corpus may be moved or
@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import logging
-import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class WaveformCache:
     def __init__(self, folder, num_signals, num_channels):
         self.folder = folder
         self.shape = num_signals, num_channels
-        self.index = np.load(folder / "index.npy")
+        self.index = np.fromfile(folder / "index.bin", INDEX)
         self.data = None
 
     def __len__(self):
@@ -129,7 +128,7 @@ def fill(corpus, num_workers=0):
             partial.chmod(0o755)
             partial.rename(folder)
         except BaseException:
-            shutil.rmtree(partial)
+            remove(partial)
             raise
     return True
 
@@ -154,7 +153,16 @@ def remove_leftovers(folder):
     """Removes what a killed fill left; the lock says that no fill is under way."""
     for leftover in folder.parent.glob(f"{leftover_prefix(folder)}*"):
         log.info("removing %s, left by a fill that was stopped", leftover)
-        shutil.rmtree(leftover)
+        remove(leftover)
+
+
+def remove(partial):
+    """Removes the files that a fill writes, and then the folder: never what someone else put there."""
+    for name in ("waveforms.bin", "index.bin", "manifest.json"):
+        (partial / name).unlink(missing_ok=True)
+    for unfinished in partial.glob(".manifest.json.*"):
+        unfinished.unlink()
+    partial.rmdir()
 
 
 def write_cache(corpus, folder, num_workers):
@@ -164,8 +172,8 @@ def write_cache(corpus, folder, num_workers):
             for i, array in encoded_items(corpus, num_workers):
                 index[i] = file.tell(), array.shape[-1], array.dtype == np.int16
                 file.write(array)
-        np.save(folder / "index.npy", index)
-        files = {name: (folder / name).stat().st_size for name in ("waveforms.bin", "index.npy")}
+        (folder / "index.bin").write_bytes(index.tobytes())
+        files = {name: (folder / name).stat().st_size for name in ("waveforms.bin", "index.bin")}
         content = {"format": FORMAT, **describe_content(corpus)}
         write_json(folder / "manifest.json", {"content": content, "files": files})
     except OSError as error:

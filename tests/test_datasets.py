@@ -1,0 +1,296 @@
+"""Every dataset of nussl as a Corpus, its filters, and the sentence for each kind of bad data."""
+
+import json
+import pickle
+import shutil
+
+import nussl
+import numpy as np
+import pytest
+import soundfile
+
+from src.datasets import build_dataset
+from src.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
+from src.datasets.filters import LongerThan, NotSilent, ShorterThan
+from src.datasets.transforms import KeepSources
+from src.errors import ConfigError
+from tests.corpora import SAMPLE_RATE, NoiseMix, noise, write, write_folders, write_musdb, write_wham
+
+
+def audio_of(item):
+    return {"mix": item["mix"].audio_data} | {k: s.audio_data for k, s in item["sources"].items()}
+
+
+def assert_same_audio(ours, theirs):
+    ours, theirs = audio_of(ours), audio_of(theirs)
+    assert list(ours) == ["mix", *sorted(set(theirs) - {"mix"})]
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
+
+
+@pytest.mark.parametrize("mix_folder", ["mix_clean", "mix_both", "mix_single"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_wham_reads_the_numbers_that_nussl_reads(tmp_path, mix_folder, subtype):
+    write_wham(tmp_path, subtype=subtype)
+    corpus = build_dataset(WHAM(str(tmp_path), mix_folder), "train")
+    theirs = nussl.datasets.WHAM(str(tmp_path), mix_folder)
+    assert corpus.names == ["0", "1", "2", "3"]
+    assert corpus.source_names == sorted(theirs.source_folders)
+    assert corpus.sample_rate == SAMPLE_RATE and corpus.num_channels == 1
+    for i in range(len(corpus)):
+        assert_same_audio(corpus[i], theirs[i])
+        assert corpus[i]["mix"].audio_data.dtype == np.float32
+        assert corpus[i]["mix"].stft_params == theirs[i]["mix"].stft_params
+        assert corpus[i]["mix"].path_to_input_file == theirs[i]["mix"].path_to_input_file
+
+
+def test_signals_share_nothing(tmp_path):
+    corpus = build_dataset(WHAM(str(write_wham(tmp_path))), "train")
+    first, second = corpus[0]["mix"], corpus[1]["mix"]
+    first.stft()
+    first.low_pass(1000)
+    assert second.stft_data is None and second.effects_chain == []
+
+
+def test_mix_source_folder_and_its_transforms(tmp_path):
+    write_folders(tmp_path, stems=("bass", "drums", "vocals"))
+    group = nussl.datasets.transforms.SumSources([["bass", "drums"]], ["accompaniment"])
+    corpus = build_dataset(MixSourceFolder(str(tmp_path), transform=group), "train")
+    assert corpus.source_names == ["accompaniment", "vocals"]
+    assert corpus[2]["sources"]["accompaniment"].num_channels == 2
+    assert corpus.dataset.source_folders == ["bass", "drums", "vocals"]
+    alone = build_dataset(MixSourceFolder(str(tmp_path), transform=KeepSources(["vocals"])), "train")
+    assert list(alone[0]["sources"]) == ["vocals"]
+
+
+def test_one_channel_is_the_mean_of_the_channels(tmp_path):
+    write_folders(tmp_path)
+    stereo = build_dataset(MixSourceFolder(str(tmp_path)), "train")
+    mono = build_dataset(MixSourceFolder(str(tmp_path), num_channels=1), "train")
+    expected = stereo[0]["mix"].audio_data.mean(axis=0, keepdims=True)
+    np.testing.assert_allclose(mono[0]["mix"].audio_data, expected, atol=1e-7)
+    assert mono.num_channels == 1
+
+
+def test_musdb_as_wav(tmp_path):
+    write_musdb(tmp_path)
+    corpus = build_dataset(MUSDB18(str(tmp_path), is_wav=True, subsets=["test"]), "test")
+    theirs = nussl.datasets.MUSDB18(str(tmp_path), is_wav=True, subsets=["test"])
+    assert corpus.names == ["Ann - One", "Ben - Two"]
+    assert corpus.source_names == ["bass", "drums", "other", "vocals"]
+    assert_same_audio(corpus[1], theirs[1])
+    paths = [signal.path_to_input_file for signal in corpus[1]["sources"].values()]
+    assert paths == [theirs[1]["sources"][k].path_to_input_file for k in corpus.source_names]
+
+
+def test_musdb_without_a_stem(tmp_path):
+    write_musdb(tmp_path)
+    (tmp_path / "test" / "Ben - Two" / "drums.wav").unlink()
+    corpus = build_dataset(MUSDB18(str(tmp_path), is_wav=True, subsets=["test"]), "test")
+    with pytest.raises(ConfigError, match="'Ben - Two' has no drums"):
+        corpus[1]
+
+
+def write_soundscapes(folder, names, events="_events"):
+    """What Scaper leaves, with paths of a machine that is gone."""
+    for i, name in enumerate(names):
+        parts = {"background0_hum": noise((i, 0), 1600), "foreground0_dog": noise((i, 1), 1600)}
+        for part, audio in parts.items():
+            write(folder / (name + events) / f"{part}.wav", audio, 16000)
+        write(folder / f"{name}.wav", sum(parts.values()), 16000)
+        sandbox = {
+            "soundscape_audio_path": f"/gone/{name}.wav",
+            "isolated_events_audio_path": [f"/gone/{name}{events}/{p}.wav" for p in parts],
+            "fg_labels": ["dog"],
+        }
+        data = [
+            {"time": 0, "duration": 0.1, "value": {"label": label}, "confidence": 1}
+            for label in ("hum", "dog")
+        ]
+        annotation = {"namespace": "scaper", "data": data, "sandbox": {"scaper": sandbox}}
+        annotation["annotation_metadata"] = {}
+        jam = {"annotations": [annotation], "file_metadata": {"duration": 0.1}, "sandbox": {}}
+        (folder / f"{name}.jams").write_text(json.dumps(jam))
+
+
+@pytest.mark.parametrize("names", [("0", "1"), ("example00000", "example00001")])
+def test_scaper_and_fuss_find_audio_that_was_moved(tmp_path, names):
+    folder = tmp_path / "train"
+    folder.mkdir()
+    write_soundscapes(folder, names)
+    for dataset in (Scaper(str(folder)), FUSS(str(tmp_path))):
+        corpus = build_dataset(dataset, "train", [LongerThan(0.05)])
+        assert corpus.names == list(names)
+        assert list(corpus[1]["sources"]) == ["dog::0", "hum::0"]
+
+
+def test_on_the_fly(tmp_path):
+    corpus = build_dataset(OnTheFly(NoiseMix(), 3), "train", [LongerThan(0.1)])
+    assert corpus.names == ["0", "1", "2"]
+    assert list(corpus[2]["sources"]) == ["alto", "zither"]
+    assert corpus[2]["metadata"] == {"number": 2}
+
+
+class Numbered(nussl.datasets.BaseDataset):
+    """A user's own dataset, with its own names."""
+
+    def get_items(self, folder):
+        return [{"seed": 1}, {"seed": 2}]
+
+    def process_item(self, item):
+        sources = {"b": self.signal(item, 1), "a": self.signal(item, 2)}
+        return {"mix": sum(sources.values()), "sources": sources}
+
+    def signal(self, item, k):
+        return self._load_audio_from_array(noise((item["seed"], k), 900).T, SAMPLE_RATE)
+
+    def item_name(self, item):
+        return f"seed {item['seed']}"
+
+
+def test_a_dataset_of_ones_own():
+    corpus = build_dataset(Numbered("none"), "train")
+    assert corpus.names == ["seed 1", "seed 2"]
+    assert corpus.waveforms(0).shape == (3, 1, 900)
+    assert corpus[0]["metadata"] == {}
+
+
+def test_names_with_the_same_stem_keep_their_ending(tmp_path):
+    write_folders(tmp_path)
+    for folder in ("mix", "bass", "drums"):
+        shutil.copy(tmp_path / folder / "a.wav", tmp_path / folder / "a.flac")
+    corpus = build_dataset(MixSourceFolder(str(tmp_path)), "train")
+    assert corpus.names == ["a.flac", "a.wav", "b.wav", "c.wav"]
+
+
+def test_filters(tmp_path):
+    dataset = WHAM(str(write_wham(tmp_path)))
+    assert build_dataset(dataset, "train", [LongerThan(1.2)]).names == ["1", "3"]
+    assert build_dataset(dataset, "train", [LongerThan(1.2), ShorterThan(1.4)]).names == ["3"]
+    assert len(dataset) == 4
+    silent = tmp_path / "wav8k/min/tr/s2/2.wav"
+    write(silent, np.zeros(9000))
+    assert build_dataset(dataset, "train", [NotSilent(-60)]).names == ["0", "1", "3"]
+
+
+def test_filters_that_leave_nothing(tmp_path):
+    dataset = WHAM(str(write_wham(tmp_path)))
+    with pytest.raises(ConfigError, match=r"val/build_dataset.filters = \[LongerThan\(seconds=60\)\]"):
+        build_dataset(dataset, "val", [LongerThan(60)])
+
+
+def test_an_empty_split(tmp_path):
+    write_wham(tmp_path, split="cv")
+    for path in (tmp_path / "wav8k/min/cv/mix_clean").iterdir():
+        path.unlink()
+    with pytest.raises(ConfigError, match="val/build_dataset.dataset = WHAM.* is empty"):
+        build_dataset(WHAM(str(tmp_path), split="cv"), "val")
+
+
+def test_missing_folders(tmp_path):
+    with pytest.raises(ConfigError, match="WHAM.root: there is no folder nowhere/.*/mix_clean"):
+        WHAM("nowhere")
+    with pytest.raises(ConfigError, match="MixSourceFolder.folder: there is no folder nowhere/mix"):
+        MixSourceFolder("nowhere")
+    with pytest.raises(ConfigError, match="MUSDB18.folder: there is no folder nowhere/train"):
+        MUSDB18("nowhere")
+    with pytest.raises(ConfigError, match="Scaper.folder: there is no folder nowhere"):
+        Scaper("nowhere")
+    with pytest.raises(ConfigError, match="FUSS.root: there is no folder nowhere/train"):
+        FUSS("nowhere")
+    with pytest.raises(ConfigError, match="WHAM: mix_up must be in"):
+        WHAM(str(tmp_path), mix_folder="mix_up")
+    write_folders(tmp_path)
+    with pytest.raises(ConfigError, match="no folder .*/vocals"):
+        MixSourceFolder(str(tmp_path), source_folders=["bass", "vocals"])
+
+
+def test_transforms_to_features_have_no_place(tmp_path):
+    chain = nussl.datasets.transforms.Compose([nussl.datasets.transforms.ToSeparationModel()])
+    with pytest.raises(ConfigError, match="ToSeparationModel.*train.features"):
+        build_dataset(WHAM(str(write_wham(tmp_path)), transform=chain), "train")
+
+
+BAD_FILES = {
+    "unreadable": (lambda path: path.write_bytes(b"RIFF no wav"), "1.wav can't be read as audio"),
+    "zero bytes": (lambda path: path.write_bytes(b""), "1.wav can't be read as audio"),
+    "no samples": (lambda path: write(path, np.zeros((0, 1))), "1.wav has no samples"),
+    "sample rate": (lambda path: write(path, noise(0, 12000), 16000), "1.wav has 16000 Hz"),
+    "length": (lambda path: write(path, noise(0, 11999)), "'1'.*s2 has 1 channels of 11999 samples"),
+    "nan": (lambda path: write_nan(path), "1.wav has samples that are no numbers"),
+    "missing": (lambda path: path.unlink(), "track '1' .* has no s2/1.wav"),
+}
+
+
+def write_nan(path):
+    audio = noise(0, 12000).astype(np.float32)
+    audio[77] = np.nan
+    write(path, audio, subtype="FLOAT")
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_named(tmp_path, kind):
+    spoil, sentence = BAD_FILES[kind]
+    corpus = build_dataset(WHAM(str(write_wham(tmp_path))), "train")
+    spoil(tmp_path / "wav8k/min/tr/s2/1.wav")
+    with pytest.raises(ConfigError, match=sentence):
+        corpus[1]
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "nan", "missing"])
+def test_a_bad_file_is_named_for_nussls_own_class_too(tmp_path, kind):
+    corpus = build_dataset(nussl.datasets.WHAM(str(write_wham(tmp_path))), "train")
+    BAD_FILES[kind][0](tmp_path / "wav8k/min/tr/s2/1.wav")
+    with pytest.raises(ConfigError, match="train: track '1' of WHAM"):
+        corpus[1]
+
+
+def test_too_few_channels(tmp_path):
+    write_wham(tmp_path)
+    with pytest.raises(ConfigError, match="has 1 channels where WHAM has 2"):
+        WHAM(str(tmp_path), num_channels=2)
+
+
+def test_silence_is_fine(tmp_path):
+    write_wham(tmp_path)
+    for name in ("mix_clean", "s1", "s2"):
+        write(tmp_path / "wav8k/min/tr" / name / "1.wav", np.zeros(12000))
+    corpus = build_dataset(WHAM(str(tmp_path)), "train")
+    assert not corpus.waveforms(1).any()
+
+
+def test_training_needs_the_same_number_of_sources(tmp_path):
+    write_folders(tmp_path, stems=("bass", "drums"))
+    corpus = build_dataset(MixSourceFolder(str(tmp_path)), "train")
+    corpus.dataset.transform = DropsOneOfTheSecond()
+    with pytest.raises(ConfigError, match="'b' .* has 1 sources of 2 channels, the first track 2"):
+        corpus.waveforms(1)
+
+
+class DropsOneOfTheSecond:
+    def __call__(self, data):
+        sources = dict(data["sources"])
+        if data["index"] == 1:
+            sources.pop("bass")
+        return data | {"sources": sources}
+
+
+@pytest.mark.parametrize("make", ["wham", "musdb", "fly"])
+def test_a_corpus_pickles(tmp_path, make):
+    dataset = {
+        "wham": lambda: WHAM(str(write_wham(tmp_path))),
+        "musdb": lambda: MUSDB18(str(write_musdb(tmp_path)), is_wav=True),
+        "fly": lambda: OnTheFly(NoiseMix(), 3),
+    }[make]()
+    corpus = build_dataset(dataset, "train", cache_root=tmp_path / "cache")
+    again = pickle.loads(pickle.dumps(corpus))
+    assert again.names == corpus.names and again.cache_folder == corpus.cache_folder
+    np.testing.assert_array_equal(again.waveforms(1), corpus.waveforms(1))
+
+
+def test_flac_and_float_files_read_alike(tmp_path):
+    write(tmp_path / "mix" / "a.flac", noise(0, 4000))
+    write(tmp_path / "s" / "a.flac", noise(0, 4000))
+    item = build_dataset(MixSourceFolder(str(tmp_path)), "test")[0]
+    expected, _ = soundfile.read(tmp_path / "mix" / "a.flac", dtype="float32")
+    np.testing.assert_array_equal(item["mix"].audio_data[0], expected)
