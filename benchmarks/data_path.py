@@ -110,9 +110,7 @@ def compare_filling(wham, folder):
     def fill_ours():
         waveform_cache.fill(build(wham, next(roots)))
 
-    return fastest(
-        [(fill_ours, NUM_ITEMS), (lambda: [theirs[i] for i in range(4)], 4)]
-    )
+    return fastest([(fill_ours, NUM_ITEMS), (lambda: [theirs[i] for i in range(4)], 4)])
 
 
 def build(wham, cache_root):

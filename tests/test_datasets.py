@@ -4,8 +4,8 @@ import json
 import pickle
 import shutil
 
-import nussl
 import numpy as np
+import nussl
 import pytest
 import soundfile
 
@@ -14,7 +14,15 @@ from src.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly,
 from src.datasets.filters import LongerThan, NotSilent, ShorterThan
 from src.datasets.transforms import KeepSources
 from src.errors import ConfigError
-from tests.corpora import SAMPLE_RATE, NoiseMix, noise, write, write_folders, write_musdb, write_wham
+from tests.corpora import (
+    SAMPLE_RATE,
+    NoiseMix,
+    noise,
+    write,
+    write_folders,
+    write_musdb,
+    write_wham,
+)
 
 
 def audio_of(item):
@@ -59,7 +67,9 @@ def test_mix_source_folder_and_its_transforms(tmp_path):
     assert corpus.source_names == ["accompaniment", "vocals"]
     assert corpus[2]["sources"]["accompaniment"].num_channels == 2
     assert corpus.dataset.source_folders == ["bass", "drums", "vocals"]
-    alone = build_dataset(MixSourceFolder(str(tmp_path), transform=KeepSources(["vocals"])), "train")
+    alone = build_dataset(
+        MixSourceFolder(str(tmp_path), transform=KeepSources(["vocals"])), "train"
+    )
     assert list(alone[0]["sources"]) == ["vocals"]
 
 
@@ -175,7 +185,9 @@ def test_filters(tmp_path):
 
 def test_filters_that_leave_nothing(tmp_path):
     dataset = WHAM(str(write_wham(tmp_path)))
-    with pytest.raises(ConfigError, match=r"val/build_dataset.filters = \[LongerThan\(seconds=60\)\]"):
+    with pytest.raises(
+        ConfigError, match=r"val/build_dataset.filters = \[LongerThan\(seconds=60\)\]"
+    ):
         build_dataset(dataset, "val", [LongerThan(60)])
 
 
@@ -216,7 +228,10 @@ BAD_FILES = {
     "zero bytes": (lambda path: path.write_bytes(b""), "1.wav can't be read as audio"),
     "no samples": (lambda path: write(path, np.zeros((0, 1))), "1.wav has no samples"),
     "sample rate": (lambda path: write(path, noise(0, 12000), 16000), "1.wav has 16000 Hz"),
-    "length": (lambda path: write(path, noise(0, 11999)), "'1'.*s2 has 1 channels of 11999 samples"),
+    "length": (
+        lambda path: write(path, noise(0, 11999)),
+        "'1'.*s2 has 1 channels of 11999 samples",
+    ),
     "nan": (lambda path: write_nan(path), "1.wav has samples that are no numbers"),
     "missing": (lambda path: path.unlink(), "track '1' .* has no s2/1.wav"),
 }

@@ -162,7 +162,7 @@ class Corpus:
                 f"{expected[0] - 1} of {expected[1]}; training needs them alike: sum sources by "
                 "SumSources, or filter."
             )
-        return np.stack([signal.audio_data for signal in signals]).astype(np.float32, copy=False)
+        return np.ascontiguousarray([signal.audio_data for signal in signals], np.float32)
 
 
 def channels_and_samples(shape):

@@ -31,6 +31,11 @@ class Excerpts(Dataset):
     """
 
     def __init__(self, data, num_samples, seed):
+        if num_samples < 1:
+            raise ConfigError(
+                f"An excerpt of {num_samples} samples is too short: raise train.excerpt_frames or "
+                "train.excerpt_seconds."
+            )
         self.data = data
         self.num_samples = num_samples
         self.seed = seed

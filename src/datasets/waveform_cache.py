@@ -215,4 +215,4 @@ def encode(waveforms):
         short = scaled.astype(np.int16)
         if np.array_equal(short, scaled):
             return short
-    return np.ascontiguousarray(waveforms)
+    return waveforms
