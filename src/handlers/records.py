@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from ignite.engine import Events
 
+from src.errors import ConfigError
 from src.files import write_and_rename
 from src.handlers.training import TrainingEvents
 
@@ -21,6 +22,12 @@ def add_record_batch_and_loss_info_handler(training, name="loss"):
     Args:
         name: which loss to record; "loss" is the weighted sum.
     """
+    names = ["loss", *training.losses.names]
+    if name not in names:
+        raise ConfigError(
+            f"add_record_batch_and_loss_info_handler.name = {name!r} is no loss of "
+            f"train.loss_dictionary; it may be {', '.join(names)}."
+        )
     record = ItemLosses(len(training.train_names))
     training.keep("item_losses", record)
     path = training.run.logs / "item_losses.csv"

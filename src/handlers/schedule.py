@@ -4,6 +4,7 @@ import gin
 from ignite.handlers import EarlyStopping
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from src.errors import ConfigError
 from src.handlers.training import TrainingEvents
 
 
@@ -35,6 +36,8 @@ def early_stopping(training, patience=10, threshold=0.0):
         patience: epochs.
         threshold: an epoch is better where its loss is lower by more than this.
     """
+    if patience < 1:
+        raise ConfigError(f"early_stopping.patience = {patience} must be at least 1 epoch.")
 
     def score(engine):
         return -training.monitored()

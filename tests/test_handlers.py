@@ -1,0 +1,371 @@
+"""Handlers, each on a real training of a tiny network on short voices."""
+
+import csv
+import functools
+
+import gin
+import numpy as np
+import pytest
+import torch
+from nussl.ml.networks import builders
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
+
+from src.commands.train import train
+from src.errors import ConfigError
+from src.features import SpectrogramFeatures
+from src.handlers import (
+    TrainingEvents,
+    add_auto_balance_loss,
+    add_autoclip_gradient_handler,
+    add_clip_gradient_handler,
+    add_inspect_gradient,
+    add_lr_scheduler_handler,
+    add_record_batch_and_loss_info_handler,
+    early_stopping,
+)
+from src.handlers.balance import Balance
+from src.handlers.gradients import NormHistogram
+from src.losses import Losses
+from src.runs import Run
+from tests import voices
+
+NUM_TRACKS, BATCH_SIZE = 4, 2  # two iterations an epoch
+TWO_LOSSES = {"L1Loss": {"weight": 0.5}, "MSELoss": {"weight": 1.0}}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpus")
+    return voices.open_corpus(voices.write_corpus(folder, NUM_TRACKS, seconds=0.5))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder; what other tests have bound for train is forgotten."""
+    gin.clear_config()
+    (tmp_path / "logs").mkdir()
+    return Run(tmp_path)
+
+
+def adam(learning_rate=1e-3):
+    return functools.partial(torch.optim.Adam, lr=learning_rate)
+
+
+def fit(run, corpus, *handlers, **settings):
+    """The Training, done."""
+    return train(
+        run,
+        **{
+            "train_data": corpus,
+            "val_data": corpus,
+            "features": SpectrogramFeatures(voices.STFT_PARAMS),
+            "model_config": builders.build_recurrent_mask_inference(
+                129, 8, 1, True, 0.0, 2, ["sigmoid"]
+            ),
+            "loss_dictionary": {"L1Loss": {"weight": 100.0}},  # torch adds 1e-6 to norms
+            "optimizer": adam(),
+            "batch_size": BATCH_SIZE,
+            "num_epochs": 3,
+            "excerpt_frames": 20,
+            "handlers": handlers,
+            "num_threads": 1,
+            **settings,
+        },
+    )
+
+
+def scalars(run, name):
+    """dict, iteration → value, as TensorBoard shows it."""
+    (folder,) = (path for path in run.logs.iterdir() if path.is_dir())
+    events = EventAccumulator(str(folder)).Reload()
+    assert name in events.Tags()["scalars"], events.Tags()["scalars"]
+    return {event.step: event.value for event in events.Scalars(name)}
+
+
+def record_norms(norms, training):
+    """A handler that notes the norm of the gradients as it finds them."""
+
+    def note(engine):
+        norms.append(
+            float(torch.nn.utils.get_total_norm([p.grad for p in training.model.parameters()]))
+        )
+
+    training.trainer.add_event_handler(TrainingEvents.BACKWARD_COMPLETED, note)
+
+
+# gradients -----------------------------------------------------------------------
+
+
+def test_clip_bounds_the_norm_and_logs_the_one_before(run, corpus):
+    before, after = [], []
+    clip = functools.partial(add_clip_gradient_handler, clip_value=1e-3)
+    fit(
+        run,
+        corpus,
+        functools.partial(record_norms, before),
+        clip,
+        functools.partial(record_norms, after),
+    )
+    assert min(before) > 1e-3
+    assert after == pytest.approx([1e-3] * 6, rel=1e-2)
+    assert list(scalars(run, "grad_norm").values()) == pytest.approx(before, rel=1e-5)
+
+
+def test_clip_leaves_small_gradients_alone(run, corpus):
+    before, after = [], []
+    clip = functools.partial(add_clip_gradient_handler, clip_value=1e4)
+    fit(
+        run,
+        corpus,
+        functools.partial(record_norms, before),
+        clip,
+        functools.partial(record_norms, after),
+    )
+    assert before == after
+
+
+def test_autoclip_bounds_the_norm_by_its_history(run, corpus):
+    before, after = [], []
+    clip = functools.partial(add_autoclip_gradient_handler, clip_percentile=50)
+    fit(
+        run,
+        corpus,
+        functools.partial(record_norms, before),
+        clip,
+        functools.partial(record_norms, after),
+    )
+    medians = [
+        np.percentile(before[: i + 1], 50, method="inverted_cdf") for i in range(len(before))
+    ]
+    assert list(scalars(run, "grad_clip").values()) == pytest.approx(medians, rel=5e-3)
+    assert list(scalars(run, "grad_norm").values()) == pytest.approx(before, rel=1e-5)
+    assert after == pytest.approx(list(np.minimum(before, medians)), rel=1e-2)
+    assert after != before
+
+
+def test_autoclip_at_100_does_not_clip(run, corpus):
+    before, after = [], []
+    clip = functools.partial(add_autoclip_gradient_handler, clip_percentile=100)
+    fit(
+        run,
+        corpus,
+        functools.partial(record_norms, before),
+        clip,
+        functools.partial(record_norms, after),
+    )
+    assert before == after
+
+
+@pytest.mark.parametrize("percentile", [-1, 101])
+def test_autoclip_refuses_what_is_no_percentile(run, corpus, percentile):
+    clip = functools.partial(add_autoclip_gradient_handler, clip_percentile=percentile)
+    with pytest.raises(
+        ConfigError, match=f"clip_percentile = {percentile} must lie between 0 and 100"
+    ):
+        fit(run, corpus, clip)
+
+
+def histogram_of(values):
+    histogram = NormHistogram()
+    for value in values:
+        histogram.add(value)
+    return histogram
+
+
+@pytest.mark.parametrize(("mean", "sigma"), [(0.0, 1.0), (-8.0, 0.1), (9.0, 3.0)])
+def test_percentiles_of_ten_thousand_norms(mean, sigma):
+    norms = np.random.default_rng(0).lognormal(mean, sigma, 10_000)
+    histogram = histogram_of(norms)
+    for percent in (0.5, 1, 10, 25, 50, 90, 99, 99.5):
+        expected = np.percentile(norms, percent, method="inverted_cdf")
+        assert histogram.percentile(percent) == pytest.approx(expected, rel=5e-3)
+
+
+def test_the_histogram_keeps_its_size_and_its_bounds():
+    histogram = NormHistogram()
+    size = histogram.counts.nbytes
+    for value in (0.0, 1e-30, 1e30, 1.0, float("inf"), float("nan")):
+        histogram.add(value)
+    assert histogram.counts.nbytes == size < 100_000
+    assert histogram.counts.sum() == 4  # what overflowed is left out
+    assert histogram.percentile(50) == pytest.approx(1e-12, rel=5e-3)
+    assert histogram.percentile(75) == pytest.approx(1.0, rel=5e-3)
+    assert histogram.percentile(99) == pytest.approx(1e12, rel=5e-3)
+
+
+def test_the_histogram_comes_back_from_a_checkpoint(tmp_path):
+    histogram = histogram_of(np.random.default_rng(0).lognormal(size=500))
+    torch.save(histogram.state_dict(), tmp_path / "state.pth")
+    other = NormHistogram()
+    other.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
+    histogram.add(1.0)
+    other.add(1.0)
+    assert np.array_equal(histogram.counts, other.counts)
+    assert NormHistogram().percentile(50) == float("inf")  # clips nothing before the first norm
+
+
+def test_inspect_gradient_logs_each_parameter(run, corpus):
+    training = fit(run, corpus, functools.partial(add_inspect_gradient, every=4))
+    for name, _ in training.model.named_parameters():
+        norms = scalars(run, f"gradient/{name}")
+        assert list(norms) == [4]
+        assert norms[4] > 0
+
+
+# schedule ------------------------------------------------------------------------
+
+
+def test_plateau_gets_the_validation_loss(run, corpus):
+    schedule = functools.partial(add_lr_scheduler_handler, scheduler=ReduceLROnPlateau)
+    training = fit(run, corpus, schedule, val_loss_dictionary={"MSELoss": {"weight": 1.0}})
+    history = training.history
+    assert training.kept["lr_scheduler"].best == min(history["validation/loss"])
+    assert min(history["validation/loss"]) not in history["train/loss"]
+
+
+def test_plateau_lowers_the_rate_once_the_loss_stalls(run, corpus):
+    stalled = functools.partial(ReduceLROnPlateau, patience=0, threshold=1e9, threshold_mode="abs")
+    fit(run, corpus, functools.partial(add_lr_scheduler_handler, scheduler=stalled))
+    assert list(scalars(run, "learning_rate").values()) == pytest.approx([1e-3, 1e-4, 1e-5])
+
+
+def test_any_scheduler_steps_once_an_epoch(run, corpus):
+    halve = functools.partial(StepLR, step_size=1, gamma=0.5)
+    fit(run, corpus, functools.partial(add_lr_scheduler_handler, scheduler=halve))
+    assert list(scalars(run, "learning_rate").values()) == pytest.approx([5e-4, 2.5e-4, 1.25e-4])
+
+
+def test_no_scheduler_leaves_the_rate_alone(run, corpus):
+    training = fit(run, corpus, functools.partial(add_lr_scheduler_handler, scheduler=None))
+    assert list(scalars(run, "learning_rate").values()) == pytest.approx([1e-3] * 3)
+    assert training.kept == {}
+
+
+def test_early_stopping_ends_the_training_and_a_resume_does_not_go_on(run, corpus):
+    never_better = functools.partial(early_stopping, patience=2, threshold=1e9)
+    training = fit(run, corpus, never_better, num_epochs=10)
+    assert training.stopped
+    assert len(training.history["validation/loss"]) == 3  # the first epoch, and two without better
+    before = (run.checkpoints / "latest.pth").read_bytes()
+    again = fit(run, corpus, never_better, num_epochs=10, resume=True)
+    assert again.history == training.history
+    assert (run.checkpoints / "latest.pth").read_bytes() == before
+
+
+def test_early_stopping_goes_on_while_the_loss_falls(run, corpus):
+    training = fit(run, corpus, functools.partial(early_stopping, patience=1), num_epochs=4)
+    losses = training.history["validation/loss"]
+    assert all(later < earlier for earlier, later in zip(losses, losses[1:], strict=False))
+    assert len(losses) == 4
+    assert not training.stopped
+
+
+def test_early_stopping_needs_patience(run, corpus):
+    with pytest.raises(ConfigError, match="early_stopping.patience = 0 must be at least 1"):
+        fit(run, corpus, functools.partial(early_stopping, patience=0))
+
+
+# balance -------------------------------------------------------------------------
+
+
+def test_auto_balance_reaches_the_ratios_asked_for(run, corpus):
+    balance = functools.partial(
+        add_auto_balance_loss, every=4, reference="L1Loss", ratios={"MSELoss": 3.0}
+    )
+    training = fit(run, corpus, balance, loss_dictionary=TWO_LOSSES, num_epochs=4)
+    weights = scalars(run, "weight/MSELoss")
+    l1, mse = scalars(run, "iteration/L1Loss"), scalars(run, "iteration/MSELoss")
+    for end in (4, 8):
+        window = range(end - 3, end + 1)
+        share = sum(weights[end] * mse[i] for i in window) / sum(0.5 * l1[i] for i in window)
+        assert share == pytest.approx(3.0, rel=0.1)
+    assert [weights[i] for i in (1, 2, 3)] == [1.0] * 3
+    assert set(scalars(run, "weight/L1Loss").values()) == {0.5}
+    assert training.losses.weights["MSELoss"] == pytest.approx(weights[8])
+
+
+def test_balance_is_the_least_squares_solution():
+    losses = Losses({"A": {"class": "L1Loss", "weight": 2.0}, "B": {"class": "L1Loss"}})
+    balance = Balance(losses, {"A": 4.0, "B": 1.0}, "A")
+    a, b = np.random.default_rng(0).random((2, 10))
+    for one, other in zip(a, b, strict=True):
+        balance.add({"A": one, "B": other})
+    balance.solve()
+    expected = np.linalg.lstsq(b[:, None], 1.0 / 4.0 * 2.0 * a, rcond=None)[0].item()
+    assert losses.weights == {"A": 2.0, "B": pytest.approx(expected)}
+
+
+def test_balance_keeps_a_weight_of_zero_and_a_loss_of_zero():
+    names = ("reference", "reported", "silent")
+    weights = {"reference": 1.0, "reported": 0, "silent": 5.0}
+    losses = Losses({name: {"class": "L1Loss", "weight": weights[name]} for name in names})
+    balance = Balance(losses, dict.fromkeys(names, 1.0), "reference")
+    balance.add({"reference": 1.0, "reported": 2.0, "silent": 0.0})
+    balance.solve()
+    assert losses.weights == weights
+
+
+@pytest.mark.parametrize("settings", [{"reference": "KLDivLoss"}, {"ratios": {"KLDivLoss": 1.0}}])
+def test_auto_balance_names_a_loss_that_is_not_there(run, corpus, settings):
+    balance = functools.partial(
+        add_auto_balance_loss, **{"every": 2, "reference": "L1Loss", **settings}
+    )
+    sentence = "names 'KLDivLoss', which train.loss_dictionary doesn't have; it has L1Loss, MSELoss"
+    with pytest.raises(ConfigError, match=sentence):
+        fit(run, corpus, balance, loss_dictionary=TWO_LOSSES)
+
+
+# records -------------------------------------------------------------------------
+
+
+def test_item_losses_are_written_hardest_first(run, corpus):
+    training = fit(run, corpus, add_record_batch_and_loss_info_handler)
+    with open(run.logs / "item_losses.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["item"] for row in rows) == corpus.names
+    assert [row["batches"] for row in rows] == ["3"] * NUM_TRACKS
+    means = [float(row["mean_loss"]) for row in rows]
+    assert means == sorted(means, reverse=True)
+    assert np.mean(means) == pytest.approx(np.mean(training.history["train/loss"]))
+    lasts = sorted(float(row["last_loss"]) for row in rows)
+    iterations = scalars(run, "iteration/loss")
+    assert lasts == pytest.approx(sorted([iterations[5], iterations[6]] * 2))
+
+
+def test_item_losses_of_one_loss(run, corpus):
+    record = functools.partial(add_record_batch_and_loss_info_handler, name="MSELoss")
+    training = fit(run, corpus, record, loss_dictionary=TWO_LOSSES)
+    with open(run.logs / "item_losses.csv") as file:
+        means = [float(row["mean_loss"]) for row in csv.DictReader(file)]
+    assert np.mean(means) == pytest.approx(np.mean(training.history["train/MSELoss"]))
+
+
+def test_item_losses_name_a_loss_that_is_not_there(run, corpus):
+    record = functools.partial(add_record_batch_and_loss_info_handler, name="MSELoss")
+    with pytest.raises(
+        ConfigError, match="name = 'MSELoss' is no loss of .*; it may be loss, L1Loss"
+    ):
+        fit(run, corpus, record)
+
+
+def test_tensorboard_shows_iterations_and_epochs(run, corpus):
+    training = fit(run, corpus, loss_dictionary=TWO_LOSSES, val_loss_dictionary={"L1Loss": {}})
+    for name in ("loss", "L1Loss", "MSELoss"):
+        assert list(scalars(run, f"iteration/{name}")) == [1, 2, 3, 4, 5, 6]
+        epochs = scalars(run, f"train/{name}")
+        assert list(epochs) == [2, 4, 6]
+        assert list(epochs.values()) == pytest.approx(training.history[f"train/{name}"])
+    assert list(scalars(run, "validation/L1Loss").values()) == pytest.approx(
+        training.history["validation/loss"]
+    )
+    for name in ("learning_rate", "seconds_per_epoch", "percent_waiting_for_data"):
+        assert list(scalars(run, name)) == [2, 4, 6]
+    assert "validation/MSELoss" not in training.history
+
+
+def test_the_epochs_loss_is_the_mean_of_its_iterations(run, corpus):
+    training = fit(run, corpus, num_epochs=2)
+    iterations = list(scalars(run, "iteration/loss").values())
+    means = [np.mean(iterations[:2]), np.mean(iterations[2:])]
+    assert training.history["train/loss"] == pytest.approx(means)
