@@ -6,6 +6,7 @@ COMMANDS = {
     "train": "train the network of a run folder",
     "evaluate": "separate the test set and score it, one file per track",
     "analyze": "print and write the report card of the scores",
+    "compare": "print one table of the scores of many runs",
     "all": "train, evaluate, analyze",
     "resume": "go on from the latest checkpoint, then evaluate, analyze",
     "debug": "overfit one item, evaluate on it, keep its audio",

@@ -25,6 +25,7 @@ from src.handlers import (
 from src.handlers.steps import Forward, train_step, val_step
 from src.journal import timestamp
 from src.losses import Losses
+from src.separators import choose_device
 
 log = logging.getLogger(__name__)
 
@@ -140,19 +141,6 @@ def attach(training, settings):
         settings.save_every_iterations,
         settings.save_every_epochs,
     )
-
-
-def choose_device(name):
-    """torch.device for "auto" or a device's name.
-
-    Raises:
-        ConfigError: a GPU is asked for where there is none.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"train.device = {name!r}, but no GPU is visible; bind 'auto' or 'cpu'.")
-    return torch.device(name)
 
 
 def build(settings, writer):
