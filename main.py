@@ -7,7 +7,7 @@ import importlib
 import sys
 
 from src.commands import COMMANDS, NEED_A_RUN, module_name
-from src.errors import ConfigError
+from src.errors import ConfigError, sentence
 
 
 def make_parser():
@@ -84,7 +84,7 @@ def main(argv=None):
     try:
         run_command(arguments, argv)
     except ConfigError as error:
-        print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
+        print(f"main.py {arguments.func}: {sentence(error)}", file=sys.stderr)
         return 2
     except ItemsFailed as error:
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)

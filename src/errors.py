@@ -7,3 +7,10 @@ class ConfigError(Exception):
     Its text is one sentence: what is wrong, which binding or file, what to do. `main.py` prints
     that sentence and exits with 2; anything else that escapes is a crash and shows its traceback.
     """
+
+
+def sentence(error):
+    """The sentence of a ConfigError, without what gin and PyTorch's data workers wrap it in."""
+    lines = str(error).strip().splitlines()
+    wrapped = [line.split("ConfigError: ", 1)[1] for line in lines if "ConfigError: " in line]
+    return wrapped[-1] if wrapped else lines[0]
