@@ -5,6 +5,7 @@ import argparse
 import difflib
 import importlib
 import sys
+from contextlib import nullcontext
 
 from src.commands import COMMANDS, NEED_A_RUN, module_name
 from src.errors import ConfigError, sentence
@@ -58,21 +59,27 @@ def parse_arguments(argv):
 def run_command(arguments, argv):
     from src import configs, registry
     from src.journal import journal
-    from src.runs import find_run, require
+    from src.runs import compiled_configs, find_run, require
+    from src.status import recorded
 
     bindings = list(arguments.binding)
     if arguments.output_folder:
         bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
     registry.register()
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
-    configs.load(arguments.config, bindings, ("main.py", *argv))
-    run = find_run(arguments.config)
+    paths = list(compiled_configs(arguments.config))
+    configs.load(paths, bindings, ("main.py", *argv))
+    run = find_run(paths)
     if arguments.func in NEED_A_RUN:
-        require(run, arguments.func)
-    with journal(run, arguments.func):
+        require(run, arguments.func, paths)
+    if arguments.func not in NEED_A_RUN:
+        with journal(None, arguments.func):
+            return configs.call(command, run)
+    # debug works in a folder of its own, and leaves the run where it stands
+    status = nullcontext() if arguments.func == "debug" else recorded(run, arguments.func)
+    with status, journal(run, arguments.func):
         configs.call(command, run)
-        if run is not None:
-            configs.write_operative(run.operative(arguments.func))
+        configs.write_operative(run.operative(arguments.func))
 
 
 def main(argv=None):

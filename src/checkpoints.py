@@ -1,6 +1,7 @@
 """All that a restart needs, in one file; and the same weights in nussl's own format."""
 
 import io
+import pickle
 import random
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import torch
 from src.errors import ConfigError
 from src.files import write_and_rename
 
-FORMAT = 1  # raise it when the content changes so that older files can't be read
+FORMAT = 2  # raise it when the content changes so that older files can't be read
+DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
 
 
 def save(training, path):
@@ -22,6 +24,7 @@ def save(training, path):
     content = {
         "format": FORMAT,
         "model": training.model.state_dict(),
+        "optimizer_class": type(training.optimizer).__name__,
         "optimizer": training.optimizer.state_dict(),
         "scaler": training.scaler.state_dict(),
         "iteration": training.trainer.state.iteration,
@@ -54,12 +57,16 @@ def load(training, path):
     """Puts what `save` wrote back into `training`; call it when all handlers are attached.
 
     Raises:
-        ConfigError: a file of another architecture, optimizer or set of handlers.
+        ConfigError: a damaged file, or one of another architecture, optimizer or set of handlers.
     """
-    content = torch.load(path, map_location=training.device, weights_only=True)
-    if content.get("format") != FORMAT:
-        raise ConfigError(f"{path} was written by another version of this code; train again.")
+    content = read(path, training.device)
     load_weights(training.model, content["model"], path)
+    optimizer = type(training.optimizer).__name__
+    if content["optimizer_class"] != optimizer:
+        raise ConfigError(
+            f"{path} was written with the optimizer {content['optimizer_class']}, but train.optimizer "
+            f"is {optimizer}; use the config it was trained with."
+        )
     restore(training.optimizer, content["optimizer"], "train.optimizer", path)
     training.scaler.load_state_dict(content["scaler"])
     if set(content["kept"]) != set(training.kept):
@@ -75,6 +82,20 @@ def load(training, path):
     training.stopped = content["stopped"]
     set_rng_state(content["rng"])
     return content["iteration"]
+
+
+def read(path, device):
+    """What `save` wrote, as a dict."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except DAMAGED as error:
+        raise ConfigError(
+            f"{path} can't be read ({type(error).__name__}): it is damaged; delete the folder it is in "
+            "to train anew, or save best.model.pth from there and bind train.init_from to it."
+        ) from error
+    if content.get("format") != FORMAT:
+        raise ConfigError(f"{path} was written by another version of this code; train again.")
+    return content
 
 
 def restore(thing, state, name, path):

@@ -226,6 +226,26 @@ def reload(text):
     finalize()
 
 
+def reachable(name):
+    """Text of all that the value bound to `name` depends on: references, their bindings, macros.
+
+    Two configs with the same text here give that argument the same value. "" where `name` isn't
+    bound.
+    """
+    bound = raw_binding(name)
+    waiting, seen = [bound], {}
+    while waiting:
+        for reference in gin.config.iterate_references({("", ""): {"": waiting.pop()}}):
+            selector = reference.configurable.selector
+            for key, parameters in gin.config._CONFIG.items():
+                # a macro is its scope; of the rest, any scope may be the one it is called in
+                fits = key[1] == selector and (selector != "gin.macro" or key == reference.config_key)
+                if fits and key not in seen:
+                    seen[key] = parameters
+                    waiting += parameters.values()
+    return "" if bound is None else repr((bound, sorted(seen.items(), key=repr)))
+
+
 def header(point, paths):
     """Comment lines that open a compiled config."""
     lines = [f"# Compiled by main.py instantiate from {', '.join(map(str, paths))}."]

@@ -66,25 +66,25 @@ class SpectrogramFeatures:
         mix_magnitude = magnitude(mix_stft)
         features = {"mix_magnitude": channel_last(mix_magnitude)}
         if "sources" in batch:
-            targets = self.targets(self.stft(batch["sources"]), mix_stft, mix_magnitude)
+            targets = self.targets(batch["sources"], mix_stft, mix_magnitude)
             features["source_magnitudes"] = source_last(targets)
             features["ideal_binary_mask"] = ideal_binary_mask(targets)
             if self.weights:
                 features["weights"] = channel_last(magnitude_weights(mix_magnitude))
         return features
 
-    def targets(self, source_stfts, mix_stft, mix_magnitude):
-        """Target magnitudes `(batch, source, channel, time, frequency)`; overwrites the source STFTs."""
+    def targets(self, sources, mix_stft, mix_magnitude):
+        """List of target magnitudes `(batch, time, frequency, channel)`, one for each source."""
+        stfts = (self.stft(source) for source in sources.unbind(1))
         if self.approximation == "magnitude":
-            return magnitude(source_stfts)
-        mix_stft, mix_magnitude = mix_stft[:, None], mix_magnitude[:, None]
-        # |S| cos(angle S - angle X), without the angles
-        in_phase = source_stfts.mul_(mix_stft.conj()).real / mix_magnitude.clamp_min(SMALLEST)
-        if self.range_min > -inf:
-            in_phase.clamp_(min=self.range_min)
+            return [channel_last(magnitude(stft)) for stft in stfts]
+        # |S| cos(angle S - angle X) is the real part of S turned back by the angle of X
+        turn_back = mix_stft.conj() * mix_magnitude.clamp_min(SMALLEST).reciprocal_()
+        targets = [stft.mul_(turn_back).real.clamp(min=self.range_min) for stft in stfts]
         if self.range_max < inf:
-            torch.minimum(in_phase, self.range_max * mix_magnitude, out=in_phase)
-        return in_phase
+            greatest = self.range_max * mix_magnitude
+            targets = [torch.minimum(target, greatest, out=target) for target in targets]
+        return [channel_last(target) for target in targets]
 
     def nussl_transform(self):
         """The nussl transforms that give the same numbers for one item; checkpoints carry them."""
@@ -150,24 +150,24 @@ def complete_stft_params(stft_params):
 
 def magnitude(X):
     """Absolute value of a complex tensor; `X.abs()` guards against overflow at five times the cost."""
-    return X.real.square().addcmul_(X.imag, X.imag).sqrt_()
+    squares = torch.view_as_real(X).square()
+    return squares[..., 0].add(squares[..., 1]).sqrt_()
 
 
 def ideal_binary_mask(targets):
-    """1 where a source alone has the greatest target, else 0: where several share it, none has the bin.
+    """1 where a source alone has the greatest target: where several share it, none has the bin.
 
     Args:
-        targets: `(batch, source, channel, time, frequency)`.
+        targets: list of `(batch, time, frequency, channel)`, one for each source.
 
     Returns:
         float tensor `(batch, time, frequency, channel, source)`.
     """
-    parts = [part.movedim(1, -1) for part in targets.unbind(1)]
-    mask = targets.new_empty(*parts[0].shape, len(parts))
-    for source, part in enumerate(parts):
-        others = parts[:source] + parts[source + 1 :]
-        mask[..., source] = part > (reduce(torch.maximum, others) if others else -inf)
-    return mask
+    alone = []
+    for source, target in enumerate(targets):
+        others = targets[:source] + targets[source + 1 :]
+        alone.append(target > (reduce(torch.maximum, others) if others else -inf))
+    return source_last(alone)
 
 
 def magnitude_weights(mix_magnitude):
@@ -186,6 +186,12 @@ def channel_last(x):
     return x.movedim(1, -1).contiguous()
 
 
-def source_last(x):
-    """`(batch, source, channel, time, frequency)` → `(batch, time, frequency, channel, source)`."""
-    return torch.stack([part.movedim(1, -1) for part in x.unbind(1)], dim=-1)
+def source_last(parts):
+    """List of `(batch, time, frequency, channel)` → float `(batch, time, frequency, channel, source)`.
+
+    Twice to ten times as fast as torch.stack.
+    """
+    stacked = torch.empty(*parts[0].shape, len(parts), device=parts[0].device)
+    for source, part in enumerate(parts):
+        stacked[..., source] = part
+    return stacked

@@ -27,6 +27,11 @@ class Run:
         return self.folder.resolve().name
 
     @property
+    def label(self):
+        """What queues call it: `<experiment>/<run>`."""
+        return f"{self.folder.resolve().parent.name}/{self.name}"
+
+    @property
     def config(self):
         return self.folder / "config.gin"
 
@@ -70,24 +75,39 @@ def find_run(config_paths):
     return None
 
 
-def require(run, command):
-    """`run`, or the sentence that tells a beginner which step comes first."""
+def compiled_configs(paths):
+    """The .gin files of `paths`, where a run folder stands for its `config.gin` and an out folder
+    for those of its runs, by number."""
+    for path in map(Path, paths):
+        if not path.is_dir():
+            yield path
+        elif (path / "config.gin").is_file():
+            yield path / "config.gin"
+        else:
+            yield from sorted(path.glob("run[0-9]*/config.gin"), key=lambda p: run_number(p.parent))
+
+
+def require(run, command, paths):
+    """Tells a beginner which step comes first, and whoever gives two runs at once to give one."""
+    if len([path for path in paths if find_run([path])]) > 1:
+        raise ConfigError(f"{command} works on one run at a time; give one config.gin after -c.")
     if run is None:
         raise ConfigError(
             f"{command} works in a run folder, and none of the files after -c is the config.gin of "
             "one: run instantiate first, then give it that config.gin."
         )
-    return run
+
+
+def run_number(folder):
+    """N of a folder `run<N>` or `run<N>:<label>`; -1 for any other name."""
+    match = re.match(r"run(\d+)(:|$)", Path(folder).name)
+    return int(match.group(1)) if match else -1
 
 
 def next_number(out_folder):
     """Highest existing `run<N>` + 1; other files in the folder do not count."""
-    numbers = [
-        int(match.group(1))
-        for path in Path(out_folder).glob("run*")
-        if (match := re.match(r"run(\d+)(:|$)", path.name)) and path.is_dir()
-    ]
-    return max(numbers, default=-1) + 1
+    folders = (path for path in Path(out_folder).glob("run*") if path.is_dir())
+    return max(map(run_number, folders), default=-1) + 1
 
 
 def make_run(out_folder, label):

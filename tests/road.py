@@ -13,15 +13,15 @@ RECIPE = ["toy/env.gin", "wham/wham8k.gin", "tests/exp/tiny.gin"]
 
 
 def call(command, *words, check=True):
-    """Exit code of `main.py command -c …`; words that end in .gin are configs, others bindings."""
+    """Exit code of `main.py command -c …`; paths and words that end in .gin are configs."""
     code = main.main(arguments(command, *words))
     assert not check or code == 0
     return code
 
 
 def arguments(command, *words):
-    configs = [str(word) for word in words if str(word).endswith(".gin")]
-    bindings = [str(word) for word in words if not str(word).endswith(".gin")]
+    configs = [str(word) for word in words if isinstance(word, Path) or word.endswith(".gin")]
+    bindings = [str(word) for word in words if str(word) not in configs]
     return [command, "-c", *configs, *(flag for text in bindings for flag in ("-b", text))]
 
 

@@ -203,11 +203,6 @@ def test_silent_source_is_said_aloud(run, corpus, tmp_path, caplog):
     assert np.isfinite(scores_of(run)["track1"]["s1"]["SDR"]).all()
 
 
-def test_outside_a_run_folder(corpus):
-    with pytest.raises(ConfigError, match="run instantiate first"):
-        evaluate(None, corpus, HPSS)
-
-
 def test_required_bindings_are_named(run):
     with pytest.raises(RuntimeError, match="test_data"):
         gin.get_configurable("evaluate")(run)

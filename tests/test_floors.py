@@ -10,8 +10,8 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 MAX_LINES = 300
 
 FLOORS = {
-    0: {"errors", "configs", "runs", "files", "parallel", "journal", "passports"},
-    1: {"compat", "registry", "spectral", "rendering", "speaking", "composing"},
+    0: {"errors", "configs", "runs", "files", "parallel", "journal", "passports", "status"},
+    1: {"compat", "memory", "registry", "spectral", "rendering", "speaking", "composing"},
     2: {
         *("models", "losses", "features", "datasets"),
         *("handlers", "separators", "metrics", "checkpoints"),

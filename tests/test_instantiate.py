@@ -33,7 +33,10 @@ def sweep(text):
             "{'train.seed': [0, 1], 'torch.optim.Adam.lr': [1e-3]}",
             ["run0:seed:0_lr:0.001", "run1:seed:1_lr:0.001"],
         ),
-        ("{'WHAM_TASK': ['mix_clean', 'mix_both']}", ["run0:WHAM_TASK:mix_clean", "run1:WHAM_TASK:mix_both"]),
+        (
+            "{'WHAM_TASK': ['mix_clean', 'mix_both']}",
+            ["run0:WHAM_TASK:mix_clean", "run1:WHAM_TASK:mix_both"],
+        ),
         ("{'train/WHAM.split': ['tr', 'cv']}", ["run0:split:tr", "run1:split:cv"]),
         (
             "{'train.optimizer': [@torch.optim.Adam, @torch.optim.SGD]}",
@@ -68,7 +71,10 @@ def test_each_config_is_complete_and_says_how_it_differs(instantiate, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "sentence"),
     [
-        ("{'add_clip_gradient_handler.clip_valeu': [1]}", "doesn't have a parameter named 'clip_valeu'"),
+        (
+            "{'add_clip_gradient_handler.clip_valeu': [1]}",
+            "doesn't have a parameter named 'clip_valeu'",
+        ),
         ("{'add_clip_gradient_handlr.clip_value': [1]}", "No configurable matching"),
         ("{'WHAM_TSAK': ['mix_both']}", "the macro 'WHAM_TSAK', which no .gin file defines"),
         ("{'train.seed': 1}", "sweep.parameters['train.seed'] must be a list"),
@@ -111,7 +117,15 @@ def test_numbers_go_on_and_nothing_is_overwritten(instantiate, tmp_path):
 
 
 def test_two_at_once_never_collide(tmp_path):
-    words = [sys.executable, "main.py", "instantiate", "-c", *road.RECIPE, "-o", str(tmp_path / "out")]
+    words = [
+        sys.executable,
+        "main.py",
+        "instantiate",
+        "-c",
+        *road.RECIPE,
+        "-o",
+        str(tmp_path / "out"),
+    ]
     words += ["-b", sweep("{'train.seed': [0, 1, 2, 3, 4]}")]
     both = [subprocess.Popen(words, cwd=road.ROOT) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
@@ -136,27 +150,3 @@ def test_a_run_folder_moves(instantiate, tmp_path, speech):
     road.call("resume", moved / "config.gin", "train.num_epochs = 2")
     assert (moved / "report_card.txt").exists()
     assert not run.folder.exists()
-
-
-def test_run_sh_runs_every_new_run_and_only_those(instantiate, tmp_path):
-    instantiate("train.num_epochs = 1")
-    instantiate("train.num_epochs = 1", sweep("{'train.seed': [1, 2]}"))
-    done = subprocess.run(
-        ["sh", tmp_path / "out/run.sh"],
-        env={"PYTHON": sys.executable, "QUEUE": "none", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    cards = sorted(path.parent.name for path in (tmp_path / "out").glob("*/report_card.txt"))
-    assert cards == ["run1:seed:1", "run2:seed:2"]
-
-
-def test_run_sh_fails_where_a_run_failed(instantiate, tmp_path):
-    instantiate("train.num_epochs = 1", "train.device = 'nonsense'")
-    done = subprocess.run(
-        ["sh", tmp_path / "out/run.sh"],
-        env={"PYTHON": sys.executable, "QUEUE": "none", "PATH": "/usr/bin:/bin"},
-        capture_output=True,
-    )
-    assert done.returncode == 1

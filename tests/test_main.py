@@ -1,8 +1,8 @@
 """The command line: both orders, exit codes, and the sentence for each mistake."""
 
-import main
 import pytest
 
+import main
 from src.commands import COMMANDS
 from tests import road
 
@@ -86,11 +86,17 @@ def test_all_outside_a_run_folder_says_run_instantiate_first(capsys):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("train.bath_size = 3", "line 1: Configurable 'train' doesn't have a parameter named 'bath_size'"),
+        (
+            "train.bath_size = 3",
+            "line 1: Configurable 'train' doesn't have a parameter named 'bath_size'",
+        ),
         ("trian.batch_size = 3", "line 1: No configurable matching 'trian'; did you mean 'train'?"),
         ("train.seed = %NOWHERE", "The macro %NOWHERE is used but never defined"),
         ("train.seed = [1, 2", "a bracket or a string is never closed"),
-        ("WHAM_ROOT = %gin.REQUIRED", "WHAM_ROOT has no value yet; set it in your env.gin or with -b"),
+        (
+            "WHAM_ROOT = %gin.REQUIRED",
+            "WHAM_ROOT has no value yet; set it in your env.gin or with -b",
+        ),
         ("import nowhere.module", "line 1: No module named 'nowhere'"),
         ("include 'nowhere.gin'", "there is no file 'nowhere.gin' to include"),
         ("train.optimizer = @Adan", "No configurable matching reference '@Adan'"),
@@ -125,7 +131,9 @@ def test_later_files_win_and_bindings_win_over_files(tmp_path):
     second.write_text("train.seed = 2\n")
     (tmp_path / "c.gin").write_text("train.batch_size = 7\n")
     out = tmp_path / "out"
-    main.main(["instantiate", "-c", str(first), str(second), "-o", str(out), "-b", "train.num_epochs=9"])
+    main.main(
+        ["instantiate", "-c", str(first), str(second), "-o", str(out), "-b", "train.num_epochs=9"]
+    )
     text = (out / "run0/config.gin").read_text()
     for line in ("train.seed = 2", "train.num_epochs = 9", "train.batch_size = 7"):
         assert line in text

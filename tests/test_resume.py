@@ -61,7 +61,10 @@ def test_kill_and_resume_equals_an_uninterrupted_run(
     assert_same(state(killed), state(whole))
     assert read_json(killed.folder / "progress.json")["epoch"] == 3
     assert killed.report_card_txt.exists()
-    best = [torch.load(run.checkpoints / "best.model.pth", weights_only=False) for run in (killed, whole)]
+    best = [
+        torch.load(run.checkpoints / "best.model.pth", weights_only=False)
+        for run in (killed, whole)
+    ]
     assert_same(*(dict(model["state_dict"]) for model in best))
 
 

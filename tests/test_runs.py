@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from src.errors import ConfigError
-from src.runs import Run, describe, find_run, make_run, next_number, require
+from src.runs import Run, compiled_configs, describe, find_run, make_run, next_number, require
 
 
 def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_path):
@@ -43,7 +43,19 @@ def test_a_run_is_the_folder_that_holds_the_compiled_config(tmp_path):
 
 def test_outside_a_run_folder_one_is_told_to_instantiate():
     with pytest.raises(ConfigError, match="all works in a run folder.*run instantiate first"):
-        require(None, "all")
+        require(None, "all", ["a.gin"])
+
+
+def test_a_folder_stands_for_its_runs_and_most_commands_take_one(tmp_path):
+    runs = [make_run(tmp_path, label) for label in ("a", "b")]
+    for run in runs:
+        run.config.write_text("")
+        run.record.write_text("{}")
+    paths = list(compiled_configs(["env.gin", tmp_path]))
+    assert [str(path) for path in paths] == ["env.gin", *(str(run.config) for run in runs)]
+    assert list(compiled_configs([runs[1].folder])) == [runs[1].config]
+    with pytest.raises(ConfigError, match="train works on one run at a time"):
+        require(runs[1], "train", paths)
 
 
 def test_the_record_holds_what_a_run_came_from(tmp_path):

@@ -7,6 +7,7 @@ COMMANDS = {
     "evaluate": "separate the test set and score it, one file per track",
     "analyze": "print and write the report card of the scores",
     "compare": "print one table of the scores of many runs",
+    "sweep_status": "print one line per run of a sweep: where it stands",
     "all": "train, evaluate, analyze",
     "resume": "go on from the latest checkpoint, then evaluate, analyze",
     "debug": "overfit one item, evaluate on it, keep its audio",

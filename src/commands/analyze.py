@@ -7,7 +7,6 @@ from src.errors import ConfigError
 from src.files import read_json, write_and_rename
 from src.metrics import read_results, report_card, score_table
 from src.passports import in_short
-from src.runs import require
 
 MOST_NAMED = 10  # tracks
 
@@ -23,7 +22,6 @@ def analyze(run, notes="", each_source=True):
         notes: text for the card's NOTES box, beside the run's name and its point of the sweep.
         each_source: a column per source beside the overall one.
     """
-    require(run, "analyze")
     table = score_table(run)
     check_one_evaluation(run)
     card = report_card(table, compose_notes(run, notes, table), each_source)

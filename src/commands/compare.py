@@ -8,7 +8,7 @@ import pandas as pd
 
 from src.errors import ConfigError
 from src.metrics import score_table
-from src.runs import Run
+from src.runs import Run, run_number
 
 
 @gin.configurable(denylist=["run"])
@@ -29,7 +29,7 @@ def compare(run, folders=gin.REQUIRED, columns=("SI-SDR", "SI-SDRi")):
 
 def scored_runs(folder):
     """The Runs in a folder that have results, by number; the folder itself where it is one."""
-    found = [folder, *sorted(folder.glob("run[0-9]*"), key=number)]
+    found = [folder, *sorted(folder.glob("run[0-9]*"), key=run_number)]
     runs = [Run(path) for path in found if (path / "results").is_dir()]
     if not runs:
         raise ConfigError(
@@ -39,13 +39,9 @@ def scored_runs(folder):
     return runs
 
 
-def number(path):
-    return int(path.name.removeprefix("run").split(":")[0])
-
-
 def row_of(run, columns):
     table = score_table(run)
-    row = {"run": f"{run.folder.resolve().parent.name}/{run.name}", "tracks": table.track.nunique()}
+    row = {"run": run.label, "tracks": table.track.nunique()}
     for column in columns:
         values = table.get(column, pd.Series(dtype=float))
         values = values[np.isfinite(values)]

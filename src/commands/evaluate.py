@@ -18,7 +18,6 @@ from src.metrics import BSSEvalScale, read_results
 from src.metrics.scores import is_silent, stack_channels
 from src.parallel import ItemsFailed
 from src.passports import describe
-from src.runs import require
 from src.separators import LoopSettings, separate_each
 
 log = logging.getLogger(__name__)
@@ -63,7 +62,6 @@ def evaluate(
         ConfigError: the separator or a metric cannot work on this data.
         ItemsFailed: some tracks failed; the others are done.
     """
-    require(run, "evaluate")
     separator = separator.located(run.folder)
     separator.check(test_data)
     check_metrics(metrics)

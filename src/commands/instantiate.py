@@ -13,6 +13,7 @@ from src.files import write_and_rename, write_json
 from src.runs import describe, find_run, make_run
 
 log = logging.getLogger(__name__)
+SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for its folder and its runs
 
 
 @gin.configurable(denylist=["run"])
@@ -32,13 +33,16 @@ def instantiate(run, output_folder=None):
     if not loaded.paths:
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
     points = configs.sweep_points()
-    texts = [configs.compiled(point) for point in points]
+    texts, caches = [], []
+    for point in points:
+        texts.append(configs.compiled(point))
+        caches.append(configs.reachable("cache.datasets"))
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
     for point, text in zip(points, texts, strict=True):
         runs.append(make_run(folder, configs.label(point)))
         fill(runs[-1], text, point, loaded)
-    script = write_script(folder, runs)
+    script = write_script(folder, runs, caches)
     for run in runs:
         log.info("%s", run.config)
     log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
@@ -68,32 +72,23 @@ def fill(run, text, point, loaded):
         file.write(configs.header(point, loaded.paths) + text)
 
 
-def write_script(folder, runs):
-    """Writes `run.sh`: one quoted line per new run, relative to the working folder."""
+def write_script(folder, runs, caches):
+    """Writes `run.sh`: one quoted line per new run, relative to the working folder.
+
+    Args:
+        caches: per run, what its caches depend on; runs that agree share the caches of the first.
+    """
     root = os.path.relpath(Path.cwd(), folder)
-    lines = [f"run {shlex.quote(os.path.relpath(run.folder))}" for run in runs]
+    lines, filled = [], {""}
+    for run, cache in zip(runs, caches, strict=True):
+        quoted = shlex.quote(os.path.relpath(run.folder))
+        if cache not in filled:
+            lines.append(f"fill {quoted}")
+            filled.add(cache)
+        lines.append(f"run {quoted}")
     path = folder / "run.sh"
     with write_and_rename(path) as file:
-        file.write(SCRIPT.format(root=shlex.quote(root), runs="\n".join(lines)))
+        text = SCRIPT.read_text().replace("@ROOT@", shlex.quote(root))
+        file.write(text.replace("@RUNS@", "\n".join(lines)))
     path.chmod(0o755)
     return os.path.relpath(path)
-
-
-SCRIPT = """#!/bin/sh
-# Made by main.py instantiate for its newest runs. QUEUE=tsp queues them (the default where tsp is
-# installed), QUEUE=none runs them here, one after another; PYTHON chooses the interpreter.
-cd "$(dirname "$0")"/{root} || exit 1
-QUEUE=${{QUEUE:-$(command -v tsp >/dev/null && echo tsp || echo none)}}
-failed=0
-
-run() {{
-    if [ "$QUEUE" = tsp ]; then
-        tsp -L "$(basename "$1")" "${{PYTHON:-python}}" main.py -c "$1/config.gin" all
-    else
-        "${{PYTHON:-python}}" main.py -c "$1/config.gin" all || failed=1
-    fi
-}}
-
-{runs}
-exit $failed
-"""

@@ -107,14 +107,25 @@ def train(
         start = 0
         if latest.exists():
             start = go_on(training, settings, latest)
+        elif init_from is not None:
+            start_from(training.model, init_from)
         configs.write_operative(run.operative("train"))
         iterate(training, settings, start)
     return training
 
 
 def check(settings):
+    for name in ("batch_size", "num_epochs", "epoch_length", "val_batch_size"):
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"train.{name} = {value} must be at least 1.")
     if (settings.excerpt_frames is None) == (settings.excerpt_seconds is None):
         raise ConfigError("Bind one of train.excerpt_frames and train.excerpt_seconds, not both.")
+    if settings.excerpt_seconds is None and not hasattr(settings.features, "num_samples"):
+        raise ConfigError(
+            f"{type(settings.features).__name__} has no frames; bind train.excerpt_seconds in place "
+            "of train.excerpt_frames."
+        )
     if settings.mixed_precision not in (None, "bfloat16", "float16"):
         raise ConfigError(
             f"train.mixed_precision = {settings.mixed_precision!r} must be None, 'bfloat16' or "
@@ -146,9 +157,11 @@ def attach(training, settings):
 def build(settings, writer):
     """The Training: model, optimizer, engines, losses; nothing attached yet."""
     device = choose_device(settings.device)
+    if device.type == "cpu" and settings.mixed_precision == "float16":
+        raise ConfigError(
+            "train.mixed_precision = 'float16' needs a GPU, and here is none; bind 'bfloat16' or None."
+        )
     model = nussl.ml.SeparationModel(settings.model_config).to(device)
-    if settings.init_from is not None:
-        start_from(model, settings.init_from)
     training = Training(
         run=settings.run,
         model=model,
@@ -182,7 +195,13 @@ def build(settings, writer):
 def start_from(model, source):
     """Loads the weights of another run's best model, or of a model file."""
     path = checkpoints.find_model(source)
-    other, _ = nussl.ml.SeparationModel.load(str(path))
+    try:
+        other, _ = nussl.ml.SeparationModel.load(str(path))
+    except checkpoints.DAMAGED as error:
+        raise ConfigError(
+            f"train.init_from = {str(source)!r} is no model file of nussl ({type(error).__name__}); "
+            "give a run folder that was trained, or the path of a .model.pth file."
+        ) from error
     checkpoints.load_weights(model, other.state_dict(), path)
     log.info("Starting from the weights in %s.", path)
 

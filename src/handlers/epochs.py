@@ -44,13 +44,18 @@ def start_clock(engine, training):
 
 def add_to_sums(engine, training):
     for name, value in engine.state.output.items():
-        if not math.isfinite(value):
-            raise ConfigError(
-                f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
-                "rate or clip gradients in train.handlers, then resume from the last checkpoint."
-            )
+        check_finite(name, value, engine)
         training.sums[name] = training.sums.get(name, 0.0) + value
         training.log_scalar(f"iteration/{name}", value)
+
+
+def check_finite(name, value, engine):
+    """Weights that exploded must not overwrite the last checkpoint."""
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
+            "rate or clip gradients in train.handlers, then resume from the last checkpoint."
+        )
 
 
 def rates(training, output):
@@ -68,6 +73,7 @@ def close_epoch(engine, training, val_loader):
     training.sums = {}
     if training.validator is not None:
         for name, value in validate(training.validator, val_loader).items():
+            check_finite(f"validation/{name}", value, engine)
             put(training, f"validation/{name}", value)
     engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
 

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Made by main.py instantiate for its newest runs. Leaves out what is queued, running or finished,
+# and resumes what failed, so it can be called again: after a crash, a reboot, a mistake mended.
+#
+#   run.sh                 queues a job per run with tsp, where tsp is installed; else as --here
+#   run.sh --here          runs them in this shell, one after another; exit 1 if any failed
+#   run.sh --gpus N        GPUs per run; without it 1, or 0 on a machine without a GPU
+#
+# PYTHON chooses the interpreter; QUEUE=none is --here.
+set -u
+gpus='' here=''
+while [ $# -gt 0 ]; do
+    case $1 in
+        --here) here=yes ;;
+        --gpus) gpus=${2:?--gpus needs a number}; shift ;;
+        *) echo "run.sh: there is no option $1; see its first lines" >&2; exit 2 ;;
+    esac
+    shift
+done
+cd "$(dirname "$0")"/@ROOT@ || exit 1
+python=${PYTHON:-python}
+if [ "${QUEUE:-tsp}" = none ] || ! command -v tsp >/dev/null; then here=yes; fi
+present=$("$python" allocate.py --list 2>/dev/null | grep -cE '^[0-9]+ +(GPU|MIG)-')
+if [ -z "$gpus" ]; then [ "$present" -gt 0 ] && gpus=1 || gpus=0; fi
+if [ -z "$here" ]; then
+    listing=$(tsp -l) || exit 1
+    # one slot per GPU; slots are only ever added
+    if [ "$(tsp -S)" -lt "$present" ]; then tsp -S "$present"; fi
+fi
+failed=0 to_fill='' cached='' num_queued=0 num_done=0
+
+label() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
+
+in_queue() { # still queued or running under this label
+    printf '%s\n' "$listing" | grep -E '^[0-9]+ +(queued|running|allocating) ' | grep -qF "[$1]"
+}
+
+finished() { # all three steps, by the run's own record
+    grep -q '"state": "finished"' "$1/status.json" 2>/dev/null &&
+        grep -qE '"command": "(all|resume|analyze)"' "$1/status.json"
+}
+
+step() { if [ -e "$1/checkpoints/latest.pth" ]; then echo resume; else echo all; fi; }
+
+fill() { to_fill=$1; cached=''; } # the runs below share these caches; done once one of them needs it
+
+fill_now() {
+    [ -n "$to_fill" ] || return 0
+    set -- "$to_fill" "$(label "$to_fill"):cache"
+    to_fill=''
+    if [ -n "$here" ]; then
+        "$python" main.py -c "$1/config.gin" cache || failed=1
+    elif in_queue "$2"; then
+        cached=$(printf '%s\n' "$listing" | grep -F "[$2]" | tail -n 1 | cut -d' ' -f1)
+    else
+        cached=$(tsp -L "$2" "$python" main.py -c "$1/config.gin" cache)
+    fi
+}
+
+run() {
+    if finished "$1"; then
+        num_done=$((num_done + 1))
+    elif [ -n "$here" ]; then
+        fill_now
+        "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")" || failed=1
+    elif ! in_queue "$(label "$1")"; then
+        fill_now
+        id=$(tsp -L "$(label "$1")" ${cached:+-D "$cached"} \
+            "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")")
+        echo "$id $(label "$1")"
+        num_queued=$((num_queued + 1))
+    fi
+}
+
+@RUNS@
+if [ "$num_done" -gt 0 ]; then echo "$num_done finished already"; fi
+if [ -z "$here" ]; then echo "$num_queued queued; tsp lists them"; fi
+exit $failed

@@ -1,0 +1,92 @@
+"""Print one line per run of a sweep: where it stands."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import gin
+import pandas as pd
+
+from src import configs
+from src.errors import ConfigError
+from src.files import read_json
+from src.runs import Run, run_number
+from src.status import is_alive, read_status
+
+LAST_COMMANDS = ("all", "resume", "analyze")  # what ends with a report card
+
+
+@gin.configurable(denylist=["run"])
+def sweep_status(run, metric="SI-SDRi"):
+    """Prints, per run: not started, queued, running, finished or failed, with what matters then.
+
+    Works on the run folders whose `config.gin` is given, or on all beside the one given.
+
+    Args:
+        run: Run; all runs of its out folder are shown.
+        metric: column of the report card whose mean is shown for a finished run.
+    """
+    folders = [Path(path).parent for path in configs.loaded.paths]
+    if len(folders) == 1:
+        folders = sorted(run.folder.resolve().parent.glob("run[0-9]*"), key=run_number)
+    queued = queued_labels()
+    width = max(len(folder.resolve().name) for folder in folders)
+    for folder in folders:
+        one = Run(folder)
+        print(f"{one.name:<{width}}  {describe(one, queued, metric)}")
+
+
+def describe(run, queued, metric):
+    """One line on a run.
+
+    Args:
+        queued: set of labels that tsp holds back.
+    """
+    status = read_status(run)
+    if run.label in queued:
+        return "queued"
+    if not status:
+        return "not started"
+    if status["state"] == "failed":
+        return f"failed: {status['error']}"
+    if status["state"] == "running":
+        return describe_running(run, status)
+    if status["command"] not in LAST_COMMANDS or not run.report_card_csv.is_file():
+        return f"{status['command']} finished"
+    column = pd.read_csv(run.report_card_csv).get(metric)
+    return "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB"
+
+
+def describe_running(run, status):
+    if not is_alive(status):
+        return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
+    where = f"running {status['command']}"
+    progress = run.folder / "progress.json"
+    if not progress.is_file():
+        return where
+    at = read_json(progress)
+    left = (at["num_epochs"] - at["epoch"]) * at["seconds_per_epoch"]
+    return (
+        f"{where}: epoch {at['epoch']} of {at['num_epochs']}, loss {at['loss']:.4g}, "
+        f"{duration(left)} left"
+    )
+
+
+def duration(seconds):
+    """`3 h 05 min`, `12 min`, `40 s`."""
+    minutes = round(seconds / 60)
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
+
+
+def queued_labels():
+    """Labels of the jobs that tsp holds back; empty where tsp isn't installed."""
+    if shutil.which("tsp") is None:
+        return set()
+    listing = subprocess.run(["tsp", "-l"], capture_output=True, text=True)
+    if listing.returncode:
+        raise ConfigError(f"tsp -l failed ({listing.stderr.strip()}); is its server reachable?")
+    rows = re.sub(r"\[-?\d+\]&& ", "", listing.stdout)  # the job that a row waits for
+    return set(re.findall(r"^\d+ +queued .*?\[([^\]]+)\]", rows, re.MULTILINE))
