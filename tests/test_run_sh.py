@@ -147,5 +147,5 @@ def test_a_sweep_over_the_data_fills_a_cache_for_each(instantiate, tmp_path):
         "sweep.parameters = {'CACHE_ROOT': ['a', 'b'], 'train.seed': [0, 1]}",
     )
     lines = (tmp_path / "out/run.sh").read_text().splitlines()
-    calls = [line.split()[0] for line in lines if line.startswith(("run '", "fill '"))]
+    calls = [line.split()[0] for line in lines if line.startswith(("run ", "fill "))]
     assert calls == ["fill", "run", "run", "fill", "run", "run"]
