@@ -1,8 +1,8 @@
-"""Training data: our waveform cache and features by batch, against nussl's transforms and its Cache.
+"""Training data: our waveform cache and features by batch, against nussl's transforms and Cache.
 
-Two-speaker mixtures laid out like WHAM (8 kHz, 4 s, 16-bit wav), STFT 256/64, excerpts of 200 frames,
-batches of 16, one thread. Both sides take turns in one process; seconds are of CPU time and each side
-counts its fastest turn, so that a busy machine disturbs neither more than the other.
+Two-speaker mixtures laid out like WHAM (8 kHz, 4 s, 16-bit wav), STFT 256/64, excerpts of 200
+frames, batches of 16, one thread. Both sides take turns in one process; seconds are of CPU time and
+each side counts its fastest turn, so that a busy machine disturbs neither more than the other.
 """
 
 import tempfile
@@ -19,12 +19,13 @@ from torch.utils.data import DataLoader, default_collate
 from src.datasets import EpochBatches, Excerpts, batch_collate, build_dataset, waveform_cache
 from src.datasets.corpora import WHAM
 from src.features import SpectrogramFeatures
+from src.memory import keep_freed_memory
 
 SAMPLE_RATE = 8000
 NUM_ITEMS = 48
 NUM_FRAMES = 200
 BATCH_SIZE = 16
-TURNS = 20
+TURNS = 30
 STFT_PARAMS = nussl.STFTParams(256, 64, "hann")
 
 
@@ -88,7 +89,7 @@ def compare_reading(corpus, wham, nussl_cache):
     cached.cache_populated = True
     return fastest(
         [
-            (lambda: read_excerpts(excerpts, features, 12), 12 * BATCH_SIZE),
+            (lambda: read_excerpts(excerpts, features, 6), 6 * BATCH_SIZE),
             (lambda: [uncached[i] for i in range(8)], 8),
             (lambda: read_batches(cached, NUM_ITEMS), NUM_ITEMS),
         ]
@@ -119,6 +120,7 @@ def build(wham, cache_root):
 
 def main():
     torch.set_num_threads(1)
+    keep_freed_memory()  # as train does; it serves both sides
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         render_corpus(folder / "wham")

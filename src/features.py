@@ -42,7 +42,8 @@ class SpectrogramFeatures:
     ):
         if approximation not in APPROXIMATIONS:
             raise ConfigError(
-                f"SpectrogramFeatures.approximation = {approximation!r} is none of {APPROXIMATIONS}."
+                f"SpectrogramFeatures.approximation = {approximation!r} is none of "
+                f"{APPROXIMATIONS}."
             )
         self.stft_params = complete_stft_params(stft_params)
         self.approximation = approximation
@@ -149,7 +150,7 @@ def complete_stft_params(stft_params):
 
 
 def magnitude(X):
-    """Absolute value of a complex tensor; `X.abs()` guards against overflow at five times the cost."""
+    """Absolute value of a complex tensor; X.abs() guards against overflow, at five times the cost."""
     squares = torch.view_as_real(X).square()
     return squares[..., 0].add(squares[..., 1]).sqrt_()
 
@@ -187,7 +188,7 @@ def channel_last(x):
 
 
 def source_last(parts):
-    """List of `(batch, time, frequency, channel)` → float `(batch, time, frequency, channel, source)`.
+    """Stacks float or bool tensors `(batch, time, frequency, channel)`, one per source, to float.
 
     Twice to ten times as fast as torch.stack.
     """

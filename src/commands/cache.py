@@ -23,8 +23,8 @@ def cache(run, datasets=gin.REQUIRED, num_workers=0):
     for corpus in datasets:
         if corpus.cache_folder is None:
             raise ConfigError(
-                f"{corpus.name}/build_dataset.cache_root is None, so there is no place for its cache; "
-                "bind it, or take the corpus out of cache.datasets."
+                f"{corpus.name}/build_dataset.cache_root is None, so its cache has no place; bind "
+                "it, or take the corpus out of cache.datasets."
             )
     for corpus in datasets:
         fill_and_report(corpus, num_workers)

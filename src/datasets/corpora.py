@@ -41,8 +41,8 @@ class ReadsBySoundfile:
     def check_sample_rate(self, path, sample_rate):
         if self.strict_sample_rate and self.sample_rate not in (None, sample_rate):
             raise ConfigError(
-                f"{path} has {sample_rate} Hz where {type(self).__name__} has {self.sample_rate} Hz: "
-                "resample the file, or bind strict_sample_rate = False to have it done at each read."
+                f"{path} has {sample_rate} Hz where {type(self).__name__} has {self.sample_rate} "
+                "Hz: resample it, or bind strict_sample_rate = False to do so at each read."
             )
 
     def check_channels(self, path, num_channels):
@@ -63,7 +63,7 @@ def properties(signal_or_dataset):
 
 @functools.lru_cache(maxsize=32)
 def empty_signal(sample_rate, stft_params):
-    """To be copied: making an AudioSignal checks its window anew, longer than reading a file takes."""
+    """To be copied: making an AudioSignal checks its window, which takes longer than a file."""
     return nussl.AudioSignal(sample_rate=sample_rate, stft_params=stft_params)
 
 
@@ -156,8 +156,8 @@ class MUSDB18(ReadsBySoundfile, nussl.datasets.MUSDB18):
         missing = sorted({"bass", "drums", "other", "vocals"} - set(track.sources))
         if missing:  # musdb would give the stems after it each other's audio
             raise ConfigError(
-                f"MUSDB18: track {track.name!r} has no {' and no '.join(missing)}; add the stem or take "
-                "the track out."
+                f"MUSDB18: track {track.name!r} has no {' and no '.join(missing)}; add the stem or "
+                "take the track out."
             )
         if not self.musdb.is_wav:
             return super().process_item(item)

@@ -34,8 +34,8 @@ def build_dataset(dataset, name, filters=(), cache_root=None):
     """The Corpus of one split.
 
     Args:
-        dataset: a nussl BaseDataset, or one of ours. Its transform may change the sources (SumSources,
-            KeepSources); features are computed later, by `train.features`.
+        dataset: a nussl BaseDataset, or one of ours. Its transform may change the sources
+            (SumSources, KeepSources); features are computed later, by `train.features`.
         name: role of the split ("train", "val", "test"), and its folder in `cache_root`.
         filters: functions of (dataset, item) that say whether an item stays.
         cache_root: folder of the waveform caches; None: nothing is cached.
@@ -111,8 +111,8 @@ class Corpus:
             data = self.dataset[i]
         except READING_ERRORS as error:
             raise ConfigError(
-                f"{self.where(i)} cannot be read ({type(error).__name__}: {error}); mend the file or "
-                "take the track out."
+                f"{self.where(i)} cannot be read ({type(error).__name__}: {error}); mend the file "
+                "or take the track out."
             ) from error
         self.check(data, i)
         sources = {key: data["sources"][key] for key in sorted(data["sources"])}
@@ -141,13 +141,13 @@ class Corpus:
                 raise ConfigError(f"{self.where(i)}: {key} has no samples; take the track out.")
             if signal.sample_rate != self.sample_rate:
                 raise ConfigError(
-                    f"{self.where(i)}: {key} has {signal.sample_rate} Hz, not {self.sample_rate} Hz "
-                    "like the others; resample the file."
+                    f"{self.where(i)}: {key} has {signal.sample_rate} Hz, not {self.sample_rate} "
+                    "Hz like the others; resample the file."
                 )
             if signal.audio_data.shape != shape:
                 raise ConfigError(
                     f"{self.where(i)}: {key} has {channels_and_samples(signal.audio_data.shape)}, "
-                    f"its mix has {channels_and_samples(shape)}; mend the file or take the track out."
+                    f"its mix has {channels_and_samples(shape)}; mend the file or take it out."
                 )
 
     def waveforms(self, i):
@@ -158,9 +158,9 @@ class Corpus:
         found = len(signals), item["mix"].num_channels
         if found != expected:
             raise ConfigError(
-                f"{self.where(i)} has {found[0] - 1} sources of {found[1]} channels, the first track "
-                f"{expected[0] - 1} of {expected[1]}; training needs them alike: sum sources by "
-                "SumSources, or filter."
+                f"{self.where(i)} has {found[0] - 1} sources of {found[1]} channels, the first "
+                f"track {expected[0] - 1} of {expected[1]}; training needs them alike: sum sources "
+                "by SumSources, or filter."
             )
         return np.ascontiguousarray([signal.audio_data for signal in signals], np.float32)
 
@@ -179,7 +179,7 @@ def check_stems(dataset, item, where):
 
 
 def name_items(dataset, name):
-    """A name for each item: its file's stem where that is unique, else its path with dots for slashes."""
+    """A name per item: its file's stem where that is unique, else its path, dots for slashes."""
     names = [item_name(dataset, item) for item in dataset.items]
     if len(set(names)) < len(names):
         names = [str(item).strip("/").replace("/", ".") for item in dataset.items]
@@ -193,7 +193,7 @@ def name_items(dataset, name):
 
 
 def item_name(dataset, item):
-    """Our own datasets say it by a method `item_name(item)`; nussl's go by file, track or number."""
+    """Our own datasets have a method `item_name(item)`; nussl's go by file, track or number."""
     if hasattr(dataset, "item_name"):
         return dataset.item_name(item)
     if isinstance(dataset, nussl.datasets.MUSDB18):

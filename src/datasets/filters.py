@@ -1,4 +1,4 @@
-"""Which items of a dataset stay. A filter is called with (dataset, item) and answers True or False."""
+"""Which items of a dataset stay: a filter is called with (dataset, item) and says so."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +59,7 @@ def duration_seconds(dataset, item):
 
 
 def mix_path(dataset, item):
-    """Path of the file of an item's mix (of its first source where the mix is their sum), or None."""
+    """Path of the file of an item's mix (its first source where the mix is the sum), or None."""
     if isinstance(dataset, nussl.datasets.MUSDB18):
         return Path(dataset.musdb[item].path)
     if isinstance(dataset, nussl.datasets.MixSourceFolder):

@@ -18,7 +18,7 @@ NOT_CONTENT = {
 
 
 def describe_content(corpus):
-    """dict, JSON-able, of everything that shapes the waveforms of `corpus`, and of no path or date."""
+    """dict, JSON-able, of all that shapes the waveforms of `corpus`, and of no path or date."""
     dataset = corpus.dataset
     settings = {key: value for key, value in vars(dataset).items() if key not in NOT_CONTENT}
     return {

@@ -26,8 +26,8 @@ def check_keeps_audio(transform, name):
     wrong = [type(step).__name__ for step in chain if isinstance(step, NOT_AUDIO)]
     if wrong:
         raise ConfigError(
-            f"{name}/build_dataset.dataset has the transform {', '.join(wrong)}; take it out of the "
-            "dataset, features come from train.features (KeepSources does the work of IndexSources)."
+            f"{name}/build_dataset.dataset has the transform {', '.join(wrong)}; take it out, "
+            "features come from train.features (KeepSources does the work of IndexSources)."
         )
 
 
@@ -50,6 +50,7 @@ class KeepSources:
         }
         if not kept:
             raise ConfigError(
-                f"KeepSources.names = {self.names} fits none of the sources {sorted(data['sources'])}."
+                f"KeepSources.names = {self.names} fits none of the sources "
+                f"{sorted(data['sources'])}."
             )
         return {**data, "sources": kept}

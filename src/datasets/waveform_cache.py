@@ -45,7 +45,7 @@ class WaveformCache:
         return {**self.__dict__, "data": None}
 
     def waveforms(self, i):
-        """An item as `(1 + source, channel, sample)`, mix first, and the factor that makes it [-1, 1].
+        """An item, `(1 + source, channel, sample)`, mix first, and the factor that scales it to 1.
 
         The array is a view of the memory map, int16 or float32.
         """
@@ -84,8 +84,9 @@ def check_manifest(corpus, folder):
             if found.get(key) != wanted.get(key)
         ]
         raise ConfigError(
-            f"The waveform cache {folder} was made of other settings ({'; '.join(differing)}): name "
-            f"another {corpus.name}/build_dataset.cache_root, or delete the folder and run cache again."
+            f"The waveform cache {folder} was made of other settings ({'; '.join(differing)}): "
+            f"name another {corpus.name}/build_dataset.cache_root, or delete the folder and run "
+            "cache again."
         )
     for name, size in manifest["files"].items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
@@ -157,7 +158,7 @@ def remove_leftovers(folder):
 
 
 def remove(partial):
-    """Removes the files that a fill writes, and then the folder: never what someone else put there."""
+    """Removes the files that a fill writes, then the folder: never what someone else put there."""
     for name in ("waveforms.bin", "index.bin", "manifest.json"):
         (partial / name).unlink(missing_ok=True)
     for unfinished in partial.glob(".manifest.json.*"):
