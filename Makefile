@@ -5,10 +5,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+# The module pynvml once more: allocate.py must work with either, which is tested from a folder aside.
+OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench
+.PHONY: help demo test lint bench stress
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -27,6 +29,9 @@ bench: $(VENV)/installed  ## all benchmarks, one after another, one thread each
 	@set -e; for name in $(BENCHMARKS); do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name; done
 
+stress: $(VENV)/installed-dev  ## 2,000 launches of allocate.py, 50 at once, killed at random; some minutes
+	$(BIN)/python -m tests.stress_allocate 2000
+
 # torch comes with its dependencies, which differ by platform (CUDA); all else is pinned and complete.
 $(VENV)/installed: requirements.txt requirements-toy.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -36,4 +41,5 @@ $(VENV)/installed: requirements.txt requirements-toy.txt
 
 $(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
 	$(INSTALL) --no-deps -r requirements-dev.txt
+	$(INSTALL) --no-deps --upgrade --target $(VENV)/nvidia-ml-py $(OTHER_PYNVML)
 	touch $@

@@ -1,0 +1,145 @@
+"""Kernel locks that any user of the machine may take, and who has them.
+
+The kernel drops a lock when the last process that has its file open ends, however it ends. Who
+holds it is read from /proc/locks, which nobody can forge.
+"""
+
+import fcntl
+import glob
+import os
+import stat
+from pathlib import Path
+
+from gpus import Trouble
+
+
+def lock_folder():
+    """The folder of the lock files: the same for all users, on no network, emptied by a reboot."""
+    if os.environ.get("GPU_LEASE_DIR"):
+        return Path(os.environ["GPU_LEASE_DIR"])
+    shared = Path("/run/lock")  # unlike /tmp, never aged; on some systems only root may write there
+    everyone = shared.is_dir() and shared.stat().st_mode & stat.S_IWOTH
+    return (shared if everyone else Path("/tmp")) / "gpu-leases"
+
+
+def make_lock_folder():
+    """The folder of the lock files, made when missing."""
+    folder = lock_folder()
+    remedy = "set GPU_LEASE_DIR to a local folder that all users of the GPUs may write to"
+    try:
+        make_for_everyone(os.mkdir, folder, 0o1777)
+    except OSError as error:
+        raise Trouble(f"cannot make {folder} ({error.strerror}); {remedy}") from error
+    if not stat.S_ISDIR(folder.lstat().st_mode) or not os.access(folder, os.W_OK | os.X_OK):
+        raise Trouble(f"{folder} is not a folder that you may write to; {remedy}")
+    return folder
+
+
+def make_for_everyone(make, path, *arguments):
+    """`make(path, …)` without a umask, or None where the path exists: others must be able to lock
+    what the first user made."""
+    mask = os.umask(0)
+    try:
+        return make(path, *arguments)
+    except FileExistsError:
+        return None
+    finally:
+        os.umask(mask)
+
+
+def lock(path, wait=False):
+    """A descriptor that holds the lock of the file, or None where someone else has it.
+
+    Args:
+        path: Path of an empty file, made when missing.
+        wait: sleep in the kernel until it is ours, instead of None.
+    """
+    while True:
+        try:
+            descriptor = open_for_everyone(path)
+        except OSError as error:
+            raise Trouble(f"cannot open the lock {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if identity(path) == identity(descriptor):
+            return descriptor
+        os.close(descriptor)  # something cleaned the file away: its lock would keep nobody off
+
+
+def open_for_everyone(path):
+    """Without O_CREAT first: fs.protected_regular forbids it on other users' files in /tmp."""
+    create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    while True:
+        try:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            descriptor = make_for_everyone(os.open, path, create, 0o444)
+            if descriptor is not None:
+                os.close(descriptor)
+
+
+def identity(file):
+    """(device, inode) of a path or descriptor; None where it is gone."""
+    try:
+        status = os.stat(file)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def lockers(path):
+    """(pid, whether it still waits) of each process at the lock that the kernel shows us."""
+    if not (found := identity(path)):
+        return []
+    device, inode = found
+    key = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
+    rows = [row.split() for row in Path("/proc/locks").read_text().splitlines()]
+    return [(int(row[-4]), "->" in row) for row in rows if "FLOCK" in row and row[-3] == key]
+
+
+def is_held(path):
+    """Whether someone has the lock, be it one that /proc/locks hides: in another container, say."""
+    if any(not waits for _, waits in lockers(path)):
+        return True
+    if not path.exists():
+        return False
+    descriptor = lock(path)
+    if descriptor is not None:
+        os.close(descriptor)
+    return descriptor is None
+
+
+def leased_by(path):
+    """What to tell of a lock that someone has."""
+    alive = [pid for pid, waits in lockers(path) if not waits and Path(f"/proc/{pid}").exists()]
+    names = ", ".join(describe(pid) for pid in alive or openers(path))
+    return f"is leased by {names}" if names else "is leased"
+
+
+def openers(path):
+    """Pids that have the file open, where /proc lets us see them: what an ended job left running."""
+    links = glob.iglob("/proc/[0-9]*/fd/*")
+    own_name = os.path.realpath(path)
+    return sorted({int(link.split("/")[2]) for link in links if target(link) == own_name})
+
+
+def target(link):
+    try:
+        return os.readlink(link)
+    except OSError:  # closed in the meantime, or not ours to see
+        return None
+
+
+def describe(pid):
+    """`pid 812 (uid 1000: python main.py …)`, as far as /proc tells."""
+    process = Path(f"/proc/{pid}")
+    try:
+        command = process.joinpath("cmdline").read_bytes().decode(errors="replace")
+        user = process.stat().st_uid
+    except OSError:  # it has ended, or lives outside this container
+        return f"pid {pid}"
+    words = "".join(char if char.isprintable() else " " for char in command)
+    return f"pid {pid} (uid {user}: {words.strip()[:80]})"
