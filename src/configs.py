@@ -13,10 +13,6 @@ import gin
 from src.errors import ConfigError
 from src.files import write_and_rename
 
-RULE = "# " + "-" * 96
-MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
-
-
 GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
 
 
@@ -239,37 +235,13 @@ def reachable(name):
             selector = reference.configurable.selector
             for key, parameters in gin.config._CONFIG.items():
                 # a macro is its scope; of the rest, any scope may be the one it is called in
-                fits = key[1] == selector and (selector != "gin.macro" or key == reference.config_key)
+                fits = key[1] == selector and (
+                    selector != "gin.macro" or key == reference.config_key
+                )
                 if fits and key not in seen:
                     seen[key] = parameters
                     waiting += parameters.values()
     return "" if bound is None else repr((bound, sorted(seen.items(), key=repr)))
-
-
-def header(point, paths):
-    """Comment lines that open a compiled config."""
-    lines = [f"# Compiled by main.py instantiate from {', '.join(map(str, paths))}."]
-    lines += [f"# Differs from its siblings: {name} = {value!r}" for name, value in point.items()]
-    return "\n".join([RULE, *lines, RULE, ""]) + "\n"
-
-
-def label(point):
-    """What a run folder is called after: last part of each swept name and its value, joined by _.
-
-    Values keep letters, digits and `.+-`; anything else that a path could trip over becomes `-`.
-    """
-    parts = [f"{name.split('.')[-1]}:{plain(value)}" for name, value in point.items()]
-    return "_".join(parts)[:MAX_LABEL]
-
-
-def plain_value(value):
-    """`value` where JSON can hold it, else as it is written in a .gin file."""
-    return value if isinstance(value, (str, int, float, bool, type(None))) else repr(value)
-
-
-def plain(value):
-    text = value if isinstance(value, str) else repr(value)
-    return re.sub(r"[^\w.+,=-]+", "-", text).strip("-")
 
 
 def write_operative(path):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import gin
 
-from src import configs
+from src import configs, sweep_points
 from src.errors import ConfigError
 from src.files import write_and_rename, write_json
 from src.runs import describe, find_run, make_run
@@ -40,7 +40,7 @@ def instantiate(run, output_folder=None):
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
     for point, text in zip(points, texts, strict=True):
-        runs.append(make_run(folder, configs.label(point)))
+        runs.append(make_run(folder, sweep_points.label(point)))
         fill(runs[-1], text, point, loaded)
     script = write_script(folder, runs, caches)
     for run in runs:
@@ -63,13 +63,13 @@ def derived_folder(paths):
 
 def fill(run, text, point, loaded):
     record = describe(
-        {name: configs.plain_value(value) for name, value in point.items()},
+        {name: sweep_points.plain_value(value) for name, value in point.items()},
         loaded.paths,
         loaded.command_line,
     )
     write_json(run.record, record)
     with write_and_rename(run.config) as file:
-        file.write(configs.header(point, loaded.paths) + text)
+        file.write(sweep_points.header(point, loaded.paths) + text)
 
 
 def write_script(folder, runs, caches):
