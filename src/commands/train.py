@@ -21,6 +21,7 @@ from src.handlers import (
     attach_bookkeeping,
     attach_reports,
     attach_saving,
+    close_bars,
 )
 from src.handlers.steps import Forward, train_step, val_step
 from src.journal import timestamp
@@ -103,14 +104,15 @@ def train(
         )
     with SummaryWriter(run.logs / timestamp()) as writer:
         training = build(settings, writer)
-        attach(training, settings)
+        val_loader = None if val_data is None else validation_loader(settings)
+        attach(training, settings, val_loader)
         start = 0
         if latest.exists():
             start = go_on(training, settings, latest)
         elif init_from is not None:
             start_from(training.model, init_from)
         configs.write_operative(run.operative("train"))
-        iterate(training, settings, start)
+        iterate(training, settings, start, val_loader)
     return training
 
 
@@ -140,9 +142,9 @@ def check(settings):
             )
 
 
-def attach(training, settings):
+def attach(training, settings, val_loader):
     """The user's handlers find the epoch's history filled; checkpoints hold what they did."""
-    attach_bookkeeping(training, None if settings.val_data is None else validation_loader(settings))
+    attach_bookkeeping(training, val_loader)
     for handler in settings.handlers:
         handler(training)
     attach_reports(training)
@@ -180,16 +182,23 @@ def build(settings, writer):
     )
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision)
-    training.trainer = Engine(lambda engine, batch: train_step(training, forward, batch))
+    training.trainer = make_engine(lambda engine, batch: train_step(training, forward, batch))
     training.trainer.register_events(*TrainingEvents)
     if settings.val_data is not None:
-        training.validator = Engine(lambda engine, batch: val_step(training, forward, batch))
+        training.validator = make_engine(lambda engine, batch: val_step(training, forward, batch))
     training.log_scalar = lambda name, value: writer.add_scalar(
         name, value, training.trainer.state.iteration
     )
     log.info("%s", model)
     log.info("Training on %s.", device)
     return training
+
+
+def make_engine(process):
+    """An ignite Engine that leaves it to main.py to print what went wrong, once."""
+    engine = Engine(process)
+    engine.logger.setLevel(logging.CRITICAL)
+    return engine
 
 
 def start_from(model, source):
@@ -270,7 +279,7 @@ def go_on(training, settings, latest):
     return iteration
 
 
-def iterate(training, settings, start):
+def iterate(training, settings, start, val_loader):
     """Runs the engine to the last epoch."""
     epoch_length = iterations_per_epoch(settings)
     if training.stopped or start >= settings.num_epochs * epoch_length:
@@ -283,12 +292,9 @@ def iterate(training, settings, start):
         start_iteration=start,
         num_epochs=settings.num_epochs,
     )
+    loader = make_loader(settings, settings.train_data, batches)
     try:
-        training.trainer.run(
-            make_loader(settings, settings.train_data, batches),
-            max_epochs=settings.num_epochs,
-            epoch_length=epoch_length,
-        )
+        training.trainer.run(loader, max_epochs=settings.num_epochs, epoch_length=epoch_length)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -296,3 +302,13 @@ def iterate(training, settings, start):
             "A data worker died; if memory is short, lower train.num_data_workers or "
             "train.batch_size, then resume from the last checkpoint."
         ) from error
+    finally:
+        close_bars(training)
+        stop_workers(loader)
+        stop_workers(val_loader)
+
+
+def stop_workers(loader):
+    """Left to the garbage collector, each worker would be waited for five seconds."""
+    if loader is not None and loader._iterator is not None:
+        loader._iterator._shutdown_workers()

@@ -6,7 +6,7 @@ are attached in that order. What one must remember across a restart it gives to
 """
 
 from src.handlers.balance import add_auto_balance_loss
-from src.handlers.epochs import attach_bookkeeping, attach_reports, attach_saving
+from src.handlers.epochs import attach_bookkeeping, attach_reports, attach_saving, close_bars
 from src.handlers.gradients import (
     add_autoclip_gradient_handler,
     add_clip_gradient_handler,
@@ -28,5 +28,6 @@ __all__ = [
     "attach_bookkeeping",
     "attach_reports",
     "attach_saving",
+    "close_bars",
     "early_stopping",
 ]

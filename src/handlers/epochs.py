@@ -29,12 +29,18 @@ def attach_bookkeeping(training, val_loader):
     trainer = training.trainer
     trainer.add_event_handler(Events.STARTED, start_clock, training)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
-    ProgressBar(persist=False, desc="train").attach(
-        trainer, output_transform=lambda output: rates(training, output)
-    )
+    training.bars = [ProgressBar(persist=False, desc=name) for name in ("train", "validate")]
+    training.bars[0].attach(trainer, output_transform=lambda output: rates(training, output))
     if training.validator is not None:
-        ProgressBar(persist=False, desc="validate").attach(training.validator)
+        training.bars[1].attach(training.validator)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
+
+
+def close_bars(training):
+    """Clears the bars that an error left open, so that its sentence gets a line of its own."""
+    for bar in training.bars:
+        if bar.pbar is not None:
+            bar.pbar.close()
 
 
 def start_clock(engine, training):

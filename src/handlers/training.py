@@ -30,6 +30,7 @@ class Training:
         kept: dict, name → object whose state survives a restart.
         stopped: True once early stopping ended the training.
         began, first_iteration: when and where this process took up the training.
+        bars: ignite progress bars.
         log_scalar: function `(name, value)` that writes to TensorBoard at the current iteration.
     """
 
@@ -50,6 +51,7 @@ class Training:
     stopped: bool = False
     began: Any = None
     first_iteration: int = 0
+    bars: list = field(default_factory=list)
     log_scalar: Any = None
 
     def keep(self, name, thing):
