@@ -1,6 +1,7 @@
 """Where a run stands, as its own files tell it: right after a crash and after a reboot, too."""
 
 import contextlib
+import datetime
 import os
 import socket
 from pathlib import Path
@@ -19,8 +20,9 @@ def read_status(run):
     """The record of the run's last command, `{}` before the first one.
 
     Returns:
-        dict with `command`, `state` ("running", "finished" or "failed"), `error`, and the `host`,
-        `boot`, `pid` and `started` that tell one process from all others.
+        dict with `command`, `state` ("running", "finished" or "failed"), `error`, `began`, `ended`,
+        `gpus` (as CUDA_VISIBLE_DEVICES had them), and the `host`, `boot`, `pid` and `started` that
+        tell one process from all others.
     """
     path = status_path(run)
     return read_json(path) if path.is_file() else {}
@@ -67,12 +69,25 @@ def recorded(run, command):
             f"{before['host']}); wait for it or kill it, or delete its status.json if that machine "
             "is gone."
         )
-    record = {"command": command, "error": None, **this_process(os.getpid())}
-    write_json(status_path(run), {**record, "state": "running"})
+    record = {
+        "command": command,
+        "began": now(),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        **this_process(os.getpid()),
+    }
+
+    def write(state, **fields):
+        write_json(status_path(run), {**record, "state": state, **fields})
+
+    write("running")
     try:
         yield
     except BaseException as error:
         reason = sentence(error) if str(error) else type(error).__name__
-        write_json(status_path(run), {**record, "state": "failed", "error": reason})
+        write("failed", error=reason, ended=now())
         raise
-    write_json(status_path(run), {**record, "state": "finished"})
+    write("finished", ended=now())
+
+
+def now():
+    return datetime.datetime.now().astimezone().isoformat()

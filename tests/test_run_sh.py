@@ -1,20 +1,19 @@
 """run.sh and sweep_status: in this shell, and through a real tsp on a socket of its own."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
+from datetime import datetime
 
 import pytest
 
 from src.files import read_json, write_json
 from src.status import status_path, this_process
 from tests import road
+from tests.fake_gpus import FakeMachine
+from tests.spooler import FOR_EVER, Spooler, needs_tsp
 
-needs_tsp = pytest.mark.skipif(
-    shutil.which("tsp") is None, reason="tsp is missing: apt-get install task-spooler"
-)
 ORACLE = "evaluate.separator = @nussl.separation.benchmark.IdealBinaryMask()"
 SWEEP = "sweep.parameters = {'train.seed': [0, 1, 2, 3]}"
 
@@ -37,18 +36,31 @@ def status(capsys, *paths):
 
 
 @pytest.fixture
-def queue(tmp_path):
-    """Environment of a tsp server of its own, which ends with the test."""
-    environment = {"TS_SOCKET": str(tmp_path / "tsp.socket"), "TMPDIR": str(tmp_path)}
-    yield environment
-    subprocess.run(["tsp", "-K"], env={**os.environ, **environment}, check=True)
+def machine(tmp_path):
+    """Two pretended GPUs."""
+    folder = tmp_path / "machine"
+    folder.mkdir()
+    machine = FakeMachine(folder, num_gpus=2)
+    yield machine
+    machine.close()
 
 
-def tsp(queue, *words):
-    done = subprocess.run(
-        ["tsp", *words], env={**os.environ, **queue}, capture_output=True, text=True
-    )
-    return done.stdout.strip()
+@pytest.fixture
+def spooler(machine):
+    """A tsp server of the test's own, whose jobs see the pretended GPUs."""
+    spooler = Spooler(**machine.environment)
+    yield spooler
+    spooler.close()
+
+
+def in_order(runs):
+    """Intervals `(began, ended)` in which runs had a GPU, by GPU."""
+    intervals = {}
+    for run in runs:
+        record = read_json(status_path(run))
+        interval = [datetime.fromisoformat(record[key]) for key in ("began", "ended")]
+        intervals.setdefault(record["gpus"], []).append(interval)
+    return {gpu: sorted(times) for gpu, times in intervals.items()}
 
 
 def test_here_runs_all_of_the_new_runs_with_one_cache_and_again_only_what_is_left(
@@ -116,30 +128,40 @@ def test_a_process_of_another_boot_with_the_same_number_is_not_taken_for_the_run
 
 
 @needs_tsp
-def test_tsp_gets_labelled_jobs_once_and_the_cache_first(
-    instantiate, tmp_path, queue, capsys, monkeypatch
-):
-    runs = instantiate(SWEEP, ORACLE, "train.num_epochs = 1")
-    blocker = tsp(queue, "tail", "-f", "/dev/null")
-    first = run_sh(tmp_path, "--gpus", "0", **queue)
+def test_a_sweep_through_tsp_on_two_gpus(instantiate, tmp_path, spooler, capsys, monkeypatch):
+    runs = instantiate(SWEEP, "train.num_epochs = 1")
+    broken = runs[2]
+    broken.config.write_text(broken.config.read_text().replace("seed = 2", "device = 'nonsense'"))
+    for name in ("TS_SOCKET", "TMPDIR"):
+        monkeypatch.setenv(name, spooler.environment[name])
+    blocker = spooler.add(*FOR_EVER)
+    first = run_sh(tmp_path, **spooler.environment)
     assert first.returncode == 0, first.stderr
     assert "4 queued" in first.stdout
-    assert "0 queued" in run_sh(tmp_path, "--gpus", "0", **queue).stdout
-    listing = tsp(queue)
+    assert "0 queued" in run_sh(tmp_path, **spooler.environment).stdout
+    listing = spooler.call("tsp")
     assert listing.count("[out/run0:seed:0:cache]") == 1
     assert all(listing.count(f"[{run.label}]") == 1 for run in runs)
-    for name, value in queue.items():
-        monkeypatch.setenv(name, value)
+    assert spooler.call("tsp", "-S").strip() == "2"
     assert set(status(capsys, tmp_path / "out").values()) == {"queued"}
-    tsp(queue, "-k", blocker)
-    for number in range(1, 6):
-        assert (
-            subprocess.run(["tsp", "-w", str(number)], env={**os.environ, **queue}).returncode == 0
-        )
-    assert all("finished" in text for text in status(capsys, tmp_path / "out").values())
-    again = run_sh(tmp_path, "--gpus", "0", **queue)
-    assert "4 finished already" in again.stdout
-    assert "0 queued" in again.stdout
+
+    os.killpg(spooler.pid(blocker), signal.SIGKILL)
+    codes = [spooler.exit_code(blocker + number) for number in range(1, 6)]
+    assert codes == [0, 0, 0, 2, 0]  # the cache, then the runs
+    by_gpu = in_order(runs)
+    assert set(by_gpu) <= {"0", "1"}
+    for times in by_gpu.values():
+        assert all(one[1] < other[0] for one, other in zip(times, times[1:], strict=False))
+    said = status(capsys, tmp_path / "out")
+    assert said.pop(broken.name).startswith("failed: ")
+    assert all(text.startswith("finished: mean SI-SDRi") for text in said.values())
+
+    broken.config.write_text(broken.config.read_text().replace("device = 'nonsense'", "seed = 2"))
+    again = run_sh(tmp_path, **spooler.environment)
+    assert "3 finished already" in again.stdout
+    assert "1 queued" in again.stdout
+    assert [spooler.exit_code(blocker + number) for number in (6, 7)] == [0, 0]
+    assert status(capsys, tmp_path / "out")[broken.name].startswith("finished")
 
 
 def test_a_sweep_over_the_data_fills_a_cache_for_each(instantiate, tmp_path):

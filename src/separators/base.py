@@ -71,4 +71,9 @@ def choose_device(name):
         raise ConfigError(
             f"device = {name!r}, but torch sees no CUDA GPU here: set it to 'auto' or 'cpu'."
         )
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"device = {name!r} is none that torch knows: set it to 'auto', 'cpu' or 'cuda'."
+        ) from error
