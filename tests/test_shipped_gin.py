@@ -1,0 +1,133 @@
+"""Every .gin file that is shipped: it loads, its network runs, its losses find what they read."""
+
+import copy
+import re
+
+import gin
+import nussl
+import pytest
+import torch
+
+from src import configs, registry
+from src.losses import Losses
+from tests import road
+
+WHAM = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "wham/exp").glob("*.gin"))
+TOY = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp").glob("*.gin"))
+ROOTS = ("WHAM_ROOT = '/nowhere'",)
+RECIPES = [
+    *(
+        ["wham/env.example.gin", f"wham/{data}.gin", str(exp)]
+        for exp in WHAM
+        for data in ("wham8k", "wham16k")
+    ),
+    *(["toy/env.gin", "wham/wham8k.gin", str(exp)] for exp in TOY),
+]
+
+
+def text_of(recipe):
+    return (road.ROOT / recipe[-1]).read_text()
+
+
+TRAINED = [recipe for recipe in RECIPES if "train.model_config" in text_of(recipe)]
+
+
+def name_of(recipe):
+    return " ".join(recipe[1:])
+
+
+@pytest.fixture(autouse=True)
+def in_the_root(monkeypatch):
+    monkeypatch.chdir(road.ROOT)
+    registry.register()
+
+
+def points_of(recipe):
+    configs.load(recipe, ROOTS)
+    return configs.sweep_points()
+
+
+def load_point(recipe, point, *bindings):
+    """The text of one run's config, which is then in force."""
+    configs.load(recipe, (*ROOTS, *bindings))
+    return configs.compiled(point)
+
+
+def shrunk(recipe):
+    """Bindings that make the recipe's network small."""
+    builders = sorted(set(re.findall(r"^(build_\w+)\.", text_of(recipe), re.M)))
+    return [f"{name}.{size}" for name in builders for size in ("hidden_size = 8", "num_layers = 1")]
+
+
+def value(binding):
+    """What the command would get: gin builds `@references()` and looks up `%macros` as it copies."""
+    return copy.deepcopy(gin.query_parameter(binding))
+
+
+def test_the_recipes_are_there():
+    names = {path.stem for path in WHAM}
+    assert {"chimera", "dpcl", "mask_inference", "whitened_kmeans"} <= names
+    assert any(recipe[0] == "toy/env.gin" for recipe in TRAINED)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=name_of)
+def test_a_recipe_loads_with_every_point_of_its_sweep(recipe):
+    for point in points_of(recipe):
+        assert "sweep.parameters" not in load_point(recipe, point)
+        if "evaluate.separator" in text_of(recipe):
+            assert callable(value("evaluate.separator").finish)
+
+
+@pytest.mark.parametrize("recipe", TRAINED, ids=name_of)
+def test_a_recipe_builds_a_network_that_its_losses_and_separator_fit(recipe):
+    torch.manual_seed(0)
+    for point in points_of(recipe):
+        load_point(recipe, point, *shrunk(recipe))
+        features, num_sources = value("train.features"), value("NUM_SOURCES/macro.value")
+        model = nussl.ml.SeparationModel(value("train.model_config"))
+        sources = torch.randn(2, num_sources, 1, features.num_samples(20))
+        data = features({"mix": sources.sum(dim=1), "sources": sources})
+        output = model(dict(data))
+        assert value("evaluate.separator").output_key in output
+        losses = Losses(value("train.loss_dictionary"))(output, data)
+        losses["loss"].backward()
+        assert all(torch.isfinite(loss) for loss in losses.values())
+        assert all(p.grad is not None for p in model.parameters())
+        if "mask" in output:
+            assert output["mask"].shape[-1] == num_sources
+
+
+@pytest.mark.parametrize("recipe", TRAINED, ids=name_of)
+def test_a_recipe_has_the_size_its_comments_say(recipe):
+    configs.load(recipe, ROOTS)
+    config, features = value("train.model_config"), value("train.features")
+    recurrent = config["modules"]["recurrent_stack"]["args"]
+    assert recurrent["num_features"] == features.stft_params.window_length // 2 + 1
+    if recipe[0].startswith("wham"):
+        assert (recurrent["hidden_size"], recurrent["num_layers"]) == (600, 4)
+        assert (value("train.batch_size"), value("train.excerpt_frames")) == (25, 400)
+        assert value("torch.optim.Adam.lr") == 1e-3
+        assert value("add_autoclip_gradient_handler.clip_percentile") == 10
+
+
+@pytest.mark.parametrize(
+    "recipe", [recipe for recipe in TRAINED if "wham/wham8k.gin" in recipe], ids=name_of
+)
+def test_a_recipe_trains_with_all_its_handlers(recipe, speech, tmp_path):
+    paths = [f"WHAM_ROOT = '{speech}'", f"CACHE_ROOT = '{tmp_path / 'cache'}'"]
+    small = ["train.epoch_length = 2", "train.num_epochs = 1", "train.excerpt_frames = 30"]
+    small += ["train.batch_size = 4", "train.num_data_workers = 0", "train.num_threads = 1"]
+    out = f"instantiate.output_folder = '{tmp_path / 'out'}'"
+    road.call("instantiate", *recipe, *paths, *small, *shrunk(recipe), out)
+    run = sorted((tmp_path / "out").glob("run[0-9]*"))[0]
+    road.call("train", run / "config.gin")
+    assert (run / "checkpoints/best.model.pth").exists()
+
+
+def test_the_example_without_values_asks_for_the_root(capsys):
+    recipe = ["wham/env.example.gin", "wham/wham8k.gin", "wham/exp/dpcl.gin"]
+    assert road.call("instantiate", *recipe, check=False) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith(
+        "main.py instantiate: WHAM_ROOT has no value yet; set it in your env.gin"
+    )
