@@ -26,7 +26,8 @@ class ReadsBySoundfile:
         audio, sample_rate = read(path_to_audio_file)
         self.check_sample_rate(path_to_audio_file, sample_rate)
         self.check_channels(path_to_audio_file, audio.shape[1])
-        signal = copy.deepcopy(empty_signal(sample_rate, self.stft_params))
+        signal = copy.copy(empty_signal(sample_rate, self.stft_params))
+        signal._effects_chain, signal._effects_applied = [], []
         signal.load_audio_from_array(audio.T, sample_rate)
         signal.path_to_input_file = path_to_audio_file
         self._setup_audio_signal(signal)

@@ -1,0 +1,230 @@
+"""Mixtures of a folder's files, drawn from Scaper's event distributions when they are asked for.
+
+    OnTheFly.mix_closure = @CoherentMixer()
+
+A mixer makes mixture `i` from `(seed, i)` alone: any process makes the same one, in any order.
+"""
+
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gin
+import numpy as np
+import soundfile
+
+from src.datasets.scenes import draw, reject, to_specs
+from src.errors import ConfigError
+
+MAX_DRAWS = 100  # of a label, or of a file that is loud anywhere
+BALANCE = 1  # keeps the choice of a mixer apart from what that mixer draws with the same seed
+SHORTEST_OVERHANG = 1e-3  # seconds by which an event may pass the end of its file
+
+
+class Mixture(NamedTuple):
+    """One mixture.
+
+    Attributes:
+        mix: `(sample, channel)`, the sum of the sources.
+        sources: dict `<label>::<number>` → `(sample, channel)`, float64.
+        jam: jams.JAMS that says how it was made.
+    """
+
+    mix: np.ndarray
+    sources: dict
+    jam: Any
+
+
+class Mixer:
+    """What all mixers share: the scene, the seed, and how a plan becomes audio."""
+
+    def __call__(self, dataset, i):
+        """Item `i` of an OnTheFly dataset."""
+        mixture = self.mix(i)
+        rate = self.scene.sample_rate
+        if dataset.sample_rate not in (None, rate):
+            raise ConfigError(
+                f"OnTheFly.sample_rate = {dataset.sample_rate}, but Scene.sample_rate = {rate}; "
+                "they must agree."
+            )
+        sources = {
+            name: dataset._load_audio_from_array(audio.T, rate)
+            for name, audio in mixture.sources.items()
+        }
+        mix = dataset._load_audio_from_array(mixture.mix.T, rate)
+        return {"mix": mix, "sources": sources, "metadata": {"events": describe(mixture.jam)}}
+
+    def mix(self, i, attempt=0):
+        """Mixture `i`; another `attempt` draws it anew, to replace one that is too quiet."""
+        random = np.random.RandomState([self.seed, i, attempt])
+        with reject(type(self).__name__):
+            return self.scene.render(self.plan(random), random)
+
+    def plan(self, random):
+        """list of EventSpecs of constant values, one per source."""
+        raise NotImplementedError
+
+    def draw_event(self, label, parameters, random):
+        """An EventSpec of constant values, from a file of `label` that is loud somewhere."""
+        for _ in range(MAX_DRAWS):
+            event = self.scene.instantiate(label, parameters, random)
+            if self.loud_regions is None:
+                return event
+            starts = self.loud_regions.starts(event.source_file)
+            if len(starts):
+                return self.move(event, random.choice(starts))
+        raise ConfigError(
+            f"{type(self).__name__}: {MAX_DRAWS} files drawn from {label!r} have no window above "
+            f"LoudRegions.threshold_db = {self.loud_regions.threshold_db}; lower it."
+        )
+
+    def move(self, event, source_time):
+        """The event from another place of its file, no later than it can end with the file."""
+        latest = soundfile.info(event.source_file).duration - event.event_duration
+        return event._replace(source_time=max(0.0, min(float(source_time), latest)))
+
+
+@gin.register
+class CoherentMixer(Mixer):
+    """Stems of one song, at one place: the first label is the master, the others follow it.
+
+    The master's file name, times, pitch shift and time stretch are drawn and hold for every stem;
+    each stem draws an SNR of its own. `<foreground_path>/<label>/<song>` must be there for each
+    label.
+
+    Args:
+        scene: Scene.
+        labels: stems of a mixture, such as `['vocals', 'accompaniment']`.
+        event_parameters: dict of Scaper's distributions, see `Scene`, or one dict per label.
+        seed: int.
+        loud_regions: LoudRegions of the master; None takes `source_time` as it is drawn.
+    """
+
+    def __init__(self, scene, labels, event_parameters, seed, loud_regions=None):
+        self.scene = scene
+        self.labels = list(labels)
+        self.seed = seed
+        self.loud_regions = loud_regions
+        self.event_parameters = one_each("CoherentMixer", event_parameters, len(self.labels))
+        scene.require_labels("CoherentMixer.labels", self.labels)
+        for label, parameters in zip(self.labels, self.event_parameters, strict=True):
+            scene.check("CoherentMixer", {**parameters, "label": ("const", label)})
+
+    def plan(self, random):
+        master = self.draw_event(self.labels[0], self.event_parameters[0], random)
+        pairs = zip(self.labels[1:], self.event_parameters[1:], strict=True)
+        return [master, *(self.follow(master, label, params, random) for label, params in pairs)]
+
+    def follow(self, master, label, parameters, random):
+        """The stem `label` of the master's song, where and as the master is."""
+        path = self.scene.find(label, Path(master.source_file).name)
+        if path is None:
+            raise ConfigError(
+                f"CoherentMixer: {master.source_file} has no counterpart {label}/"
+                f"{Path(master.source_file).name}; add the stem, or take the song out of all "
+                "labels."
+            )
+        missing = master.source_time + master.event_duration - soundfile.info(path).duration
+        if missing > SHORTEST_OVERHANG:
+            raise ConfigError(
+                f"CoherentMixer: {path} ends before its counterpart {master.source_file}; stems of "
+                "a song must be of one length."
+            )
+        snr = draw(parameters["snr"], random)
+        return master._replace(label=label, source_file=path, snr=snr)
+
+
+@gin.register
+class IncoherentMixer(Mixer):
+    """Sources drawn independently of each other.
+
+    Args:
+        scene: Scene.
+        num_sources: of a mixture.
+        event_parameters: dict of Scaper's distributions, see `Scene`, or one dict per source.
+        seed: int.
+        allow_repeated_label: whether two sources of a mixture may have one label.
+        loud_regions: LoudRegions; None takes `source_time` as it is drawn.
+    """
+
+    def __init__(
+        self,
+        scene,
+        num_sources,
+        event_parameters,
+        seed,
+        allow_repeated_label=False,
+        loud_regions=None,
+    ):
+        self.scene = scene
+        self.num_sources = num_sources
+        self.event_parameters = one_each("IncoherentMixer", event_parameters, num_sources)
+        self.seed = seed
+        self.allow_repeated_label = allow_repeated_label
+        self.loud_regions = loud_regions
+        for parameters in self.event_parameters:
+            scene.check("IncoherentMixer", parameters)
+
+    def plan(self, random):
+        events = []
+        for parameters in self.event_parameters:
+            label = self.draw_label(parameters, [event.label for event in events], random)
+            events.append(self.draw_event(label, parameters, random))
+        return events
+
+    def draw_label(self, parameters, used, random):
+        distribution = self.scene.label_distribution(parameters)
+        for _ in range(MAX_DRAWS):
+            label = draw(distribution, random)
+            if self.allow_repeated_label or label not in used:
+                return label
+        raise ConfigError(
+            f"IncoherentMixer.num_sources = {self.num_sources}, but the label distribution "
+            f"{distribution} gives no label besides {used}; lower it, or bind "
+            "allow_repeated_label = True."
+        )
+
+
+@gin.register
+class BalancedMixer(Mixer):
+    """Mixtures of one mixer or the other.
+
+    Args:
+        coherent: CoherentMixer.
+        incoherent: IncoherentMixer, of as many sources.
+        incoherent_fraction: probability that a mixture is incoherent, 0 to 1.
+        seed: int, of the choice alone.
+    """
+
+    def __init__(self, coherent, incoherent, incoherent_fraction, seed):
+        if not 0 <= incoherent_fraction <= 1:
+            raise ConfigError(
+                f"BalancedMixer.incoherent_fraction = {incoherent_fraction} must be from 0 to 1."
+            )
+        if coherent.scene.sample_rate != incoherent.scene.sample_rate:
+            raise ConfigError(
+                "BalancedMixer.coherent and BalancedMixer.incoherent have scenes of different "
+                "sample rates; give both one Scene."
+            )
+        self.coherent = coherent
+        self.incoherent = incoherent
+        self.incoherent_fraction = incoherent_fraction
+        self.seed = seed
+        self.scene = coherent.scene
+
+    def mix(self, i, attempt=0):
+        random = np.random.RandomState([self.seed, i, attempt, BALANCE])
+        chosen = self.incoherent if random.uniform() < self.incoherent_fraction else self.coherent
+        return chosen.mix(i, attempt)
+
+
+def one_each(noun, event_parameters, count):
+    """list of `count` dicts."""
+    if isinstance(event_parameters, dict):
+        return [event_parameters] * count
+    if len(event_parameters) != count:
+        raise ConfigError(
+            f"{noun}.event_parameters has {len(event_parameters)} entries for {count} sources; "
+            "give one dict for all, or one each."
+        )
+    return list(event_parameters)
