@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import gin
 import nussl
 import torch
-from ignite.engine import Engine
 from ignite.utils import manual_seed
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
 from src import checkpoints, configs
-from src.datasets.excerpts import EpochBatches, Excerpts, batch_collate
+from src.datasets.excerpts import EpochBatches
+from src.datasets.loaders import each_item_once, make_loader, stop_workers
 from src.errors import ConfigError
 from src.handlers import (
     Training,
@@ -23,7 +22,7 @@ from src.handlers import (
     attach_saving,
     close_bars,
 )
-from src.handlers.steps import Forward, train_step, val_step
+from src.handlers.steps import Forward, make_engine, train_step, val_step
 from src.journal import timestamp
 from src.losses import Losses
 from src.separators import choose_device
@@ -194,13 +193,6 @@ def build(settings, writer):
     return training
 
 
-def make_engine(process):
-    """An ignite Engine that leaves it to main.py to print what went wrong, once."""
-    engine = Engine(process)
-    engine.logger.setLevel(logging.CRITICAL)
-    return engine
-
-
 def start_from(model, source):
     """Loads the weights of another run's best model, or of a model file."""
     path = checkpoints.find_model(source)
@@ -236,24 +228,15 @@ def excerpt_samples(settings):
     return settings.features.num_samples(settings.excerpt_frames)
 
 
-def make_loader(settings, data, batches):
-    # its own generator: PyTorch draws a seed per pass, and the global one belongs to dropout
-    return DataLoader(
-        Excerpts(data, excerpt_samples(settings), settings.seed),
-        batch_sampler=batches,
-        num_workers=settings.num_data_workers,
-        collate_fn=batch_collate,
-        generator=torch.Generator().manual_seed(settings.seed),
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=settings.num_data_workers > 0,
+def load(settings, data, batches):
+    return make_loader(
+        data, batches, excerpt_samples(settings), settings.seed, settings.num_data_workers
     )
 
 
 def validation_loader(settings):
-    size = settings.val_batch_size or settings.batch_size
-    items = range(len(settings.val_data))
-    batches = [list(items[start : start + size]) for start in items[::size]]
-    return make_loader(settings, settings.val_data, batches)
+    batches = each_item_once(settings.val_data, settings.val_batch_size or settings.batch_size)
+    return load(settings, settings.val_data, batches)
 
 
 def iterations_per_epoch(settings):
@@ -292,7 +275,7 @@ def iterate(training, settings, start, val_loader):
         start_iteration=start,
         num_epochs=settings.num_epochs,
     )
-    loader = make_loader(settings, settings.train_data, batches)
+    loader = load(settings, settings.train_data, batches)
     try:
         training.trainer.run(loader, max_epochs=settings.num_epochs, epoch_length=epoch_length)
     except RuntimeError as error:
@@ -306,9 +289,3 @@ def iterate(training, settings, start, val_loader):
         close_bars(training)
         stop_workers(loader)
         stop_workers(val_loader)
-
-
-def stop_workers(loader):
-    """Left to the garbage collector, each worker would be waited for five seconds."""
-    if loader is not None and loader._iterator is not None:
-        loader._iterator._shutdown_workers()

@@ -1,6 +1,9 @@
 """One iteration: batch → features → network → losses, and for training the step."""
 
+import logging
+
 import torch
+from ignite.engine import Engine
 
 from src.handlers.training import TrainingEvents
 
@@ -29,6 +32,13 @@ class Forward:
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             output = self.network(dict(data))
         return {name: value.float() for name, value in output.items()}, data
+
+
+def make_engine(process):
+    """An ignite Engine that leaves it to main.py to print what went wrong, once."""
+    engine = Engine(process)
+    engine.logger.setLevel(logging.CRITICAL)
+    return engine
 
 
 def train_step(training, forward, batch):
