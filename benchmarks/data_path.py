@@ -98,9 +98,9 @@ def compare_reading(corpus, wham, nussl_cache):
 
 
 def cached_dataset(wham, folder):
-    """Cached before ToSeparationModel drops the signals: the order that reads faster.
+    """Cached before ToSeparationModel drops the signals, the order that reads a little faster.
 
-    The other order stores half as many bytes (10.8 times ours, not 20.9) and reads at half the speed.
+    The other order stores half as many bytes: 10.8 times ours, not 20.9.
     """
     cache = transforms.Cache(str(folder), overwrite=True)
     steps = cache, transforms.ToSeparationModel(), transforms.GetExcerpt(NUM_FRAMES)
@@ -125,7 +125,7 @@ def build(wham, cache_root):
 
 def main():
     torch.set_num_threads(1)
-    keep_freed_memory()  # as train does; it serves both sides
+    keep_freed_memory()  # it serves both sides
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         render_corpus(folder / "wham")
