@@ -55,7 +55,7 @@ def read_batches(dataset, num_items):
 def training_batches(corpus, features):
     """Iterator over batches as train makes them, more than are timed."""
     excerpts = Excerpts(corpus, features.num_samples(NUM_FRAMES), seed=0)
-    batches = EpochBatches(len(excerpts), BATCH_SIZE, 10 * TURNS, 0, 1)
+    batches = EpochBatches(BATCH_SIZE, 10 * TURNS, 0, 1)
     return iter(DataLoader(excerpts, batch_sampler=batches, collate_fn=batch_collate))
 
 

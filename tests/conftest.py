@@ -1,9 +1,17 @@
 """Importing src first patches nussl, so that a test file may import nussl wherever ruff sorts it."""
 
+import gin
 import pytest
 
 import src  # noqa: F401
 from tests import road
+
+
+@pytest.fixture(autouse=True)
+def no_bindings():
+    """gin is one for the whole process: no test finds what another has bound."""
+    yield
+    gin.clear_config()
 
 
 @pytest.fixture(scope="session")

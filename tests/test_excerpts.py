@@ -100,7 +100,7 @@ def test_two_workers_make_the_same_batches(tmp_path, context):
     waveform_cache.fill(corpus)
     excerpts = Excerpts(corpus, 1000, 0)
     excerpts[0]  # the map of this process must not reach the workers
-    batches = EpochBatches(5, 3, 4, 0, 2)
+    batches = EpochBatches(3, 4, 0, 2)
     alone, together = load(excerpts, batches, 0), load(excerpts, batches, 2, context)
     assert len(alone) == len(together) == 8
     for one, other in zip(alone, together, strict=True):
@@ -108,16 +108,16 @@ def test_two_workers_make_the_same_batches(tmp_path, context):
 
 
 def test_batches_go_on_where_they_stopped():
-    whole = list(EpochBatches(5, 3, 4, 0, 3))
+    whole = list(EpochBatches(3, 4, 0, 3))
     assert whole[:2] == [[0, 1, 2], [3, 4, 5]] and len(whole) == 12
-    rest = EpochBatches(5, 3, 4, 7, 3)
+    rest = EpochBatches(3, 4, 7, 3)
     assert list(rest) == whole[7:] and len(rest) == 5
-    assert list(EpochBatches(5, 3, 4, 12, 3)) == []
+    assert list(EpochBatches(3, 4, 12, 3)) == []
 
 
 def test_batches_of_nothing():
     with pytest.raises(ConfigError, match="train.batch_size = 0 must be at least 1"):
-        EpochBatches(5, 0, 4, 0, 3)
+        EpochBatches(0, 4, 0, 3)
 
 
 def test_an_excerpt_needs_samples(corpus):

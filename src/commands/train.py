@@ -25,6 +25,7 @@ from src.handlers import (
 from src.handlers.steps import Forward, make_engine, train_step, val_step
 from src.journal import timestamp
 from src.losses import Losses
+from src.memory import keep_freed_memory
 from src.separators import choose_device
 
 log = logging.getLogger(__name__)
@@ -93,6 +94,7 @@ def train(
     settings = SimpleNamespace(**locals())
     check(settings)
     manual_seed(seed)
+    keep_freed_memory()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
     latest = run.checkpoints / "latest.pth"
@@ -269,7 +271,6 @@ def iterate(training, settings, start, val_loader):
         log.info("This run is trained already.")
         return
     batches = EpochBatches(
-        num_excerpts=len(settings.train_data),
         batch_size=settings.batch_size,
         epoch_length=epoch_length,
         start_iteration=start,

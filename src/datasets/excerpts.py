@@ -104,14 +104,12 @@ class EpochBatches:
     training was stopped before it, and an epoch may be shorter or longer than the corpus.
 
     Args:
-        num_excerpts: of the training data; more than a batch holds, or an item comes twice in it.
         batch_size: excerpts.
         epoch_length: iterations.
         start_iteration: iterations already done.
         num_epochs: of the whole training.
     """
 
-    num_excerpts: int
     batch_size: int
     epoch_length: int
     start_iteration: int
