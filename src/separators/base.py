@@ -1,10 +1,21 @@
 """What every separator has: a half that runs a network and a half that runs in workers."""
 
+from typing import NamedTuple
+
+import numpy as np
 import nussl
 import torch
 
 from src.errors import ConfigError
 from src.passports import describe
+
+
+class Explained(NamedTuple):
+    """Estimates, and the features of each bin that led to them."""
+
+    estimates: list
+    features: np.ndarray  # (frequency, time, channel, feature)
+    mix: nussl.AudioSignal  # its STFT has the bins of the features
 
 
 class Separator:
@@ -54,6 +65,13 @@ class Separator:
             list of AudioSignals, as long as the mix, in the order of the sources where there is one.
         """
         raise NotImplementedError(f"{type(self).__name__} has no finish method.")
+
+    def explain(self, mix, device_output, sources=None):
+        """As `finish`, but Explained: confidence is measured on the features."""
+        raise ConfigError(
+            f"{type(self).__name__} has no features to measure a confidence on: bind measures = (), "
+            "or choose a separator that clusters or masks."
+        )
 
 
 def signal_like(mix, audio):

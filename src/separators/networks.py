@@ -15,7 +15,7 @@ from src import spectral
 from src.errors import ConfigError
 from src.files import file_sha256
 from src.passports import describe
-from src.separators.base import Separator, signal_like
+from src.separators.base import Explained, Separator, signal_like
 
 BEST_MODEL = "checkpoints/best.model.pth"
 MASK_TYPES = ("soft", "binary")
@@ -119,8 +119,18 @@ class NetworkSeparator(Separator):
         )
 
 
+class MasksSpectrogram(NetworkSeparator):
+    """Base of those whose network says something of each bin: embeddings, or the masks themselves."""
+
+    def explain(self, mix, device_output, sources=None):
+        features = device_output.swapaxes(0, 1)
+        return Explained(
+            self.finish(mix, device_output, sources), features, self.with_stft_params(mix)
+        )
+
+
 @gin.register
-class MaskEstimation(NetworkSeparator):
+class MaskEstimation(MasksSpectrogram):
     """Masks of a mask inference (or chimera) network, times the mixture.
 
     Args:
@@ -142,7 +152,7 @@ class MaskEstimation(NetworkSeparator):
 
 
 @gin.register
-class EmbeddingClustering(NetworkSeparator):
+class EmbeddingClustering(MasksSpectrogram):
     """Clusters of the embedding of a deep clustering (or chimera) network, as masks on the mixture.
 
     nussl's ClusteringSeparationBase does the clustering.

@@ -4,12 +4,13 @@ import importlib
 import inspect
 from pathlib import Path
 
+import numpy as np
 import nussl
 
 from src.errors import ConfigError
 from src.files import file_sha256
 from src.passports import describe
-from src.separators.base import Separator
+from src.separators.base import Explained, Separator
 
 SEPARATORS = {
     "nussl.separation.benchmark": (
@@ -93,6 +94,16 @@ class NusslSeparator(Separator):
 
     def finish(self, mix, device_output=None, sources=None):
         return self.build(mix, device_output, sources)()
+
+    def explain(self, mix, device_output=None, sources=None):
+        """The features are those that were clustered; where there was nothing to cluster, the masks."""
+        built = self.build(mix, device_output, sources)
+        estimates = built()
+        features = getattr(built, "features", None)
+        if features is None:
+            masks = getattr(built, "result_masks", None) or super().explain(mix, device_output)
+            features = np.stack([mask.mask for mask in masks], axis=-1)
+        return Explained(estimates, features, built.audio_signal)
 
     def build(self, mix, device_output=None, sources=None):
         """The nussl object for this mixture."""
