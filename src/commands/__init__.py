@@ -11,6 +11,7 @@ COMMANDS = {
     "all": "train, evaluate, analyze",
     "resume": "go on from the latest checkpoint, then evaluate, analyze",
     "debug": "overfit one item, evaluate on it, keep its audio",
+    "prepare_musdb": "turn MUSDB18 into one folder of wav files per split and stem",
     "make_toy_speech": "render a small speech corpus in the layout of WHAM!",
     "make_toy_music": "render a small music corpus in the layout of MUSDB18-HQ",
 }

@@ -1,6 +1,14 @@
 """Datasets: what is separated, learned from and listened to."""
 
-from src.datasets import corpora, filters, transforms
+from src.datasets import (
+    corpora,
+    filters,
+    loud_regions,
+    mixing,
+    scenes,
+    subfolder,
+    transforms,
+)
 from src.datasets.corpus import Corpus, build_dataset
 from src.datasets.excerpts import EpochBatches, Excerpts, batch_collate
 
@@ -12,5 +20,9 @@ __all__ = [
     "build_dataset",
     "corpora",
     "filters",
+    "loud_regions",
+    "mixing",
+    "scenes",
+    "subfolder",
     "transforms",
 ]

@@ -5,34 +5,18 @@
 A mixer makes mixture `i` from `(seed, i)` alone: any process makes the same one, in any order.
 """
 
-import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import gin
 import numpy as np
 import soundfile
 
-from src.datasets.scenes import draw, reject, to_specs
+from src.datasets.scenes import draw, told_by
 from src.errors import ConfigError
 
 MAX_DRAWS = 100  # of a label, or of a file that is loud anywhere
 BALANCE = 1  # keeps the choice of a mixer apart from what that mixer draws with the same seed
-SHORTEST_OVERHANG = 1e-3  # seconds by which an event may pass the end of its file
-
-
-class Mixture(NamedTuple):
-    """One mixture.
-
-    Attributes:
-        mix: `(sample, channel)`, the sum of the sources.
-        sources: dict `<label>::<number>` → `(sample, channel)`, float64.
-        jam: jams.JAMS that says how it was made.
-    """
-
-    mix: np.ndarray
-    sources: dict
-    jam: Any
+OVERHANG_SECONDS = 1e-3  # by which a stem may end before its master
 
 
 class Mixer:
@@ -52,12 +36,17 @@ class Mixer:
             for name, audio in mixture.sources.items()
         }
         mix = dataset._load_audio_from_array(mixture.mix.T, rate)
-        return {"mix": mix, "sources": sources, "metadata": {"events": describe(mixture.jam)}}
+        events = [observation.value for observation in mixture.jam.annotations[0].data]
+        return {
+            "mix": mix,
+            "sources": sources,
+            "metadata": {"labels": [*sources], "events": events},
+        }
 
     def mix(self, i, attempt=0):
         """Mixture `i`; another `attempt` draws it anew, to replace one that is too quiet."""
         random = np.random.RandomState([self.seed, i, attempt])
-        with reject(type(self).__name__):
+        with told_by(type(self).__name__):
             return self.scene.render(self.plan(random), random)
 
     def plan(self, random):
@@ -105,10 +94,15 @@ class CoherentMixer(Mixer):
         self.labels = list(labels)
         self.seed = seed
         self.loud_regions = loud_regions
-        self.event_parameters = one_each("CoherentMixer", event_parameters, len(self.labels))
         scene.require_labels("CoherentMixer.labels", self.labels)
-        for label, parameters in zip(self.labels, self.event_parameters, strict=True):
-            scene.check("CoherentMixer", {**parameters, "label": ("const", label)})
+        self.event_parameters = [
+            scene.complete("CoherentMixer", {**parameters, "label": ("const", label)})
+            for label, parameters in zip(
+                self.labels,
+                one_each("CoherentMixer", event_parameters, len(self.labels)),
+                strict=True,
+            )
+        ]
 
     def plan(self, random):
         master = self.draw_event(self.labels[0], self.event_parameters[0], random)
@@ -125,7 +119,7 @@ class CoherentMixer(Mixer):
                 "labels."
             )
         missing = master.source_time + master.event_duration - soundfile.info(path).duration
-        if missing > SHORTEST_OVERHANG:
+        if missing > OVERHANG_SECONDS:
             raise ConfigError(
                 f"CoherentMixer: {path} ends before its counterpart {master.source_file}; stems of "
                 "a song must be of one length."
@@ -158,12 +152,13 @@ class IncoherentMixer(Mixer):
     ):
         self.scene = scene
         self.num_sources = num_sources
-        self.event_parameters = one_each("IncoherentMixer", event_parameters, num_sources)
+        self.event_parameters = [
+            scene.complete("IncoherentMixer", parameters)
+            for parameters in one_each("IncoherentMixer", event_parameters, num_sources)
+        ]
         self.seed = seed
         self.allow_repeated_label = allow_repeated_label
         self.loud_regions = loud_regions
-        for parameters in self.event_parameters:
-            scene.check("IncoherentMixer", parameters)
 
     def plan(self, random):
         events = []
@@ -173,14 +168,13 @@ class IncoherentMixer(Mixer):
         return events
 
     def draw_label(self, parameters, used, random):
-        distribution = self.scene.label_distribution(parameters)
         for _ in range(MAX_DRAWS):
-            label = draw(distribution, random)
+            label = self.scene.draw_label(parameters, random)
             if self.allow_repeated_label or label not in used:
                 return label
         raise ConfigError(
-            f"IncoherentMixer.num_sources = {self.num_sources}, but the label distribution "
-            f"{distribution} gives no label besides {used}; lower it, or bind "
+            f"IncoherentMixer.num_sources = {self.num_sources}, but its label distribution "
+            f"{parameters['label']} gives none besides {used}; lower it, or bind "
             "allow_repeated_label = True."
         )
 
@@ -210,7 +204,10 @@ class BalancedMixer(Mixer):
         self.incoherent = incoherent
         self.incoherent_fraction = incoherent_fraction
         self.seed = seed
-        self.scene = coherent.scene
+
+    @property
+    def scene(self):
+        return self.coherent.scene
 
     def mix(self, i, attempt=0):
         random = np.random.RandomState([self.seed, i, attempt, BALANCE])

@@ -1,0 +1,31 @@
+"""Folders that a command fills: each says by a marker file what it holds, so no other is touched."""
+
+from src.errors import ConfigError
+from src.files import read_json, write_json
+
+
+def claim(root, marker, settings, binding, contents):
+    """Marks `root` as the work of these settings, or refuses a folder that is something else.
+
+    Args:
+        root: Path of the folder; made when missing.
+        marker: name of the JSON file in `root` that holds the settings.
+        settings: JSON-able dict of all that shapes the content.
+        binding: the gin binding that gave `root`, for the sentence.
+        contents: what the folder holds, such as "a toy corpus", for the sentence.
+    """
+    path = root / marker
+    if not path.exists():
+        if root.exists() and any(root.iterdir()):
+            raise ConfigError(
+                f"{binding} = {str(root)!r} holds files but no {marker}, so it is not {contents}: "
+                "give a new or empty folder."
+            )
+        write_json(path, settings)
+    held = read_json(path)
+    differing = [key for key, value in settings.items() if held.get(key) != value]
+    if differing:
+        raise ConfigError(
+            f"{binding} = {str(root)!r} holds {contents} of other settings ({', '.join(differing)} "
+            "differ): give another folder, or remove this one."
+        )
