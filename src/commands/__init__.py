@@ -11,7 +11,12 @@ COMMANDS = {
     "all": "train, evaluate, analyze",
     "resume": "go on from the latest checkpoint, then evaluate, analyze",
     "debug": "overfit one item, evaluate on it, keep its audio",
+    "segment_and_separate": "cut long audio into segments, separate and measure each",
+    "construct_symlink_folder": "choose segments to learn from: a folder of links",
+    "plot_calibration": "draw confidence against true scores of segments",
     "prepare_musdb": "turn MUSDB18 into one folder of wav files per split and stem",
+    "make_scaper_datasets": "write mixtures to disk, with their sources and jams",
+    "resample_folder": "turn any folder of audio into wav files of one sample rate",
     "make_toy_speech": "render a small speech corpus in the layout of WHAM!",
     "make_toy_music": "render a small music corpus in the layout of MUSDB18-HQ",
 }

@@ -25,7 +25,7 @@ class Mixer:
     def __call__(self, dataset, i):
         """Item `i` of an OnTheFly dataset."""
         mixture = self.mix(i)
-        rate = self.scene.sample_rate
+        rate = self.sample_rate
         if dataset.sample_rate not in (None, rate):
             raise ConfigError(
                 f"OnTheFly.sample_rate = {dataset.sample_rate}, but Scene.sample_rate = {rate}; "
@@ -42,6 +42,11 @@ class Mixer:
             "sources": sources,
             "metadata": {"labels": [*sources], "events": events},
         }
+
+    @property
+    def sample_rate(self):
+        """Hz."""
+        return self.scene.sample_rate
 
     def mix(self, i, attempt=0):
         """Mixture `i`; another `attempt` draws it anew, to replace one that is too quiet."""
@@ -195,7 +200,7 @@ class BalancedMixer(Mixer):
             raise ConfigError(
                 f"BalancedMixer.incoherent_fraction = {incoherent_fraction} must be from 0 to 1."
             )
-        if coherent.scene.sample_rate != incoherent.scene.sample_rate:
+        if coherent.sample_rate != incoherent.sample_rate:
             raise ConfigError(
                 "BalancedMixer.coherent and BalancedMixer.incoherent have scenes of different "
                 "sample rates; give both one Scene."
@@ -206,8 +211,8 @@ class BalancedMixer(Mixer):
         self.seed = seed
 
     @property
-    def scene(self):
-        return self.coherent.scene
+    def sample_rate(self):
+        return self.coherent.sample_rate
 
     def mix(self, i, attempt=0):
         random = np.random.RandomState([self.seed, i, attempt, BALANCE])
