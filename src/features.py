@@ -167,7 +167,8 @@ def ideal_binary_mask(targets):
     alone = []
     for source, target in enumerate(targets):
         others = targets[:source] + targets[source + 1 :]
-        alone.append(target > (reduce(torch.maximum, others) if others else -inf))
+        greatest = reduce(torch.maximum, others) if others else target.new_tensor(-inf)
+        alone.append(torch.gt(target, greatest, out=torch.empty_like(target)))  # floats at once
     return source_last(alone)
 
 
@@ -188,10 +189,13 @@ def channel_last(x):
 
 
 def source_last(parts):
-    """Stacks float or bool tensors `(batch, time, frequency, channel)`, one per source, to float.
+    """Stacks float tensors `(batch, time, frequency, channel)`, one per source, on a last axis.
 
-    Twice to ten times as fast as torch.stack.
+    Two, the usual number, side by side are one complex number, written ten times as fast as by
+    torch.stack; more are written one by one, still twice as fast.
     """
+    if len(parts) == 2:
+        return torch.view_as_real(torch.complex(*parts))
     stacked = torch.empty(*parts[0].shape, len(parts), device=parts[0].device)
     for source, part in enumerate(parts):
         stacked[..., source] = part
