@@ -49,6 +49,7 @@ def train(
     loss_combination="combine_by_sum",
     val_batch_size=None,
     handlers=(),
+    remix=None,
     init_from=None,
     save_every_iterations=None,
     save_every_epochs=None,
@@ -77,6 +78,8 @@ def train(
         loss_combination: "combine_by_sum" or "combine_by_multiply".
         val_batch_size: None takes `batch_size`.
         handlers: list of references such as `@add_autoclip_gradient_handler`, see `src.handlers`.
+        remix: mixes the sources of each training batch anew on the device, such as
+            `@RemixStems()`; None leaves the mixtures as they are.
         init_from: run folder, or model file, whose weights to start from; None starts at random.
         save_every_iterations: also write `latest.pth` within an epoch; None: at its end only.
         save_every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
@@ -182,7 +185,7 @@ def build(settings, writer):
         train_names=settings.train_data.names,
     )
     network = torch.compile(model) if settings.compile_model else model
-    forward = Forward(network, settings.features, device, settings.mixed_precision)
+    forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
     training.trainer = make_engine(lambda engine, batch: train_step(training, forward, batch))
     training.trainer.register_events(*TrainingEvents)
     if settings.val_data is not None:

@@ -13,21 +13,25 @@ class Forward:
 
     Args:
         mixed_precision: name of the dtype of the network's forward pass, or None.
+        remix: what changes the waveforms of an iteration of training, or None.
     """
 
-    def __init__(self, network, features, device, mixed_precision):
+    def __init__(self, network, features, device, mixed_precision, remix=None):
         self.network = network
         self.features = features
         self.device = device
+        self.remix = remix
         self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
 
-    def __call__(self, batch):
-        """Returns `(output, data)`, dicts of float32 tensors."""
+    def __call__(self, batch, iteration=None):
+        """Returns `(output, data)`, dicts of float32 tensors; None stands for validation."""
         waveforms = {
             name: value.to(self.device, non_blocking=True)
             for name, value in batch.items()
             if name != "index"
         }
+        if self.remix is not None and iteration is not None:
+            waveforms = self.remix(waveforms, iteration)
         data = self.features(waveforms)
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
             output = self.network(dict(data))
@@ -44,7 +48,7 @@ def make_engine(process):
 def train_step(training, forward, batch):
     """One iteration: forward, backward, clip (handlers), step."""
     training.model.train()
-    output, data = forward(batch)
+    output, data = forward(batch, training.trainer.state.iteration)
     losses = training.losses(output, data)
     training.optimizer.zero_grad(set_to_none=True)
     training.scaler.scale(losses["loss"]).backward()
