@@ -12,7 +12,8 @@ from src.errors import ConfigError, sentence
 
 
 def make_parser():
-    listing = "\n".join(f"  {name:<18}{text}" for name, text in COMMANDS.items())
+    width = max(map(len, COMMANDS))
+    listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="main.py",
         usage="main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] func",

@@ -8,16 +8,8 @@ import time
 from pathlib import Path
 
 NUM_STARTS = 20
-EXPERIMENT = """
-sweep.parameters = {
-    'train.batch_size': [1, 2, 3, 4, 5, 6, 7, 8, 9, 10],
-    'torch.optim.Adam.lr': [1e-3, 2e-3, 3e-3, 4e-3, 5e-3, 6e-3, 7e-3, 8e-3, 9e-3, 1e-2],
-}
-train.batch_size = 1
-torch.optim.Adam.lr = 1e-3
-train.optimizer = @torch.optim.Adam
-train.loss_dictionary = {'PermutationInvariantLoss': {'args': ['L1Loss'], 'weight': 1.0}}
-"""
+RECIPE = ("toy/env.gin", "wham/wham8k.gin", "toy/exp/deep_clustering.gin")
+SWEEP = f"sweep.parameters = {{'train.batch_size': {list(range(1, 11))}, 'train.seed': {list(range(10))}}}"
 
 
 def seconds(*arguments):
@@ -36,11 +28,8 @@ def help_over_bare_start():
 
 def sweep_of_100():
     with tempfile.TemporaryDirectory() as folder:
-        experiment = Path(folder, "sweep.gin")
-        experiment.write_text(EXPERIMENT)
-        out = Path(folder, "out")
-        wall = seconds("main.py", "-c", str(experiment), "-o", str(out), "instantiate")
-        assert len(list(out.glob("run*/config.gin"))) == 100
+        wall = seconds("main.py", "instantiate", "-c", *RECIPE, "-o", folder, "-b", SWEEP)
+        assert len(list(Path(folder).glob("run*/config.gin"))) == 100
     return wall
 
 

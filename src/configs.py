@@ -106,7 +106,7 @@ def suggestion(what):
 def finalize():
     """Locks the configuration, where no macro is undefined and no `%gin.REQUIRED` is left."""
     for name, value in bindings_in_force().items():
-        if "gin.REQUIRED" in value:
+        if "gin.REQUIRED" in repr(value):
             raise ConfigError(
                 f"{name} has no value yet; set it in your env.gin or with -b '{name} = …'."
             )
@@ -126,14 +126,14 @@ def undefined(text):
 
 
 def bindings_in_force():
-    """dict: binding as written in a .gin file (`train/build_dataset.name`, or a macro) → text."""
+    """dict: binding as written in a .gin file (`train/build_dataset.name`, or a macro) → value."""
     found = {}
     for (scope, selector), parameters in gin.config._CONFIG.items():
         for parameter, value in parameters.items():
             if selector == "gin.macro":
-                found[scope] = repr(value)
+                found[scope] = value
             else:
-                found[f"{scope}/{selector}.{parameter}".lstrip("/")] = repr(value)
+                found[f"{scope}/{selector}.{parameter}".lstrip("/")] = value
     return found
 
 
@@ -180,46 +180,55 @@ def raw_binding(name):
 
 def check_swept_name(name):
     """A binding must exist as a parameter; a macro must be defined, else a typo would make one."""
-    if "." not in name and (name, "gin.macro") not in gin.config._CONFIG:
+    if "." in name:
+        with told_in_one_sentence(f"sweep.parameters[{name!r}]"):
+            split_binding(name)
+    elif (name, "gin.macro") not in gin.config._CONFIG:
         raise ConfigError(
             f"sweep.parameters names the macro {name!r}, which no .gin file defines; correct it."
         )
 
 
-def compiled(point):
-    """Text of one complete config: all that is loaded, without the sweep, with `point` bound.
+def compiled(points):
+    """Yields the text of one complete config per point, and leaves it loaded.
 
-    Leaves that config loaded, as gin reads it from the text.
+    All start from the same text: what is loaded, without the sweep and what it sweeps; the point's
+    own bindings follow at the end.
 
     Raises:
         ConfigError: a point that gin doesn't accept, or a value that is lost in writing.
     """
-    text = unswept_text()
     with gin.unlock_config():
+        for name in ["sweep.parameters", *points[0]]:
+            unbind(name)
+    text, expected = gin.config_str(max_line_length=100), bindings_in_force()
+    for point in points:
+        own = [f"{name} = {value!r}" for name, value in point.items()]
+        compiled_text = "\n".join(
+            [text, *(["# This point of the sweep:", *own, ""] if own else [])]
+        )
         gin.clear_config()
-        parse(text, "the compiled config")
-        for name, value in point.items():
-            parse(f"{name} = {value!r}", f"sweep.parameters[{name!r}]")
+        parse(compiled_text, "a point of sweep.parameters")
+        written = bindings_in_force()
+        for name, value in expected.items():
+            if written.get(name) != value:
+                raise ConfigError(f"{name} = {value!r} can't be written to a .gin file.")
         finalize()
-        expected = bindings_in_force()
-    text = gin.config_str(max_line_length=100)
-    reload(text)
-    lost = sorted(set(expected.items()) ^ set(bindings_in_force().items()))
-    if lost:
-        raise ConfigError(f"{lost[0][0]} = {lost[0][1]} can't be written to a .gin file.")
-    return text
+        yield compiled_text
 
 
-def unswept_text():
-    with gin.unlock_config():
-        gin.config._CONFIG.pop(("", f"{sweep.__module__}.sweep"), None)
-    return gin.config_str(max_line_length=100)
+def unbind(name):
+    """Forgets a binding or a macro, where there is one."""
+    key, parameter = ((name, "gin.macro"), "value") if "." not in name else split_binding(name)
+    gin.config._CONFIG.get(key, {}).pop(parameter, None)
+    if not gin.config._CONFIG.get(key, True):
+        del gin.config._CONFIG[key]
 
 
-def reload(text):
-    gin.clear_config()
-    parse(text, "the compiled config")
-    finalize()
+def split_binding(name):
+    """`((scope, full name of the configurable), parameter)` of a binding."""
+    parsed = gin.config.ParsedBindingKey.parse(name)
+    return parsed.config_key, parsed.arg_name
 
 
 def reachable(name):

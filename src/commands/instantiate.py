@@ -34,8 +34,8 @@ def instantiate(run, output_folder=None):
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
     points = configs.sweep_points()
     texts, caches = [], []
-    for point in points:
-        texts.append(configs.compiled(point))
+    for text in configs.compiled(points):
+        texts.append(text)
         caches.append(configs.reachable("cache.datasets"))
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
