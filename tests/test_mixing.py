@@ -311,11 +311,11 @@ def test_wrong_event_parameters(scene, parameters, sentence):
 def test_missing_event_parameters_labels_and_folders(scene, tmp_path):
     with pytest.raises(ConfigError, match="needs source_time, event_duration, snr"):
         coherent(scene, event_parameters={})
-    with pytest.raises(ConfigError, match=r"CoherentMixer\.labels: there is no folder .*kazoo"):
+    with pytest.raises(ConfigError, match=r"CoherentMixer\.labels: there are no files in .*kazoo"):
         coherent(scene, labels=["vocals", "kazoo"])
     with pytest.raises(ConfigError, match=r"Scene\.foreground_path: there is no folder"):
         Scene(tmp_path / "nowhere", 2.0, 16000)
-    with pytest.raises(ConfigError, match=r"Scene\.foreground_path: .* is empty"):
+    with pytest.raises(ConfigError, match=r"Scene\.foreground_path: .* holds no <label>/<file>"):
         Scene(tmp_path, 2.0, 16000)
     with pytest.raises(ConfigError, match="num_backgrounds needs Scene.background_path"):
         Scene(tmp_path, 2.0, 16000, num_backgrounds=1)
@@ -350,16 +350,17 @@ def test_pitch_and_stretch_are_the_masters(scene):
 # the shipped recipe ---------------------------------------------------------------
 
 
-def test_the_shipped_recipe_walks_the_whole_road(prepared, tmp_path):
-    """The mixing of musdb.gin, cached for validation, under a network that is told nothing else."""
-    recipe = [Path("musdb/env.example.gin"), Path("musdb/musdb.gin"), Path("tests/exp/tiny.gin")]
+@pytest.mark.parametrize("more", [[], ["musdb/remix.gin"]], ids=["scaper", "remix"])
+def test_the_shipped_recipe_walks_the_whole_road(prepared, tmp_path, more):
+    """The mixing of musdb.gin, under a network that is told nothing of it."""
+    recipe = ["musdb/env.example.gin", "musdb/musdb.gin", *more, "tests/exp/tiny.gin"]
     bindings = [
         "MUSDB_ROOT = ''",
         f"MUSDB_PREPARED = '{prepared}'",
         f"CACHE_ROOT = '{tmp_path / 'cache'}'",
         f"instantiate.output_folder = '{tmp_path / 'out'}'",
         *("SCENE_SECONDS = 1.0", "NUM_MIXTURES = 8", "val/OnTheFly.num_mixtures = 4"),
-        "train.num_epochs = 1",
+        *("train.num_epochs = 1", "train.epoch_length = 2"),
     ]
     road.call("instantiate", *recipe, *bindings)
     config = tmp_path / "out" / "run0" / "config.gin"

@@ -82,10 +82,10 @@ class Scene:
         self._foreground_path = Path(foreground_path)
         self._background_path = Path(background_path or foreground_path)
         self._files = list_files("Scene.foreground_path", self._foreground_path)
-        self.content = [sizes(self._files)]
-        if num_backgrounds:
-            backgrounds = list_files("Scene.background_path", self._background_path)
-            self.content.append(sizes(backgrounds))
+        backgrounds = (
+            list_files("Scene.background_path", self._background_path) if num_backgrounds else {}
+        )
+        self.content = [sizes(self._files), sizes(backgrounds)]
         self.duration_seconds = duration_seconds
         self.sample_rate = sample_rate
         self.num_channels = num_channels
@@ -94,7 +94,7 @@ class Scene:
         self.quick_pitch_time = quick_pitch_time
         self.num_backgrounds = num_backgrounds
         self.background_parameters = {
-            "label": ("choose", []),
+            "label": ("choose", list(backgrounds)),
             "source_file": ("choose", []),
             "source_time": ("const", 0),
             **(background_parameters or {}),
@@ -111,8 +111,8 @@ class Scene:
         missing = [label for label in labels if label not in self._files]
         if missing:
             raise ConfigError(
-                f"{binding}: there is no folder {self._foreground_path / missing[0]}; the folder "
-                f"has {', '.join(self.labels)}."
+                f"{binding}: there are no files in {self._foreground_path / missing[0]}; labels with "
+                f"files are {', '.join(self.labels)}."
             )
 
     def find(self, label, name):
@@ -194,12 +194,9 @@ def list_files(binding, folder):
         for label in sorted(folder.iterdir())
         if label.is_dir() and not label.name.startswith(".")
     }
-    empty = [label for label, paths in files.items() if not paths]
-    if empty or not files:
-        raise ConfigError(
-            f"{binding}: {folder / empty[0] if empty else folder} is empty, where "
-            "<label>/<file> is wanted; check the path."
-        )
+    files = {label: paths for label, paths in files.items() if paths}
+    if not files:
+        raise ConfigError(f"{binding}: {folder} holds no <label>/<file>; check the path.")
     return files
 
 
