@@ -8,7 +8,6 @@ import gin
 import nussl
 import torch
 from ignite.utils import manual_seed
-from torch.utils.tensorboard import SummaryWriter
 
 from src import checkpoints, configs
 from src.datasets.excerpts import EpochBatches
@@ -106,6 +105,10 @@ def train(
             f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "
             "train anew."
         )
+    from torch.utils.tensorboard import (
+        SummaryWriter,
+    )  # a third of a second that no other command needs
+
     with SummaryWriter(run.logs / timestamp()) as writer:
         training = build(settings, writer)
         val_loader = None if val_data is None else validation_loader(settings)
