@@ -105,9 +105,8 @@ def train(
             f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "
             "train anew."
         )
-    from torch.utils.tensorboard import (
-        SummaryWriter,
-    )  # a third of a second that no other command needs
+    # here, not at the top: a third of a second that no other command needs
+    from torch.utils.tensorboard import SummaryWriter
 
     with SummaryWriter(run.logs / timestamp()) as writer:
         training = build(settings, writer)
