@@ -2,7 +2,6 @@
 
 import itertools
 import logging
-from dataclasses import replace
 from importlib import metadata
 
 import gin
@@ -16,13 +15,11 @@ from src.errors import ConfigError
 from src.files import fingerprint, write_and_rename, write_json
 from src.metrics import BSSEvalScale, read_results
 from src.metrics.scores import is_silent, stack_channels
-from src.parallel import ItemsFailed
 from src.passports import describe
-from src.separators import LoopSettings, separate_each
+from src.separators import LoopSettings, separate_all
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
-SETTINGS_MISTAKE = "src.errors.ConfigError: "
 
 
 @gin.configurable(denylist=["run"])
@@ -83,30 +80,6 @@ def evaluate(
         about = {"track": name, "passport": passports[name], "settings": fingerprint(settings)}
         write_json(result_path(run, name), {**scores, "metadata": about})
     configs.write_operative(run.operative("evaluate"))
-
-
-def separate_all(data, indices, separator, last_step, loop):
-    """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
-    try:
-        here = replace(loop, num_workers=0)
-        yield from separate_each(data, indices[:1], separator, last_step, here)
-        first = {}
-    except ItemsFailed as error:
-        first = error.failures
-        raise_settings_mistake(first)
-    try:
-        yield from separate_each(data, indices[1:], separator, last_step, loop)
-    except ItemsFailed as error:
-        raise ItemsFailed(first | error.failures) from error
-    if first:
-        raise ItemsFailed(first)
-
-
-def raise_settings_mistake(failures):
-    for text in failures.values():
-        last_line = text.strip().splitlines()[-1]
-        if last_line.startswith(SETTINGS_MISTAKE):
-            raise ConfigError(last_line.removeprefix(SETTINGS_MISTAKE))
 
 
 class ScoreTrack:

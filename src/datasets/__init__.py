@@ -1,12 +1,14 @@
 """Datasets: what is separated, learned from and listened to."""
 
 from src.datasets import (
+    audio_folder,
     corpora,
     filters,
     loud_regions,
     mixing,
     remix,
     scenes,
+    selection,
     subfolder,
     transforms,
 )
@@ -18,6 +20,7 @@ __all__ = [
     "EpochBatches",
     "Excerpts",
     "batch_collate",
+    "audio_folder",
     "build_dataset",
     "corpora",
     "filters",
@@ -25,6 +28,7 @@ __all__ = [
     "mixing",
     "remix",
     "scenes",
+    "selection",
     "subfolder",
     "transforms",
 ]

@@ -133,7 +133,8 @@ class Corpus:
 
     def check(self, data, i):
         """Every signal has audio of the corpus' sample rate and of the mix's shape."""
-        if not data.get("sources") or "mix" not in data:
+        unlabelled = getattr(self.dataset, "unlabelled", False)
+        if "mix" not in data or not (data.get("sources") or unlabelled):
             raise ConfigError(f"{self.where(i)} has no mix or no sources; check its folder.")
         shape = data["mix"].audio_data.shape
         for key, signal in {"the mix": data["mix"], **data["sources"]}.items():

@@ -60,6 +60,8 @@ def duration_seconds(dataset, item):
 
 def mix_path(dataset, item):
     """Path of the file of an item's mix (its first source where the mix is the sum), or None."""
+    if hasattr(dataset, "mix_path"):
+        return dataset.mix_path(item)
     if isinstance(dataset, nussl.datasets.MUSDB18):
         return Path(dataset.musdb[item].path)
     if isinstance(dataset, nussl.datasets.MixSourceFolder):

@@ -6,7 +6,7 @@ To add one, write a class with a `finish` method (and `on_device`, where it has 
 from src.separators.base import Explained, Separator, choose_device
 from src.separators.confidence import MEASURES, Taught, Teacher
 from src.separators.ensembles import PrimitiveEnsemble
-from src.separators.loop import LoopSettings, Track, separate_each
+from src.separators.loop import LoopSettings, Track, separate_all, separate_each
 from src.separators.melody import predominant_melody
 from src.separators.networks import EmbeddingClustering, MaskEstimation, WaveformEstimation
 from src.separators.nussl_separators import (
@@ -33,6 +33,7 @@ __all__ = [
     "choose_device",
     "nussl_recipes",
     "predominant_melody",
+    "separate_all",
     "separate_each",
     "separator_recipe",
 ]

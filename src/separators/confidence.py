@@ -23,7 +23,8 @@ def measure_confidence(mix, features, num_sources, measures):
     """nussl's confidence measures of one separation, by how clearly its features form clusters.
 
     Each is cut to 0 to 1, higher is better; `loudness` is the share of the smallest cluster, so at
-    most 1 / num_sources, and `jensen_shannon` is in nats, so at most 0.69. Where all features are
+    most 1 / num_sources, and `jensen_shannon` is in nats, so at most 0.69. `dpcl_classic` and
+    `whitened_kmeans` are made for unit embeddings and say little of masks. Where all features are
     the same there are no clusters, and each measure is NaN. Where silhouette and posterior are both
     asked for, "confidence" is their product, by which the bootstrapping paper selects.
 

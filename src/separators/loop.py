@@ -8,19 +8,21 @@ import contextlib
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import nussl
 import torch
 
+from src.errors import ConfigError
 from src.files import fingerprint
 from src.parallel import ItemsFailed, map_items
 from src.separators import pieces
 from src.separators.base import choose_device, signal_like
 
 TRACKS_READ_AHEAD = 2
+SETTINGS_MISTAKE = "src.errors.ConfigError: "
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,30 @@ def separate_each(data, indices, separator, last_step, settings):
     yield from loop.outcomes(loop.joined_jobs(), settings.num_workers if num_left > 1 else 0)
     if loop.failures:
         raise ItemsFailed(loop.failures)
+
+
+def separate_all(data, indices, separator, last_step, loop):
+    """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
+    try:
+        here = replace(loop, num_workers=0)
+        yield from separate_each(data, indices[:1], separator, last_step, here)
+        first = {}
+    except ItemsFailed as error:
+        first = error.failures
+        raise_settings_mistake(first)
+    try:
+        yield from separate_each(data, indices[1:], separator, last_step, loop)
+    except ItemsFailed as error:
+        raise ItemsFailed(first | error.failures) from error
+    if first:
+        raise ItemsFailed(first)
+
+
+def raise_settings_mistake(failures):
+    for text in failures.values():
+        last_line = text.strip().splitlines()[-1]
+        if last_line.startswith(SETTINGS_MISTAKE):
+            raise ConfigError(last_line.removeprefix(SETTINGS_MISTAKE))
 
 
 class SeparationLoop:

@@ -1,0 +1,49 @@
+"""Draw how confidence and true scores of segments go together."""
+
+import logging
+from pathlib import Path
+
+import gin
+
+from src.datasets.segments import segment_table
+from src.errors import ConfigError
+from src.files import write_and_rename, write_json
+from src.metrics.calibration import draw_calibration
+from src.separators import MEASURES
+
+log = logging.getLogger(__name__)
+DOTS_PER_INCH = 150
+
+
+@gin.configurable(denylist=["run"])
+def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
+    """Writes `<segments>/calibration.png` and, with the same numbers, `calibration.json`.
+
+    A panel per measure of confidence: r with its 95 % interval by Fisher's z, which takes segments
+    as independent.
+
+    Args:
+        run: not used; segments belong to no run.
+        segments: folder that segment_and_separate filled, from data with sources.
+        score: "SI-SDRi" for the mean over sources, "vocals.SI-SDRi" for that of one.
+    """
+    folder = Path(segments)
+    table = segment_table(folder)
+    measures = [name for name in ("confidence", *MEASURES) if name in table]
+    if score not in table or not measures:
+        raise ConfigError(
+            f"plot_calibration needs {score} and a confidence of each segment, and the segments in "
+            f"{str(folder)!r} have {', '.join(map(str, table.columns))}: separate data with sources."
+        )
+    figure, found = draw_calibration(table, measures, score)
+    with write_and_rename(folder / "calibration.png", "wb") as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    write_json(
+        folder / "calibration.json",
+        {"score": score, "measures": {name: fit._asdict() for name, fit in found.items()}},
+    )
+    for name, fit in found.items():
+        log.info(
+            "%s: r = %.2f, 95 %% interval %.2f to %.2f, N = %d",
+            *(name, fit.r, fit.low, fit.high, fit.num),
+        )

@@ -1,0 +1,60 @@
+"""Which segments teach: a rule is called with the table of segments and says which rows stay."""
+
+from dataclasses import dataclass
+
+import gin
+
+from src.errors import ConfigError
+
+
+@gin.register
+@dataclass(frozen=True)
+class PercentilesBetween:
+    """Keeps the rows from one percentile to the next of `column`, lowest first.
+
+    The five fifths 0-20, 20-40, … 80-100 share no row and leave none out, but those without a value.
+
+    Args:
+        perc_min, perc_max: 0 to 100.
+        column: of the table; "confidence" is silhouette × posterior.
+    """
+
+    perc_min: float
+    perc_max: float
+    column: str = "confidence"
+
+    def __call__(self, table):
+        values = column_of(table, self.column, "PercentilesBetween")
+        percentile = 100 * values.rank(method="first") / max(1, values.count())
+        return (percentile > self.perc_min) & (percentile <= self.perc_max)
+
+
+@gin.register
+@dataclass(frozen=True)
+class LabelIn:
+    """Keeps the rows whose `column` ("label", "track", …) is one of `labels`."""
+
+    labels: tuple
+    column: str = "label"
+
+    def __call__(self, table):
+        return column_of(table, self.column, "LabelIn").isin(list(self.labels))
+
+
+def column_of(table, column, rule):
+    if column not in table:
+        raise ConfigError(
+            f"{rule}.column = {column!r}: the segments have {', '.join(map(str, table.columns))}."
+        )
+    return table[column]
+
+
+def select(table, rules):
+    """The rows that every rule keeps; each rule sees what those before it have kept."""
+    for rule in rules:
+        table = table[rule(table)]
+        if table.empty:
+            raise ConfigError(
+                f"construct_symlink_folder.rules: {rule} leaves no segment; loosen the rules."
+            )
+    return table
