@@ -110,19 +110,14 @@ def finalize():
             raise ConfigError(
                 f"{name} has no value yet; set it in your env.gin or with -b '{name} = …'."
             )
-    try:
-        gin.finalize()
-    except ValueError as error:
-        raise ConfigError(undefined(str(error).splitlines()[0])) from error
-
-
-def undefined(text):
-    """gin's words about a macro without a value, in ours."""
-    macro = re.search(r"'(?:gin\.)?macro'.*'%(.+?)'|'%?([\w/]+)/gin\.macro'|%(\w+)", text)
-    name = next(filter(None, macro.groups()), None) if macro else None
-    if name is None:
-        return text
-    return f"The macro %{name} is used but never defined; give a .gin file with `{name} = …` too."
+    for reference in gin.config.iterate_references(gin.config._CONFIG):
+        name, selector = reference.config_key
+        if selector == "gin.macro" and reference.config_key not in gin.config._CONFIG:
+            raise ConfigError(
+                f"The macro %{name} is used but never defined; give a .gin file with "
+                f"`{name} = …` too."
+            )
+    gin.finalize()
 
 
 def bindings_in_force():
@@ -201,28 +196,41 @@ def compiled(points):
     with gin.unlock_config():
         for name in ["sweep.parameters", *points[0]]:
             unbind(name)
-    text, expected = gin.config_str(max_line_length=100), bindings_in_force()
+        text = text_that_holds_all()
+    base = {key: dict(parameters) for key, parameters in gin.config._CONFIG.items()}
     for point in points:
-        own = [f"{name} = {value!r}" for name, value in point.items()]
-        compiled_text = "\n".join(
-            [text, *(["# This point of the sweep:", *own, ""] if own else [])]
-        )
-        gin.clear_config()
-        parse(compiled_text, "a point of sweep.parameters")
-        written = bindings_in_force()
-        for name, value in expected.items():
-            if written.get(name) != value:
-                raise ConfigError(f"{name} = {value!r} can't be written to a .gin file.")
-        finalize()
-        yield compiled_text
+        own = [f"{name} = {value!r}\n" for name, value in point.items()]
+        with gin.unlock_config():
+            gin.config._CONFIG.clear()
+            gin.config._CONFIG.update({key: dict(parameters) for key, parameters in base.items()})
+            parse("".join(own), "a point of sweep.parameters")
+            finalize()
+        yield text + "".join(["\n# This point of the sweep:\n", *own] if own else [])
+
+
+def text_that_holds_all():
+    """What is loaded, as text; loaded anew from that text.
+
+    Raises:
+        ConfigError: a value that gin can't write so that it reads it again.
+    """
+    text, expected = gin.config_str(max_line_length=100), bindings_in_force()
+    gin.clear_config()
+    parse(text, "the compiled config")
+    written = bindings_in_force()
+    for name, value in expected.items():
+        if written.get(name) != value:
+            raise ConfigError(f"{name} = {value!r} can't be written to a .gin file.")
+    return text
 
 
 def unbind(name):
     """Forgets a binding or a macro, where there is one."""
-    key, parameter = ((name, "gin.macro"), "value") if "." not in name else split_binding(name)
-    gin.config._CONFIG.get(key, {}).pop(parameter, None)
-    if not gin.config._CONFIG.get(key, True):
-        del gin.config._CONFIG[key]
+    key, parameter = split_binding(name) if "." in name else ((name, "gin.macro"), "value")
+    remaining = gin.config._CONFIG.pop(key, {})
+    remaining.pop(parameter, None)
+    if remaining:
+        gin.config._CONFIG[key] = remaining
 
 
 def split_binding(name):

@@ -50,7 +50,7 @@ def points_of(recipe):
 def load_point(recipe, point, *bindings):
     """The text of one run's config, which is then in force."""
     configs.load(recipe, (*ROOTS, *bindings))
-    return configs.compiled(point)
+    return next(configs.compiled([point]))
 
 
 def shrunk(recipe):
