@@ -29,13 +29,21 @@ from src.separators import (
     nussl_recipes,
 )
 from src.separators.confidence import measure_confidence
-from tests import road, songs, voices
+from tests import music, road, songs, voices
+
+pytest.importorskip("tinysoundfont", reason="pip install --no-deps -r requirements-toy.txt")
 
 WINDOW, HOP = 3.0, 1.5
 RECIPES = nussl_recipes()
 FT2D = RECIPES["nussl.separation.primitive.FT2D"]
 HPSS = RECIPES["nussl.separation.primitive.HPSS"]()
 SEPARATOR = PrimitiveEnsemble([FT2D(), HPSS], [3, 1], [[1], [0]], beta=2.5)
+RECIPE = [
+    "musdb/env.example.gin",
+    "musdb/musdb.gin",
+    "musdb/exp/primitives/primitive_clustering.gin",
+    "musdb/segments.gin",
+]
 MEASURED = ("confidence", *MEASURES)
 
 
@@ -291,6 +299,22 @@ def test_a_network_trains_on_pseudo_sources(segments, tmp_path):
     road.call("train", run.config)
     model = nussl.ml.SeparationModel.load(str(run.checkpoints / "best.model.pth"))[1]
     assert model["sample_rate"] == 16000
+
+
+def test_the_shipped_recipe_walks_the_road(tmp_path):
+    prepared = music.prepare(music.render(tmp_path), tmp_path / "prepared")
+    paths = [f"MUSDB_ROOT = '{tmp_path}'", f"MUSDB_PREPARED = '{prepared}'"]
+    paths += [f"SEGMENTS = '{tmp_path / 'segments'}'", f"CHOSEN = '{tmp_path / 'chosen'}'"]
+    small = ["segment_and_separate.num_workers = 0", "segment_and_separate.window_seconds = 3.0"]
+    small += [
+        "segment_and_separate.hop_seconds = 3.0",
+        "segment_and_separate.quietest_lufs = -60.0",
+    ]
+    for command in ("segment_and_separate", "plot_calibration", "construct_symlink_folder"):
+        road.call(command, *RECIPE, *paths, *small)
+    assert len(segment_table(tmp_path / "segments")) == 6
+    chosen = songs.open_songs(tmp_path / "chosen", ["s0", "s1"])
+    assert 1 <= len(chosen) <= 2
 
 
 @pytest.mark.parametrize(
