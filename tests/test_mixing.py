@@ -369,3 +369,25 @@ def test_the_shipped_recipe_walks_the_whole_road(prepared, tmp_path, more):
     card = (config.parent / "report_card.txt").read_text()
     assert "vocals" in card and "accompaniment" in card
     assert list((tmp_path / "cache").glob("*.json"))  # loud regions were measured once
+
+
+def test_the_readmes_commands_prepare_the_songs_and_write_their_mixtures(prepared, tmp_path):
+    env = ["musdb/env.example.gin", f"MUSDB_ROOT = '{prepared.parent / 'songs'}'"]
+    env += [f"MUSDB_PREPARED = '{tmp_path / '16k'}'", f"CACHE_ROOT = '{tmp_path / 'cache'}'"]
+    patterns, serial = "prepare_musdb.validation_titles = ['* 4']", "prepare_musdb.num_workers = 0"
+    road.call("prepare_musdb", *env, "musdb/prepare_16k.gin", patterns, serial)
+    for path in prepared.rglob("*.wav"):
+        assert (tmp_path / "16k" / path.relative_to(prepared)).read_bytes() == path.read_bytes()
+    mixtures = {"train": "@BalancedMixer()", "val": "@val/CoherentMixer()"}
+    mixers = ", ".join(f"'{name}': {mixer}" for name, mixer in mixtures.items())
+    road.call(
+        "make_scaper_datasets",
+        *env,
+        "musdb/musdb.gin",
+        "SCENE_SECONDS = 1.0",
+        f"make_scaper_datasets.destination = '{tmp_path / 'mixtures'}'",
+        f"make_scaper_datasets.mixers = {{{mixers}}}",
+        "make_scaper_datasets.num_mixtures = {'train': 3, 'val': 2}",
+    )
+    counts = [len(list((tmp_path / "mixtures" / name).glob("*.jams"))) for name in mixtures]
+    assert counts == [3, 2]
