@@ -1,6 +1,10 @@
 """The README's snippets run as they are printed, and its commands are those that exist."""
 
 import re
+import shutil
+import subprocess
+import sys
+from glob import glob
 
 import pytest
 
@@ -36,3 +40,56 @@ def test_the_table_of_commands_is_complete():
 
 def test_no_line_names_a_machine_or_a_package_registry():
     assert not re.search(r"/root/|/work/|/home/", README)
+
+
+SMALLER = {
+    "make_toy_speech": "make_toy_speech.num_mixtures = {'tr': 16, 'cv': 4, 'tt': 4}",
+    "instantiate": "train.num_epochs = 1",
+    "cache": "train.epoch_length = 2",
+    "all": "train.epoch_length = 2",
+}
+
+
+def commands(heading):
+    """The command lines printed under a heading, as words."""
+    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^    (python main\.py .+?|sh .+?)(?: +#.*)?$", section, re.MULTILINE)
+    return [line.split() for line in lines]
+
+
+def turned(words):
+    """The same words with the command at the other end."""
+    name = next(word for word in words if word in COMMANDS)
+    rest = [word for word in words if word != name]
+    return [name, *rest] if words[-1] == name else [*rest, name]
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A copy of what git tracks, in which commands may write."""
+    files = subprocess.run(["git", "ls-files"], cwd=road.ROOT, capture_output=True, text=True)
+    for name in files.stdout.splitlines():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(road.ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("order", [list, turned], ids=["as printed", "the other order"])
+def test_the_commands_by_hand_run_as_printed(checkout, order):
+    """Only their size is changed, by -b; run.sh is what a test of its own is about."""
+    done = []
+    for program, script, *words in commands("Five minutes without data or GPU"):
+        if program == "sh":
+            continue
+        words = [
+            path for word in words for path in (sorted(glob(word, root_dir=checkout)) or [word])
+        ]
+        (name,) = set(words) & set(COMMANDS)
+        line = [sys.executable, script, *order(words), "-b", SMALLER[name]]
+        answer = subprocess.run(line, cwd=checkout, capture_output=True, text=True)
+        assert answer.returncode == 0, answer.stderr
+        done.append(name)
+    assert done == ["make_toy_speech", "instantiate", "cache", "all"]
+    assert (
+        checkout / "toy/exp/out/deep_clustering/run0:LOSS:WhitenedKMeansLoss/report_card.txt"
+    ).exists()
