@@ -491,3 +491,15 @@ def test_stft_settings_of_the_network_win(tmp_path):
         nussl.separation.deep.DeepMaskEstimation(mix, str(tmp_path / "model.pth"))(),
     )
     assert separator.stft_params == STFT_PARAMS
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("nonsense", "device = 'nonsense' is none that torch knows"),
+        ("cuda:93", r"device = 'cuda:93', but torch sees \d+ CUDA GPUs here"),
+    ],
+)
+def test_a_device_that_is_not_there(name, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        choose_device(name)

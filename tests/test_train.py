@@ -455,7 +455,7 @@ def test_a_compiled_network_learns_the_same(instantiate):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="here is a GPU")
 def test_a_gpu_that_is_not_there_is_told(run, capsys):
     line = told(capsys, "train", run.config, "train.device = 'cuda'")
-    assert "device = 'cuda', but torch sees no CUDA GPU here: set it to 'auto' or 'cpu'" in line
+    assert "device = 'cuda', but torch sees 0 CUDA GPUs here: set it to 'auto', 'cpu' or" in line
 
 
 @pytest.mark.parametrize(

@@ -82,16 +82,22 @@ def signal_like(mix, audio):
 
 
 def choose_device(name):
-    """torch.device of a name; "auto" is a GPU where there is one."""
+    """torch.device of a name; "auto" is a GPU where there is one.
+
+    Raises:
+        ConfigError: a device that isn't there.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(
-            f"device = {name!r}, but torch sees no CUDA GPU here: set it to 'auto' or 'cpu'."
-        )
     try:
-        return torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(
             f"device = {name!r} is none that torch knows: set it to 'auto', 'cpu' or 'cuda'."
         ) from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device = {name!r}, but torch sees {torch.cuda.device_count()} CUDA GPUs here: set it to "
+            "'auto', 'cpu' or one that is there."
+        )
+    return device
