@@ -108,21 +108,30 @@ class CoherentMixer(Mixer):
                 strict=True,
             )
         ]
+        if self.event_parameters[0]["source_file"] == ("choose", []):
+            for path in scene.files(self.labels[0]):  # now rather than in the middle of training
+                self.find_stems(path)
+
+    def find_stems(self, path):
+        """Paths of the stems, the master's first, of the song whose master is `path`."""
+        name = Path(path).name
+        stems = [self.scene.path_of(label, name) for label in self.labels]
+        missing = [stem for stem in stems if not stem.is_file()]
+        if missing:
+            raise ConfigError(
+                f"CoherentMixer: {path} has no counterpart {missing[0]}; add the stem, or take the "
+                "song out of all labels."
+            )
+        return [str(stem) for stem in stems]
 
     def plan(self, random):
         master = self.draw_event(self.labels[0], self.event_parameters[0], random)
-        pairs = zip(self.labels[1:], self.event_parameters[1:], strict=True)
-        return [master, *(self.follow(master, label, params, random) for label, params in pairs)]
+        stems = self.find_stems(master.source_file)
+        others = list(zip(self.labels, stems, self.event_parameters, strict=True))[1:]
+        return [master, *(self.follow(master, *other, random) for other in others)]
 
-    def follow(self, master, label, parameters, random):
-        """The stem `label` of the master's song, where and as the master is."""
-        path = self.scene.find(label, Path(master.source_file).name)
-        if path is None:
-            raise ConfigError(
-                f"CoherentMixer: {master.source_file} has no counterpart {label}/"
-                f"{Path(master.source_file).name}; add the stem, or take the song out of all "
-                "labels."
-            )
+    def follow(self, master, label, path, parameters, random):
+        """The stem at `path`, of the master's song, where and as the master is."""
         missing = master.source_time + master.event_duration - soundfile.info(path).duration
         if missing > OVERHANG_SECONDS:
             raise ConfigError(

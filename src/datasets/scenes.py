@@ -115,10 +115,13 @@ class Scene:
                 f"files are {', '.join(self.labels)}."
             )
 
-    def find(self, label, name):
-        """The path of a file of this name among the files of a label, or None."""
-        path = str(self._foreground_path / label / name)
-        return path if path in self._files[label] else None
+    def files(self, label):
+        """Sorted paths of the files of a label."""
+        return self._files[label]
+
+    def path_of(self, label, name):
+        """Where a file of this name and label is, or would be."""
+        return self._foreground_path / label / name
 
     def complete(self, noun, parameters):
         """The distributions of an event with those that were not given, if Scaper takes them."""
