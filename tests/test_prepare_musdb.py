@@ -18,8 +18,6 @@ from src.errors import ConfigError
 from src.parallel import ItemsFailed
 from tests import corpora, music
 
-pytest.importorskip("tinysoundfont", reason="pip install --no-deps -r requirements-toy.txt")
-
 FOLDERS = {*STEMS, "accompaniment", "mixture"}
 
 

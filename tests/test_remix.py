@@ -91,9 +91,12 @@ def test_a_batch_smaller_than_its_sources(waveforms):
     assert examples.tolist() == [[0, 0, 0]]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_a_gpu_makes_the_same(waveforms):
-    there = remix()({name: value.cuda() for name, value in waveforms.items()}, 4)
+DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_every_device_makes_the_same(waveforms, device):
+    there = remix()({name: value.to(device) for name, value in waveforms.items()}, 4)
     for name, value in remix()(waveforms, 4).items():
         torch.testing.assert_close(there[name].cpu(), value)
 

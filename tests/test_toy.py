@@ -12,9 +12,6 @@ from src.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, draw_plan, make_
 from src.errors import ConfigError
 from src.speaking import VARIANTS
 
-pytest.importorskip("espeakng_loader", reason="pip install --no-deps -r requirements-toy.txt")
-pytest.importorskip("tinysoundfont", reason="pip install --no-deps -r requirements-toy.txt")
-
 SPEECH = {"num_mixtures": {"tr": 3, "cv": 2, "tt": 2}, "seconds": 0.5}
 MUSIC = {"num_songs": {"train": 2, "test": 1}, "seconds": 3.0, "sample_rate": 16000}
 STEMS = ("vocals", "drums", "bass", "other")
