@@ -15,8 +15,6 @@ from src.separators.base import signal_like
 from src.separators.loop import seeded
 from tests import road, songs
 
-pytest.importorskip("tinysoundfont", reason="pip install --no-deps -r requirements-toy.txt")
-
 SHIPPED = sorted((road.ROOT / "musdb/exp/primitives").glob("*.gin"))
 IN_ORDER = ("2dft_repetition", "2dft_micro_modulation", "repet", "repet_sim", "predominant_melody")
 HPSS = nussl_recipes()["nussl.separation.primitive.HPSS"]()

@@ -31,8 +31,6 @@ from src.separators import (
 from src.separators.confidence import measure_confidence
 from tests import music, road, songs, voices
 
-pytest.importorskip("tinysoundfont", reason="pip install --no-deps -r requirements-toy.txt")
-
 WINDOW, HOP = 3.0, 1.5
 RECIPES = nussl_recipes()
 FT2D = RECIPES["nussl.separation.primitive.FT2D"]
