@@ -22,7 +22,9 @@ def make_parser():
         epilog=f"func is one of:\n{listing}",
     )
     parser.add_argument("func", help="the command, before or after the options")
-    parser.add_argument("-c", "--config", nargs="+", default=[], help=".gin files; later ones win")
+    parser.add_argument(
+        "-c", "--config", nargs="+", action="extend", default=[], help=".gin files; later ones win"
+    )
     parser.add_argument(
         "-o", "--output_folder", help="where instantiate makes run folders; else exp/out/<exp>"
     )
@@ -97,6 +99,10 @@ def main(argv=None):
     except ItemsFailed as error:
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        hint = "; resume goes on from its last checkpoint" if arguments.func in NEED_A_RUN else ""
+        print(f"\nmain.py {arguments.func}: interrupted{hint}.", file=sys.stderr)
+        return 130
     return 0
 
 

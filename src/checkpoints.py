@@ -53,13 +53,26 @@ def write_whole(buffer, path):
         ) from error
 
 
-def load(training, path):
+def load(training, path, epoch_length):
     """Puts what `save` wrote back into `training`; call it when all handlers are attached.
 
+    Args:
+        epoch_length: iterations per epoch, which must be what it was.
+
+    Returns:
+        iterations done so far.
+
     Raises:
-        ConfigError: a damaged file, or one of another architecture, optimizer or set of handlers.
+        ConfigError: a damaged file, or one of another architecture, optimizer, set of handlers or
+            epoch length.
     """
     content = read(path, training.device)
+    if content["epoch_length"] != epoch_length:
+        raise ConfigError(
+            f"{path} was written with {content['epoch_length']} iterations per epoch, now there are "
+            f"{epoch_length}; use the train.epoch_length, train.batch_size and data it was trained "
+            "with."
+        )
     load_weights(training.model, content["model"], path)
     optimizer = type(training.optimizer).__name__
     if content["optimizer_class"] != optimizer:

@@ -1,5 +1,6 @@
 """Load, check, sweep, write and re-read gin: the only module that looks inside gin."""
 
+import contextlib
 import difflib
 import itertools
 import os
@@ -64,18 +65,13 @@ def parse(text, origin):
         gin.parse_config(text)
 
 
-class told_in_one_sentence:
+@contextlib.contextmanager
+def told_in_one_sentence(origin):
     """Turns what gin raises into a ConfigError that names where it was read."""
-
-    def __init__(self, origin):
-        self.origin = origin
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, traceback):
-        if isinstance(error, GIN_ERRORS):
-            raise ConfigError(sentence(error, self.origin)) from error
+    try:
+        yield
+    except GIN_ERRORS as error:
+        raise ConfigError(sentence(error, origin)) from error
 
 
 def sentence(error, origin):
@@ -89,18 +85,22 @@ def sentence(error, origin):
     if isinstance(error, SyntaxError):
         return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
     what = text.splitlines()[0].rstrip(". ")
+    if "malformed node" in what:
+        what = (
+            "the value is no number, string, list, dict, @reference or %macro (strings need quotes)"
+        )
     where = re.findall(r'In (?:file "(.+)",|bindings string) line (\d+)', text)
     place = f"{where[0][0] or origin} line {where[0][1]}" if where else origin
-    return f"{place}: {what}{suggestion(what)}."
+    return f"{place}: {what}{suggestion(what)}"
 
 
 def suggestion(what):
-    """`; did you mean 'train'?` where gin complains of a name that has a close neighbour."""
+    """`; did you mean 'train'?` where gin complains of a name with a close neighbour, else a stop."""
     unknown = re.search(r"No configurable matching '(?:.*/)?([^']+)'", what)
     names = [selector for selector, _ in gin.config._REGISTRY.items()] if unknown else []
     names += [name.rsplit(".", 1)[-1] for name in names]
     close = difflib.get_close_matches(unknown.group(1), names, n=1) if unknown else []
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"; did you mean {close[0]!r}?" if close else "."
 
 
 def finalize():

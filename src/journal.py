@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import logging
+import sys
 
 from tqdm import tqdm
 
@@ -36,6 +37,13 @@ def journal(run, command):
         logger.addHandler(handler)
     try:
         yield
+    except BaseException:
+        for handler in handlers[1:]:  # the console hears it from main
+            record = logger.makeRecord(
+                logger.name, logging.ERROR, "", 0, f"{command} ended early", (), sys.exc_info()
+            )
+            handler.handle(record)
+        raise
     finally:
         for handler in handlers:
             logger.removeHandler(handler)

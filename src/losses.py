@@ -107,6 +107,12 @@ def check_dictionary(dictionary, binding):
             f"train.{binding} is {dictionary!r}; it must be a dictionary with at least one loss, "
             "such as {'L1Loss': {'weight': 1.0}}."
         )
+    if "loss" in dictionary:
+        raise ConfigError(
+            f"train.{binding} names a loss 'loss', which is what their sum is called; rename it."
+        )
+    if all(isinstance(one, dict) and one.get("weight") == 0 for one in dictionary.values()):
+        raise ConfigError(f"train.{binding} gives every loss the weight 0; give one another.")
     for name, settings in dictionary.items():
         if not isinstance(settings, dict):
             raise ConfigError(f"train.{binding}[{name!r}] is {settings!r}; it must be a dict.")

@@ -76,7 +76,14 @@ def attempt(function, name, arguments):
 
 
 def pooled(function, jobs, num_workers):
+    """Outcomes of a pool; where a worker is killed, another pool goes on with the jobs that are left."""
     jobs = iter(jobs)
+    while not (yield from one_pool(function, jobs, num_workers)):
+        pass
+
+
+def one_pool(function, jobs, num_workers):
+    """Yields outcomes until the jobs are done, then returns True; False where a worker was killed."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, initializer=use_one_thread) as pool:
         pending = {}
@@ -88,10 +95,10 @@ def pooled(function, jobs, num_workers):
             except BrokenProcessPool:
                 pending[None] = name
             if not pending:
-                return
+                return True
             if None in pending or any(broken(future) for future in pending):
                 yield from lost(pending)
-                return
+                return False
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
                 if not broken(future):
                     del pending[future]

@@ -55,9 +55,16 @@ def is_alive(status):
     }
 
 
+def is_complete(status):
+    """Whether the run went all the way: trained, evaluated, analyzed."""
+    return status.get("state") == "finished" and status["command"] in ("all", "resume")
+
+
 @contextlib.contextmanager
 def recorded(run, command):
     """Keeps `status.json` while a command works on a run.
+
+    A complete run stays complete when one of its steps is done again, or refused.
 
     Raises:
         ConfigError: another process is at work on this run.
@@ -80,6 +87,12 @@ def recorded(run, command):
         write_json(status_path(run), {**record, "state": state, **fields})
 
     write("running")
+    if is_complete(before) and command not in ("all", "resume"):
+        try:
+            yield
+        finally:
+            write_json(status_path(run), before)
+        return
     try:
         yield
     except BaseException as error:

@@ -150,3 +150,10 @@ def test_a_run_folder_moves(instantiate, tmp_path, speech):
     road.call("resume", moved / "config.gin", "train.num_epochs = 2")
     assert (moved / "report_card.txt").exists()
     assert not run.folder.exists()
+
+
+def test_a_binding_of_what_is_swept_is_refused(speech, tmp_path, capsys):
+    words = (f"instantiate.output_folder = '{tmp_path / 'out'}'", sweep("{'train.seed': [3, 4]}"))
+    assert road.call("instantiate", *road.RECIPE, *words, "train.seed = 9", check=False) == 2
+    assert "-b 'train.seed = 9' binds what sweep.parameters sweeps" in capsys.readouterr().err
+    assert folders(tmp_path) == []

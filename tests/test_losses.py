@@ -295,3 +295,15 @@ def test_a_loss_that_misses_its_input_names_binding_and_key(clusters):
     )
     with pytest.raises(ConfigError, match=sentence):
         losses(*clusters)
+
+
+@pytest.mark.parametrize(
+    ("dictionary", "sentence"),
+    [
+        ({"loss": {"class": "L1Loss"}}, "names a loss 'loss', which is what their sum is called"),
+        ({"L1Loss": {"weight": 0}, "MSELoss": {"weight": 0}}, "gives every loss the weight 0"),
+    ],
+)
+def test_a_total_needs_a_name_and_a_weight_of_its_own(dictionary, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        Losses(dictionary)

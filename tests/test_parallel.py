@@ -41,6 +41,16 @@ def test_a_worker_that_is_killed_fails_the_items_under_way():
         list(map_items(die, JOBS, 2))
 
 
+def test_the_jobs_that_no_killed_worker_held_are_done():
+    results = []
+    jobs = [(f"track{i}", (i,)) for i in range(20)]
+    with pytest.raises(ItemsFailed) as failed:
+        for name, _ in map_items(die, jobs, 2):
+            results.append(name)
+    assert len(results) + len(failed.value.failures) == 20
+    assert len(results) >= 16
+
+
 def test_jobs_are_read_lazily():
     taken = []
 

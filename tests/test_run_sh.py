@@ -164,10 +164,37 @@ def test_a_sweep_through_tsp_on_two_gpus(instantiate, tmp_path, spooler, capsys,
     assert status(capsys, tmp_path / "out")[broken.name].startswith("finished")
 
 
-def test_a_sweep_over_the_data_fills_a_cache_for_each(instantiate, tmp_path):
-    instantiate(
-        "sweep.parameters = {'CACHE_ROOT': ['a', 'b'], 'train.seed': [0, 1]}",
-    )
-    lines = (tmp_path / "out/run.sh").read_text().splitlines()
-    calls = [line.split()[0] for line in lines if line.startswith(("run ", "fill "))]
-    assert calls == ["fill", "run", "run", "fill", "run", "run"]
+def test_runs_that_read_the_same_data_share_a_cache_key(instantiate):
+    runs = instantiate("sweep.parameters = {'WHAM_MODE': ['min', 'max'], 'train.seed': [0, 1]}")
+    keys = [read_json(run.record)["cache_key"] for run in runs]
+    assert keys[0] == keys[1] != keys[2] == keys[3]
+
+
+def test_run_sh_serves_older_runs_too_and_takes_names(instantiate, tmp_path):
+    instantiate(SWEEP.replace("2, 3", ""), ORACLE, "train.num_epochs = 1")
+    instantiate(ORACLE, "train.num_epochs = 1")
+    done = run_sh(tmp_path, "--here", "run0:seed:0", "run2")
+    assert done.returncode == 0, done.stderr
+    cards = sorted(path.parent.name for path in (tmp_path / "out").glob("*/report_card.txt"))
+    assert cards == ["run0:seed:0", "run2"]
+
+
+def test_a_finished_run_stays_finished_whatever_is_tried_on_it(instantiate, capsys):
+    (run,) = instantiate(ORACLE, "train.num_epochs = 1")
+    road.call("all", run.config)
+    finished = status(capsys, run.config)
+    assert road.call("train", run.config, check=False) == 2
+    road.call("evaluate", run.config)
+    assert status(capsys, run.config) == finished
+
+
+def test_looking_at_scores_half_way_finishes_nothing(instantiate, capsys):
+    (run,) = instantiate(ORACLE)
+    for command in ("evaluate", "analyze"):
+        road.call(command, run.config)
+    assert status(capsys, run.config) == {"run0": "analyze finished"}
+
+
+def test_sweep_status_without_runs_is_told(capsys):
+    assert road.call("sweep_status", *road.RECIPE, check=False) == 2
+    assert "sweep_status needs runs" in capsys.readouterr().err

@@ -513,3 +513,9 @@ def test_an_interrupt_is_no_mistake(run):
     epochs = state(run)["iteration"] // 3
     assert epochs >= 1
     road.call("resume", run.config, f"train.num_epochs = {epochs}")
+
+
+def test_another_epoch_length_is_no_resume(run, capsys):
+    road.call("train", run.config, "train.num_epochs = 1")
+    line = told(capsys, "resume", run.config, "train.epoch_length = 7")
+    assert "was written with 3 iterations per epoch, now there are 7" in line

@@ -9,11 +9,11 @@ import gin
 
 from src import configs, sweep_points
 from src.errors import ConfigError
-from src.files import write_and_rename, write_json
+from src.files import fingerprint, write_and_rename, write_json
 from src.runs import describe, find_run, make_run
 
 log = logging.getLogger(__name__)
-SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for its folder and its runs
+SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for two paths
 
 
 @gin.configurable(denylist=["run"])
@@ -33,16 +33,17 @@ def instantiate(run, output_folder=None):
     if not loaded.paths:
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
     points = configs.sweep_points()
+    check_not_rebound(points[0], loaded.bindings)
     texts, caches = [], []
     for text in configs.compiled(points):
         texts.append(text)
         caches.append(configs.reachable("cache.datasets"))
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
-    for point, text in zip(points, texts, strict=True):
+    for point, text, cache in zip(points, texts, caches, strict=True):
         runs.append(make_run(folder, sweep_points.label(point)))
-        fill(runs[-1], text, point, loaded)
-    script = write_script(folder, runs, caches)
+        fill(runs[-1], text, point, cache, loaded)
+    script = write_script(folder)
     for run in runs:
         log.info("%s", run.config)
     log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
@@ -61,34 +62,39 @@ def derived_folder(paths):
     return path.parent / "out" / path.stem
 
 
-def fill(run, text, point, loaded):
+def check_not_rebound(point, bindings):
+    """What is swept gets its values from the sweep; a `-b` for it would be lost without a word."""
+    for binding in bindings:
+        name = binding.split("=")[0].strip()
+        if name in point:
+            raise ConfigError(
+                f"-b {binding!r} binds what sweep.parameters sweeps; add "
+                "-b 'sweep.parameters = None', or leave it out."
+            )
+
+
+def fill(run, text, point, cache, loaded):
+    """Writes a run's record and, last, its config.
+
+    Args:
+        cache: text of what its caches depend on; runs that agree share them.
+    """
     record = describe(
         {name: sweep_points.plain_value(value) for name, value in point.items()},
         loaded.paths,
         loaded.command_line,
     )
-    write_json(run.record, record)
+    write_json(run.record, {**record, "cache_key": fingerprint(cache) if cache else ""})
     with write_and_rename(run.config) as file:
         file.write(sweep_points.header(point, loaded.paths) + text)
 
 
-def write_script(folder, runs, caches):
-    """Writes `run.sh`: one quoted line per new run, relative to the working folder.
-
-    Args:
-        caches: per run, what its caches depend on; runs that agree share the caches of the first.
-    """
-    root = os.path.relpath(Path.cwd(), folder)
-    lines, filled = [], {""}
-    for run, cache in zip(runs, caches, strict=True):
-        quoted = shlex.quote(os.path.relpath(run.folder))
-        if cache not in filled:
-            lines.append(f"fill {quoted}")
-            filled.add(cache)
-        lines.append(f"run {quoted}")
+def write_script(folder):
+    """Writes `run.sh`, which finds the runs beside it when it is called."""
     path = folder / "run.sh"
+    root, here = os.path.relpath(Path.cwd(), folder), os.path.relpath(folder)
     with write_and_rename(path) as file:
         text = SCRIPT.read_text().replace("@ROOT@", shlex.quote(root))
-        file.write(text.replace("@RUNS@", "\n".join(lines)))
+        file.write(text.replace("@FOLDER@", shlex.quote(here)))
     path.chmod(0o755)
     return os.path.relpath(path)

@@ -1,19 +1,21 @@
 #!/bin/sh
-# Made by main.py instantiate for its newest runs. Leaves out what is queued, running or finished,
+# Made by main.py instantiate for the runs beside it. Leaves out what is queued, running or finished,
 # and resumes what failed, so it can be called again: after a crash, a reboot, a mistake mended.
 #
-#   run.sh                 queues a job per run with tsp, where tsp is installed; else as --here
+#   run.sh [RUN...]        queues a job per run with tsp, where tsp is installed; else as --here
 #   run.sh --here          runs them in this shell, one after another; exit 1 if any failed
 #   run.sh --gpus N        GPUs per run; without it 1, or 0 on a machine without a GPU
 #
 # PYTHON chooses the interpreter; QUEUE=none is --here.
 set -u
-gpus='' here=''
+gpus='' here='' chosen=''
 while [ $# -gt 0 ]; do
     case $1 in
         --here) here=yes ;;
         --gpus) gpus=${2:?--gpus needs a number}; shift ;;
-        *) echo "run.sh: there is no option $1; see its first lines" >&2; exit 2 ;;
+        -*) echo "run.sh: there is no option $1; see its first lines" >&2; exit 2 ;;
+        *) chosen="$chosen$(basename "$1")
+" ;;
     esac
     shift
 done
@@ -27,7 +29,7 @@ if [ -z "$here" ]; then
     # one slot per GPU; slots are only ever added
     if [ "$(tsp -S)" -lt "$present" ]; then tsp -S "$present"; fi
 fi
-failed=0 to_fill='' cached='' num_queued=0 num_done=0
+failed=0 filled='' num_queued=0 num_done=0
 
 label() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
 
@@ -37,42 +39,51 @@ in_queue() { # still queued or running under this label
 
 finished() { # all three steps, by the run's own record
     grep -q '"state": "finished"' "$1/status.json" 2>/dev/null &&
-        grep -qE '"command": "(all|resume|analyze)"' "$1/status.json"
+        grep -qE '"command": "(all|resume)"' "$1/status.json"
 }
 
 step() { if [ -e "$1/checkpoints/latest.pth" ]; then echo resume; else echo all; fi; }
 
-fill() { to_fill=$1; cached=''; } # the runs below share these caches; done once one of them needs it
-
-fill_now() {
-    [ -n "$to_fill" ] || return 0
-    set -- "$to_fill" "$(label "$to_fill"):cache"
-    to_fill=''
+fill() { # the caches that a run shares with all of the same key; `job` is what fills them
+    key=$(sed -n 's/.*"cache_key": "\(.*\)".*/\1/p' "$1/run.json")
+    job=''
+    [ -n "$key" ] || return 0
+    case " $filled " in *" $key "*) eval "job=\$job_$key"; return 0 ;; esac
+    filled="$filled $key"
     if [ -n "$here" ]; then
-        "$python" main.py -c "$1/config.gin" cache || failed=1
-    elif in_queue "$2"; then
-        cached=$(printf '%s\n' "$listing" | grep -F "[$2]" | tail -n 1 | cut -d' ' -f1)
+        "$python" main.py -c "$1/config.gin" cache </dev/null || failed=1
+    elif in_queue "$(label "$1"):cache"; then
+        job=$(printf '%s\n' "$listing" | grep -F "[$(label "$1"):cache]" | tail -n 1 | cut -d' ' -f1)
     else
-        cached=$(tsp -L "$2" "$python" main.py -c "$1/config.gin" cache)
+        job=$(tsp -L "$(label "$1"):cache" "$python" main.py -c "$1/config.gin" cache)
     fi
+    eval "job_$key=\$job"
 }
 
 run() {
     if finished "$1"; then
         num_done=$((num_done + 1))
     elif [ -n "$here" ]; then
-        fill_now
-        "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")" || failed=1
+        fill "$1"
+        "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")" \
+            </dev/null || failed=1
     elif ! in_queue "$(label "$1")"; then
-        fill_now
-        id=$(tsp -L "$(label "$1")" ${cached:+-D "$cached"} \
+        fill "$1"
+        id=$(tsp -L "$(label "$1")" ${job:+-D "$job"} \
             "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")")
         echo "$id $(label "$1")"
         num_queued=$((num_queued + 1))
     fi
 }
 
-@RUNS@
+while IFS= read -r config; do
+    folder=$(dirname "$config")
+    if [ -z "$chosen" ] || printf '%s' "$chosen" | grep -qxF "$(basename "$folder")"; then
+        run "$folder"
+    fi
+done <<END
+$(ls -dv @FOLDER@/run[0-9]*/config.gin)
+END
 if [ "$num_done" -gt 0 ]; then echo "$num_done finished already"; fi
 if [ -z "$here" ]; then echo "$num_queued queued; tsp lists them"; fi
 exit $failed

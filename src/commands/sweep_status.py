@@ -11,10 +11,8 @@ import pandas as pd
 from src import configs
 from src.errors import ConfigError
 from src.files import read_json
-from src.runs import Run, run_number
-from src.status import is_alive, read_status
-
-LAST_COMMANDS = ("all", "resume", "analyze")  # what ends with a report card
+from src.runs import Run, find_run, run_number
+from src.status import is_alive, is_complete, read_status
 
 
 @gin.configurable(denylist=["run"])
@@ -27,7 +25,11 @@ def sweep_status(run, metric="SI-SDRi"):
         run: Run; all runs of its out folder are shown.
         metric: column of the report card whose mean is shown for a finished run.
     """
-    folders = [Path(path).parent for path in configs.loaded.paths]
+    folders = [Path(path).parent for path in configs.loaded.paths if find_run([path])]
+    if not folders:
+        raise ConfigError(
+            "sweep_status needs runs; give an out folder, or the config.gin of runs, after -c."
+        )
     if len(folders) == 1:
         folders = sorted(run.folder.resolve().parent.glob("run[0-9]*"), key=run_number)
     queued = queued_labels()
@@ -52,7 +54,7 @@ def describe(run, queued, metric):
         return f"failed: {status['error']}"
     if status["state"] == "running":
         return describe_running(run, status)
-    if status["command"] not in LAST_COMMANDS or not run.report_card_csv.is_file():
+    if not is_complete(status) or not run.report_card_csv.is_file():
         return f"{status['command']} finished"
     column = pd.read_csv(run.report_card_csv).get(metric)
     return "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB"

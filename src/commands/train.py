@@ -256,8 +256,8 @@ def go_on(training, settings, latest):
     Returns:
         iterations done so far.
     """
-    iteration = checkpoints.load(training, latest)
     epoch_length = iterations_per_epoch(settings)
+    iteration = checkpoints.load(training, latest, epoch_length)
     training.trainer.load_state_dict(
         {
             "iteration": iteration,

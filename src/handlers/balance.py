@@ -53,12 +53,12 @@ class Balance:
         self.reset()
 
     def reset(self):
-        self.cross = dict.fromkeys(self.ratios, 0.0)  # Σ loss · reference loss
+        self.cross = dict.fromkeys(self.ratios, 0.0)  # Σ |loss · reference loss|
         self.square = dict.fromkeys(self.ratios, 0.0)  # Σ loss²
 
     def add(self, output):
         for name in self.ratios:
-            self.cross[name] += output[name] * output[self.reference]
+            self.cross[name] += abs(output[name] * output[self.reference])
             self.square[name] += output[name] ** 2
 
     def solve(self):
