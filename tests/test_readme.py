@@ -38,7 +38,7 @@ def test_the_table_of_commands_is_complete():
     assert all(f"`{command}`" in table for command in COMMANDS)
 
 
-def test_no_line_names_a_machine_or_a_package_registry():
+def test_no_line_names_a_machine():
     assert not re.search(r"/root/|/work/|/home/", README)
 
 
