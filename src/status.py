@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import fcntl
 import os
 import socket
 from pathlib import Path
@@ -69,13 +70,6 @@ def recorded(run, command):
     Raises:
         ConfigError: another process is at work on this run.
     """
-    before = read_status(run)
-    if before.get("state") == "running" and is_alive(before):
-        raise ConfigError(
-            f"{run.folder} is being worked on by {before['command']} (pid {before['pid']} on "
-            f"{before['host']}); wait for it or kill it, or delete its status.json if that machine "
-            "is gone."
-        )
     record = {
         "command": command,
         "began": now(),
@@ -86,7 +80,15 @@ def recorded(run, command):
     def write(state, **fields):
         write_json(status_path(run), {**record, "state": state, **fields})
 
-    write("running")
+    with one_at_a_time(run):
+        before = read_status(run)
+        if before.get("state") == "running" and is_alive(before):
+            raise ConfigError(
+                f"{run.folder} is being worked on by {before['command']} (pid {before['pid']} on "
+                f"{before['host']}); wait for it or kill it, or delete its status.json if that machine "
+                "is gone."
+            )
+        write("running")
     if is_complete(before) and command not in ("all", "resume"):
         try:
             yield
@@ -100,6 +102,14 @@ def recorded(run, command):
         write("failed", error=reason, ended=now())
         raise
     write("finished", ended=now())
+
+
+@contextlib.contextmanager
+def one_at_a_time(run):
+    """Between looking and writing no other process does either."""
+    with (run.folder / ".status.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def now():

@@ -4,12 +4,16 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 
+from src.errors import ConfigError
 from src.files import read_json, write_json
-from src.status import status_path, this_process
+from src.runs import Run
+from src.status import recorded, status_path, this_process
 from tests import road
 from tests.fake_gpus import FakeMachine
 from tests.spooler import FOR_EVER, Spooler, needs_tsp
@@ -193,6 +197,24 @@ def test_looking_at_scores_half_way_finishes_nothing(instantiate, capsys):
     for command in ("evaluate", "analyze"):
         road.call(command, run.config)
     assert status(capsys, run.config) == {"run0": "analyze finished"}
+
+
+def test_of_many_that_start_at_once_one_gets_in(tmp_path):
+    run, gate, over = Run(tmp_path), threading.Barrier(8), threading.Barrier(8)
+
+    def work():
+        gate.wait()
+        try:
+            with recorded(run, "train"):
+                over.wait()
+                return "in"
+        except ConfigError:
+            over.wait()
+            return "refused"
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [future.result() for future in [pool.submit(work) for _ in range(8)]]
+    assert sorted(answers) == ["in"] + 7 * ["refused"]
 
 
 def test_sweep_status_without_runs_is_told(capsys):
