@@ -1,6 +1,7 @@
 """What a thing is, as JSON: for keys that must change when, and only when, a result would."""
 
 import hashlib
+from pathlib import Path
 
 PLAIN = (str, int, float, bool, type(None))
 
@@ -13,6 +14,8 @@ def describe(thing):
     """
     if isinstance(thing, PLAIN):
         return thing
+    if isinstance(thing, Path):  # has no attributes that would tell it from another
+        return str(thing)
     if hasattr(thing, "passport") and not isinstance(thing, type):
         return thing.passport()
     if isinstance(thing, dict):

@@ -1,6 +1,7 @@
 """Descriptions that make keys."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,3 +40,7 @@ def test_classes_and_functions_are_their_names(thing):
 def test_in_short():
     text = in_short(describe(Setting([1, Setting("x")])))
     assert text == "Setting(value=[1, Setting(value=x)])"
+
+
+def test_two_paths_are_two_things():
+    assert describe(Path("a")) == "a" != describe(Path("b"))
