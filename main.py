@@ -100,7 +100,8 @@ def main(argv=None):
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hint = "; resume goes on from its last checkpoint" if arguments.func in NEED_A_RUN else ""
+        again = "bootstrap" if arguments.func == "bootstrap" else "resume"
+        hint = f"; {again} goes on from where it was" if arguments.func in NEED_A_RUN else ""
         print(f"\nmain.py {arguments.func}: interrupted{hint}.", file=sys.stderr)
         return 130
     return 0

@@ -4,6 +4,7 @@ Imports point down only, and tests/test_floors.py keeps it so:
 
     floor 3  commands/   verbs: one module per command of main.py; none imports another, save pipelines
     floor 2  models/ losses features datasets/ handlers/ separators/ metrics/ checkpoints
+                         pages/ (what a browser shows)
                          nouns: none imports another, save handlers -> checkpoints
     floor 1  compat/ registry spectral ...
                          the outside world: nussl on today's stack, what a .gin file may name

@@ -1,15 +1,20 @@
 """All that a restart needs, in one file; and the same weights in nussl's own format."""
 
+import contextlib
 import io
+import logging
 import pickle
 import random
 from pathlib import Path
 
 import numpy as np
+import nussl
 import torch
 
 from src.errors import ConfigError
 from src.files import write_and_rename
+
+log = logging.getLogger(__name__)
 
 FORMAT = 2  # raise it when the content changes so that older files can't be read
 DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
@@ -178,6 +183,30 @@ def set_rng_state(state):
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
         torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+
+
+@contextlib.contextmanager
+def random_states_kept():
+    """Puts the global generators back to what they were, whatever drew from them within."""
+    state = rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+
+
+def start_from(model, source):
+    """Loads the weights of another run's best model, or of a model file."""
+    path = find_model(source)
+    try:
+        other, _ = nussl.ml.SeparationModel.load(str(path))
+    except DAMAGED as error:
+        raise ConfigError(
+            f"train.init_from = {str(source)!r} is no model file of nussl ({type(error).__name__}); "
+            "give a run folder that was trained, or the path of a .model.pth file."
+        ) from error
+    load_weights(model, other.state_dict(), path)
+    log.info("Starting from the weights in %s.", path)
 
 
 def find_model(source):

@@ -3,6 +3,7 @@
 import itertools
 import multiprocessing
 import os
+import threading
 import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -85,7 +86,7 @@ def pooled(function, jobs, num_workers):
 def one_pool(function, jobs, num_workers):
     """Yields outcomes until the jobs are done, then returns True; False where a worker was killed."""
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(num_workers, context, initializer=use_one_thread) as pool:
+    with ProcessPoolExecutor(num_workers, context, initializer=start_worker) as pool:
         pending = {}
         while True:
             room = num_workers * IN_FLIGHT_PER_WORKER - len(pending)
@@ -116,6 +117,17 @@ def lost(pending):
             yield future.result()
         else:
             yield name, None, "a worker process died while this was under way; is memory short?"
+
+
+def start_worker():
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    use_one_thread()
+
+
+def end_with_parent():
+    """Else a worker outlives a parent that is killed: it waits for the next job forever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def use_one_thread():

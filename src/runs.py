@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from src.errors import ConfigError
-from src.files import file_sha256
+from src.files import file_sha256, read_json
 
 PACKAGES = ("gin-config", "torch", "nussl", "pytorch-ignite", "numpy", "scipy", "museval")
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -27,9 +27,13 @@ class Run:
         return self.folder.resolve().name
 
     @property
+    def experiment(self):
+        return self.folder.resolve().parent.name
+
+    @property
     def label(self):
-        """What queues call it: `<experiment>/<run>`."""
-        return f"{self.folder.resolve().parent.name}/{self.name}"
+        """What queues and trackers call it: `<experiment>/<run>`."""
+        return f"{self.experiment}/{self.name}"
 
     @property
     def config(self):
@@ -152,6 +156,11 @@ def describe(sweep_point, config_paths, command):
         "host": socket.gethostname(),
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
     }
+
+
+def sweep_point(run):
+    """dict, swept binding → value; empty where nothing was swept, and in a folder without record."""
+    return read_json(run.record)["sweep_point"] or {} if run.record.is_file() else {}
 
 
 @functools.cache

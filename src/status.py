@@ -10,6 +10,7 @@ from pathlib import Path
 from src.errors import ConfigError, sentence
 from src.files import read_json, write_json
 
+WHOLE = ("all", "resume", "bootstrap")  # commands that leave nothing to do
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -58,7 +59,7 @@ def is_alive(status):
 
 def is_complete(status):
     """Whether the run went all the way: trained, evaluated, analyzed."""
-    return status.get("state") == "finished" and status["command"] in ("all", "resume")
+    return status.get("state") == "finished" and status["command"] in WHOLE
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def recorded(run, command):
                 "is gone."
             )
         write("running")
-    if is_complete(before) and command not in ("all", "resume"):
+    if is_complete(before) and command not in WHOLE:
         try:
             yield
         finally:
@@ -98,8 +99,11 @@ def recorded(run, command):
     try:
         yield
     except BaseException as error:
-        reason = sentence(error) if str(error) else type(error).__name__
-        write("failed", error=reason, ended=now())
+        if is_complete(before) and isinstance(error, ConfigError):  # refused: it is as it was
+            write_json(status_path(run), before)
+        else:
+            reason = sentence(error) if str(error) else type(error).__name__
+            write("failed", error=reason, ended=now())
         raise
     write("finished", ended=now())
 

@@ -7,8 +7,8 @@ MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
 
 
 def header(point, paths):
-    """Comment lines that open a compiled config."""
-    lines = [f"# Compiled by main.py instantiate from {', '.join(map(str, paths))}."]
+    """Comment lines that open the compiled config of a point of a sweep, or of a bootstrap's rounds."""
+    lines = [f"# Compiled from {', '.join(map(str, paths))}."]
     lines += [f"# Differs from its siblings: {name} = {value!r}" for name, value in point.items()]
     return "\n".join([RULE, *lines, RULE, ""]) + "\n"
 
@@ -20,6 +20,11 @@ def label(point):
     """
     parts = [f"{name.split('.')[-1]}:{plain(value)}" for name, value in point.items()]
     return "_".join(parts)[:MAX_LABEL]
+
+
+def plain_point(point):
+    """`point` as `run.json` holds it."""
+    return {name: plain_value(value) for name, value in point.items()}
 
 
 def plain_value(value):

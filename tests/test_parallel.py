@@ -1,5 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +71,43 @@ def test_jobs_are_read_lazily():
 
 def test_workers_have_one_thread():
     assert [count for _, count in map_items(threads, [("one", ())], 1)] == [1]
+
+
+def hang():
+    print(os.getpid(), flush=True)
+    threading.Event().wait()
+
+
+HANGING = """
+from src.parallel import map_items
+from tests.test_parallel import hang
+
+if __name__ == "__main__":
+    list(map_items(hang, [("one", ()), ("two", ())], 2))
+"""
+
+
+def test_workers_end_with_a_parent_that_is_killed(tmp_path):
+    script = tmp_path / "hanging.py"
+    script.write_text(HANGING)
+    parent = subprocess.Popen(
+        [sys.executable, script],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+    workers = [int(parent.stdout.readline()) for _ in range(2)]
+    parent.kill()
+    try:
+        parent.communicate(timeout=60)  # ends when nobody holds the pipe any more
+    finally:
+        for pid in workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def test_a_pool_that_is_done_says_nothing(tmp_path):
+    script = tmp_path / "done.py"
+    script.write_text(HANGING.replace("hang", "threads"))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    done = subprocess.run([sys.executable, script], capture_output=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")

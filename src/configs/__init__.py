@@ -1,20 +1,15 @@
 """Load, check, sweep, write and re-read gin: the only module that looks inside gin."""
 
-import contextlib
-import difflib
 import itertools
 import os
-import re
-import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
 import gin
 
+from src.configs.complaints import missing_binding, remedy, told_in_one_sentence
 from src.errors import ConfigError
 from src.files import write_and_rename
-
-GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
 
 
 class Loaded(NamedTuple):
@@ -55,7 +50,7 @@ def load(paths, bindings=(), command_line=()):
 
 def parse_file(path):
     if not path.is_file():
-        raise ConfigError(f"There is no .gin file {str(path)!r}; check the paths after -c.")
+        raise ConfigError(f"There is no .gin file {str(path)!r}; {remedy(path)}")
     with told_in_one_sentence(str(path)):
         gin.parse_config_file(str(path))
 
@@ -63,44 +58,6 @@ def parse_file(path):
 def parse(text, origin):
     with told_in_one_sentence(origin):
         gin.parse_config(text)
-
-
-@contextlib.contextmanager
-def told_in_one_sentence(origin):
-    """Turns what gin raises into a ConfigError that names where it was read."""
-    try:
-        yield
-    except GIN_ERRORS as error:
-        raise ConfigError(sentence(error, origin)) from error
-
-
-def sentence(error, origin):
-    """One line of what, where and what to do, from gin's several."""
-    text = str(error)
-    if isinstance(error, tokenize.TokenError):
-        return f"{origin}: a bracket or a string is never closed ({error.args[0]})."
-    missing = re.search(r"^ +include +(['\"].+['\"])", text, re.MULTILINE)
-    if missing:
-        return f"{origin}: there is no file {missing.group(1)} to include; check its path."
-    if isinstance(error, SyntaxError):
-        return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
-    what = text.splitlines()[0].rstrip(". ")
-    if "malformed node" in what:
-        what = (
-            "the value is no number, string, list, dict, @reference or %macro (strings need quotes)"
-        )
-    where = re.findall(r'In (?:file "(.+)",|bindings string) line (\d+)', text)
-    place = f"{where[0][0] or origin} line {where[0][1]}" if where else origin
-    return f"{place}: {what}{suggestion(what)}"
-
-
-def suggestion(what):
-    """`; did you mean 'train'?` where gin complains of a name with a close neighbour, else a stop."""
-    unknown = re.search(r"No configurable matching '(?:.*/)?([^']+)'", what)
-    names = [selector for selector, _ in gin.config._REGISTRY.items()] if unknown else []
-    names += [name.rsplit(".", 1)[-1] for name in names]
-    close = difflib.get_close_matches(unknown.group(1), names, n=1) if unknown else []
-    return f"; did you mean {close[0]!r}?" if close else "."
 
 
 def finalize():
@@ -159,7 +116,7 @@ def sweep_points():
                 f"sweep.parameters[{name!r}] must be a list with at least one value, "
                 f"not {values!r}."
             )
-        check_swept_name(name)
+        check_swept_name(name, f"sweep.parameters[{name!r}]")
     return [
         dict(zip(parameters, values, strict=True))
         for values in itertools.product(*parameters.values())
@@ -173,28 +130,46 @@ def raw_binding(name):
         return None
 
 
-def check_swept_name(name):
+def round_points():
+    """List of dicts, binding → value, of `bootstrap.rounds`; values as gin parsed them.
+
+    Raises:
+        ConfigError: no list of dicts, or a name that nothing has.
+    """
+    rounds = raw_binding("bootstrap.rounds")
+    if not isinstance(rounds, (list, tuple)) or not rounds or set(map(type, rounds)) != {dict}:
+        raise ConfigError(
+            "bootstrap.rounds must be a list of dicts, one per round, binding → value, such as "
+            "[{'TEACHER': @PrimitiveEnsemble()}]."
+        )
+    for number, point in enumerate(rounds):
+        for name in point:
+            check_swept_name(name, f"bootstrap.rounds[{number}][{name!r}]")
+    return list(rounds)
+
+
+def check_swept_name(name, origin):
     """A binding must exist as a parameter; a macro must be defined, else a typo would make one."""
     if "." in name:
-        with told_in_one_sentence(f"sweep.parameters[{name!r}]"):
+        with told_in_one_sentence(origin):
             split_binding(name)
     elif (name, "gin.macro") not in gin.config._CONFIG:
         raise ConfigError(
-            f"sweep.parameters names the macro {name!r}, which no .gin file defines; correct it."
+            f"{origin} names the macro {name!r}, which no .gin file defines; correct it."
         )
 
 
-def compiled(points):
+def compiled(points, without=("sweep.parameters",)):
     """Yields the text of one complete config per point, and leaves it loaded.
 
-    All start from the same text: what is loaded, without the sweep and what it sweeps; the point's
-    own bindings follow at the end.
+    All start from the same text: what is loaded, without what the points bind and without the
+    bindings `without`, the first of which lists the points; a point's own bindings follow at the end.
 
     Raises:
         ConfigError: a point that gin doesn't accept, or a value that is lost in writing.
     """
     with gin.unlock_config():
-        for name in ["sweep.parameters", *points[0]]:
+        for name in [*without, *points[0]]:
             unbind(name)
         text = text_that_holds_all()
     base = {key: dict(parameters) for key, parameters in gin.config._CONFIG.items()}
@@ -203,18 +178,29 @@ def compiled(points):
         with gin.unlock_config():
             gin.config._CONFIG.clear()
             gin.config._CONFIG.update({key: dict(parameters) for key, parameters in base.items()})
-            parse("".join(own), "a point of sweep.parameters")
+            parse("".join(own), f"a point of {without[0]}")
             finalize()
-        yield text + "".join(["\n# This point of the sweep:\n", *own] if own else [])
+        yield text + "".join(["\n# This point:\n", *own] if own else [])
 
 
 def text_that_holds_all():
-    """What is loaded, as text; loaded anew from that text.
+    """What is loaded, but for where runs go, as text; loaded anew from that text.
+
+    What `instantiate.machine_file` binds, the text includes.
 
     Raises:
         ConfigError: a value that gin can't write so that it reads it again.
     """
-    text, expected = gin.config_str(max_line_length=100), bindings_in_force()
+    for name in ("instantiate.output_folder", "instantiate.run_folder"):
+        unbind(name)
+    machine_file, include = raw_binding("instantiate.machine_file"), ""
+    expected = bindings_in_force()
+    if machine_file is not None:
+        include = f"include {machine_file!r}\n\n"
+        for name, value in bindings_of(include).items():
+            if expected.get(name) == value:
+                unbind(name)
+    text = include + gin.config_str(max_line_length=100)
     gin.clear_config()
     parse(text, "the compiled config")
     written = bindings_in_force()
@@ -222,6 +208,17 @@ def text_that_holds_all():
         if written.get(name) != value:
             raise ConfigError(f"{name} = {value!r} can't be written to a .gin file.")
     return text
+
+
+def bindings_of(text):
+    """What a text binds by itself, as `bindings_in_force`; what is loaded stays."""
+    held = dict(gin.config._CONFIG)
+    gin.config._CONFIG.clear()
+    parse(text, "instantiate.machine_file")
+    found = bindings_in_force()
+    gin.config._CONFIG.clear()
+    gin.config._CONFIG.update(held)
+    return found
 
 
 def unbind(name):
@@ -282,16 +279,3 @@ def call(command, run):
             f"{name}.{parameter} is required but not bound; "
             f"add `{name}.{parameter} = …` to a .gin file."
         ) from error
-
-
-def missing_binding(text):
-    """`(configurable, parameter)` where gin complains that an argument has no value, else None."""
-    match = re.match(r"Required bindings for `(.+?)` not provided in config: \['?(\w+)", text)
-    if match is None:
-        match = re.search(
-            r"No values supplied by Gin or caller for arguments: \['(\w+)'(?:.|\n)*?"
-            r"In call to configurable '(\w+)'",
-            text,
-        )
-        return match and match.group(2, 1)
-    return match.groups()
