@@ -10,13 +10,19 @@ OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench stress
+.PHONY: help demo primitives bootstrap test lint bench stress recipes
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; a few minutes, no download of data
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/demo.sh
+
+primitives: $(VENV)/installed  ## score the primitive separators on rendered songs; some minutes
+	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh primitives
+
+bootstrap: $(VENV)/installed  ## learn to separate rendered songs without ground truth; a quarter of an hour
+	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh bootstrap
 
 test: $(VENV)/installed-dev  ## all tests
 	$(BIN)/python -m pytest
@@ -28,6 +34,10 @@ lint: $(VENV)/installed-dev  ## ruff: rules and format
 bench: $(VENV)/installed  ## all benchmarks, one after another, one thread each
 	@set -e; for name in $(BENCHMARKS); do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name; done
+
+recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the config.gin beside it; needs musdb/env.gin
+	@set -e; for recipe in $$(find musdb/exp -name recipe.gin | sort); do \
+		$(BIN)/python main.py instantiate -c $$recipe; done
 
 stress: $(VENV)/installed-dev  ## 2,000 launches of allocate.py, 50 at once, killed at random; some minutes
 	$(BIN)/python -m tests.stress_allocate 2000

@@ -32,3 +32,22 @@ def instantiate(speech, tmp_path):
         return road.instantiate(speech, tmp_path, *bindings)
 
     return compile_runs
+
+
+@pytest.fixture(scope="session")
+def prepared_songs(tmp_path_factory):
+    """Folder with rendered songs, prepared as MUSDB18 is: three to learn from, one to test on."""
+    from tests import music  # seconds that not every test needs
+
+    folder = tmp_path_factory.mktemp("songs")
+    return music.prepare(music.render(folder), folder / "prepared")
+
+
+@pytest.fixture(scope="session")
+def bootstrapped(prepared_songs, tmp_path_factory):
+    """Run of a small bootstrap that went through both its rounds undisturbed; only to read."""
+    from tests import music
+
+    run = music.compile_bootstrap(prepared_songs, tmp_path_factory.mktemp("bootstrap"))
+    road.call("bootstrap", run.config)
+    return run

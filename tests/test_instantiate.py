@@ -157,3 +157,73 @@ def test_a_binding_of_what_is_swept_is_refused(speech, tmp_path, capsys):
     assert road.call("instantiate", *road.RECIPE, *words, "train.seed = 9", check=False) == 2
     assert "-b 'train.seed = 9' binds what sweep.parameters sweeps" in capsys.readouterr().err
     assert folders(tmp_path) == []
+
+
+# runs to be shared ----------------------------------------------------------------
+
+
+@pytest.fixture
+def machine_file(speech, tmp_path):
+    """This machine's .gin file, apart from the experiment's."""
+    path = tmp_path / "env.gin"
+    path.write_text(f"WHAM_ROOT = '{speech}'\nCACHE_ROOT = '{tmp_path / 'cache'}'\n")
+    return path
+
+
+def share(machine_file, *words):
+    """Exit code of instantiate with the machine file included, as a recipe that is shared has it."""
+    env = f"instantiate.machine_file = '{machine_file}'"
+    return road.call("instantiate", machine_file, *road.RECIPE[1:], env, *words, check=False)
+
+
+def test_what_the_machine_file_binds_stays_outside(machine_file, tmp_path):
+    out = f"instantiate.output_folder = '{tmp_path / 'out'}'"
+    share(machine_file, out, sweep("{'train.seed': [3, 4]}"), "train.num_epochs = 1")
+    text = (tmp_path / "out/run1:seed:4/config.gin").read_text()
+    assert f"include '{machine_file}'" in text and "output_folder" not in text
+    assert "CACHE_ROOT =" not in text and "WHAM.root = %WHAM_ROOT" in text
+    machine_file.write_text(machine_file.read_text().replace("/cache'", "/moved'"))
+    road.call("cache", tmp_path / "out/run1:seed:4/config.gin")
+    assert (tmp_path / "moved/train").is_dir() and not (tmp_path / "cache").exists()
+
+
+def test_what_overrides_the_machine_file_is_compiled(machine_file, tmp_path):
+    share(machine_file, f"instantiate.run_folder = '{tmp_path / 'run'}'", "CACHE_ROOT = 'mine'")
+    text = (tmp_path / "run/config.gin").read_text()
+    assert "CACHE_ROOT = 'mine'\n" in text and "WHAM_ROOT =" not in text
+    configs.load([tmp_path / "run/config.gin"])
+    assert gin.query_parameter("CACHE_ROOT/macro.value") == "mine"
+
+
+def test_a_run_to_be_shared_tells_no_time_and_no_place(machine_file, tmp_path):
+    folder = f"instantiate.run_folder = '{tmp_path / 'Q1'}'"
+    share(machine_file, folder)
+    run = Run(tmp_path / "Q1")
+    assert set(read_json(run.record)) == {"sweep_point", "sources"}
+    assert sorted(path.name for path in run.folder.iterdir()) == ["config.gin", "run.json"]
+    share(machine_file, folder, "train.num_epochs = 1")
+    road.call("train", run.config)
+    trained = run.config.read_text()
+    assert share(machine_file, folder, "train.num_epochs = 1") == 0
+    assert share(machine_file, folder, "train.num_epochs = 2") == 2
+    assert run.config.read_text() == trained
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((sweep("{'train.seed': [3, 4]}"),), "is for one run, and sweep.parameters makes 2; bind"),
+        (("instantiate.machine_file = 'no.gin'",), "there is no file 'no.gin' to include; check"),
+    ],
+)
+def test_a_mistake_in_sharing_makes_no_folder(machine_file, tmp_path, capsys, words, sentence):
+    folder = tmp_path / "shared"
+    assert share(machine_file, f"instantiate.run_folder = '{folder}'", *words) == 2
+    assert sentence in capsys.readouterr().err and not folder.exists()
+
+
+def test_a_missing_file_with_an_example_beside_it_is_to_be_copied(machine_file, tmp_path, capsys):
+    machine_file.rename(tmp_path / "env.example.gin")
+    assert share(machine_file) == 2
+    sentence = f"copy {tmp_path / 'env.example.gin'} to {machine_file} and fill it in."
+    assert capsys.readouterr().err.strip().endswith(sentence)

@@ -11,8 +11,8 @@ from src import configs, registry
 from src.errors import ConfigError
 from src.metrics import BSSEvalScale
 from src.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
-from src.separators.base import signal_like
 from src.separators.loop import seeded
+from src.signals import signal_like
 from tests import road, songs
 
 SHIPPED = sorted((road.ROOT / "musdb/exp/primitives").glob("*.gin"))

@@ -220,3 +220,8 @@ def test_of_many_that_start_at_once_one_gets_in(tmp_path):
 def test_sweep_status_without_runs_is_told(capsys):
     assert road.call("sweep_status", *road.RECIPE, check=False) == 2
     assert "sweep_status needs runs" in capsys.readouterr().err
+
+
+def test_runs_that_learn_nothing_need_no_cache(instantiate):
+    (run,) = instantiate(ORACLE, "train.model_config = None")
+    assert read_json(run.record)["cache_key"] == ""

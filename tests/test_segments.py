@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import numpy as np
 import nussl
@@ -129,6 +130,12 @@ def test_segments_are_written_with_scores_and_confidences(segments, corpus):
     assert kept[min(kept)]["scores"]["vocals"]["SI-SDRi"] == pytest.approx(expected, abs=1e-3)
 
 
+def test_a_window_need_not_be_a_whole_number_of_frames(corpus, tmp_path):
+    run_on(corpus, tmp_path, FT2D(), measures=(), window_seconds=3.003, hop_seconds=3.003)
+    assert len(results_in(tmp_path)) == 4
+    assert {len(soundfile.read(path)[0]) for path in tmp_path.glob("s?/*.wav")} == {48048}
+
+
 def test_silence_is_skipped_and_said(segments):
     skipped = {name for name, one in results_in(segments).items() if "skipped" in one}
     assert skipped and all(name.split("_")[0].endswith(" 2") for name in skipped)
@@ -146,6 +153,24 @@ def test_a_restart_does_what_is_missing(corpus, tmp_path):
     after = files_in(tmp_path / "a/results")
     assert {path for path in after if after[path] != before[path]} == {lost}
     assert lost.read_text() == content
+
+
+def test_a_song_that_is_gone_is_chosen_no_more(tmp_path, caplog):
+    caplog.set_level("INFO")
+    data = songs.render(tmp_path / "songs", 2, 4.0)
+    both = songs.open_songs(data)
+    run_on(both, tmp_path / "a", Halves(), measures=())
+    (tmp_path / "a/results/notes.json").write_text("{}")
+    gone = both.names[0]
+    for path in data.glob(f"*/{gone}.wav"):
+        path.unlink()
+    before = set(files_in(tmp_path / "a/s0"))
+    run_on(songs.open_songs(data), tmp_path / "a", Halves(), measures=())
+    left = set(results_in(tmp_path / "a")) - {"notes"}
+    assert left and not any(name.startswith(gone) for name in left)
+    assert (tmp_path / "a/results/notes.json").exists()
+    assert set(files_in(tmp_path / "a/s0")) == before
+    assert "results of segments that are no longer in the data" in caplog.text
 
 
 def test_workers_write_the_same(corpus, segments, tmp_path):
@@ -202,6 +227,15 @@ def test_confidence_is_high_for_clusters_and_low_for_fog():
     assert np.isnan([nothing[name] for name in MEASURED]).all()
 
 
+def test_the_share_of_loud_bins_is_a_setting_of_the_segments(corpus, segments, tmp_path):
+    run_on(corpus, tmp_path / "loudest", SEPARATOR, measures=MEASURES, loud_percentile=99)
+    assert not segment_table(tmp_path / "loudest")["posterior"].equals(
+        segment_table(segments)["posterior"]
+    )
+    with pytest.raises(ConfigError, match="other settings"):
+        run_on(corpus, tmp_path / "loudest", SEPARATOR, measures=MEASURES)
+
+
 def test_recordings_without_stems(corpus, tmp_path):
     (tmp_path / "music/rock").mkdir(parents=True)
     for path, item in zip(("rock/one.wav", "two.wav"), corpus, strict=True):
@@ -242,6 +276,22 @@ def test_links_follow_the_rules_and_move_with_their_folders(segments, tmp_path):
     assert len(songs.open_songs(destination, ["s0", "s1"])) == len(fewer) // 3
     with pytest.raises(ConfigError, match="LabelIn.* leaves no segment"):
         construct_symlink_folder(None, segments, destination, [LabelIn(("jazz",))])
+
+
+def test_several_folders_are_chosen_from_as_one(segments, tmp_path):
+    other = tmp_path / "other"
+    for path in segments.rglob("*.*"):
+        if path.parent != segments:
+            copied = other / path.parent.name / f"other {path.name}"
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copied)
+    both, rules = [segments, other], [PercentilesBetween(50, 100)]
+    construct_symlink_folder(None, both, tmp_path / "links", rules)
+    targets = [path.resolve() for path in (tmp_path / "links/s0").iterdir()]
+    assert len(targets) == len(segment_table(segments))
+    assert {path.parent.parent for path in targets} == set(both)
+    with pytest.raises(ConfigError, match="has several segments .*; rename a recording"):
+        construct_symlink_folder(None, [segments, segments], tmp_path / "twice", rules)
 
 
 @pytest.mark.parametrize("intruder", ["s0/mine.wav", "notes.txt", "s1/stranger.wav"])

@@ -2,12 +2,12 @@
 
 import logging
 import os
-import re
 from pathlib import Path
 
 import gin
+import pandas
 
-from src.datasets.segments import segment_table
+from src.datasets.segments import segment_table, stems
 from src.datasets.selection import select
 from src.errors import ConfigError
 from src.files import read_json, write_json
@@ -29,21 +29,23 @@ def construct_symlink_folder(
 
     Args:
         run: not used; a choice of segments belongs to no run.
-        segments: folder that segment_and_separate filled.
+        segments: folder that segment_and_separate filled, or a list of such folders, which are
+            chosen from as if they were one.
         destination: folder of the links, new or made by this command.
         rules: list of functions of the table of segments that say which rows stay, such as
             `@PercentilesBetween()` and `@LabelIn()`, in order; each sees what those before it kept.
     """
-    segments, destination = Path(segments), Path(destination)
-    if destination.resolve() == segments.resolve():
+    folders = [Path(one) for one in ([segments] if isinstance(segments, str | Path) else segments)]
+    destination = Path(destination)
+    if destination.resolve() in [folder.resolve() for folder in folders]:
         raise ConfigError("construct_symlink_folder.destination is segments; give another folder.")
-    table = segment_table(segments)
+    table = joined_table(folders)
     kept = select(table, rules)
-    old = own_links(destination)
+    old, stems_of = own_links(destination), {folder: stems(folder) for folder in folders}
     links = {
-        f"{stem}/{name}.wav": segments / stem / f"{name}.wav"
-        for stem in stems(segments)
-        for name in kept.index
+        f"{stem}/{name}.wav": folder / stem / f"{name}.wav"
+        for name, folder in kept["folder"].items()
+        for stem in stems_of[folder]
     }
     selection = {"rules": [describe(rule) for rule in rules], "num_segments": len(kept)}
     write_json(destination / MARKER, {**selection, "links": sorted({*links, *old})})
@@ -55,18 +57,28 @@ def construct_symlink_folder(
     log.info("%d of %d segments linked in %s", len(kept), len(table), destination)
 
 
-def stems(segments):
-    """mix, s0, s1, …: the folders that hold audio."""
-    return sorted(
-        path.name
-        for path in segments.iterdir()
-        if path.is_dir() and re.fullmatch(r"mix|s\d+", path.name)
-    )
+def chosen_segments(destination):
+    """Names of the segments that are linked in `destination`, as a frozenset."""
+    return frozenset(Path(link).stem for link in read_json(destination / MARKER)["links"])
+
+
+def joined_table(folders):
+    """The tables of all folders in one, with the `folder` of each segment."""
+    table = pandas.concat([segment_table(folder).assign(folder=folder) for folder in folders])
+    twice = table.index[table.index.duplicated()]
+    if len(twice):
+        raise ConfigError(
+            f"construct_symlink_folder.segments has several segments {twice[0]!r}; rename a recording "
+            "and separate it again."
+        )
+    return table
 
 
 def own_links(destination):
     """The links in `destination` that this command made, as it noted them; refuses all else."""
     marker = destination / MARKER
+    for unfinished in destination.glob(f".{MARKER}.*"):  # of a process that was killed
+        unfinished.unlink()
     noted = set(read_json(marker).get("links", ())) if marker.exists() else set()
     paths = [path for path in destination.rglob("*") if path.is_symlink() or not path.is_dir()]
     for path in paths:

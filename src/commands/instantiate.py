@@ -10,14 +10,16 @@ import gin
 from src import configs, sweep_points
 from src.errors import ConfigError
 from src.files import fingerprint, write_and_rename, write_json
-from src.runs import describe, find_run, make_run
+from src.runs import Run, describe, find_run, make_run
+from src.status import status_path
 
 log = logging.getLogger(__name__)
+SHARED_RECORD = ("sweep_point", "sources")  # of run.json: what is the same at any time and place
 SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for two paths
 
 
 @gin.configurable(denylist=["run"])
-def instantiate(run, output_folder=None):
+def instantiate(run, output_folder=None, machine_file=None, run_folder=None):
     """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
 
     All points are checked before the first folder is made.
@@ -25,9 +27,15 @@ def instantiate(run, output_folder=None):
     Args:
         output_folder: where the run folders go; None derives it from the experiment's path,
             `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
+        machine_file: .gin file of this machine's paths, such as 'musdb/env.gin', that the configs
+            include in place of holding what it binds, so that they are good on any machine (see
+            `configs.compiled`); None compiles it in like the others.
+        run_folder: the folder of the one run there is, in place of `run<N>`, for a run to be shared:
+            it is compiled anew as long as nothing ran there, and its run.json names no time or place.
 
     Raises:
-        ConfigError: no config given, or a sweep that names or holds something that can't be.
+        ConfigError: no config given, a sweep that names or holds something that can't be, or a
+            run_folder that something ran in.
     """
     loaded = configs.loaded
     if not loaded.paths:
@@ -37,7 +45,9 @@ def instantiate(run, output_folder=None):
     texts, caches = [], []
     for text in configs.compiled(points):
         texts.append(text)
-        caches.append(configs.reachable("cache.datasets"))
+        caches.append(configs.reachable("cache.datasets") if reads_caches() else "")
+    if run_folder is not None:
+        return [write_shared(Run(Path(run_folder)), texts, points, loaded)]
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
     for point, text, cache in zip(points, texts, caches, strict=True):
@@ -48,6 +58,27 @@ def instantiate(run, output_folder=None):
         log.info("%s", run.config)
     log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
     return runs
+
+
+def write_shared(run, texts, points, loaded):
+    """Writes the one run that is to be shared; returns it."""
+    if len(texts) > 1:
+        raise ConfigError(
+            f"instantiate.run_folder is for one run, and sweep.parameters makes {len(texts)}; bind "
+            "one of the two to None."
+        )
+    text = sweep_points.header(points[0], loaded.paths) + texts[0]
+    is_same = run.config.exists() and run.config.read_text() == text
+    if not is_same and status_path(run).exists():
+        raise ConfigError(
+            f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config left; "
+            "move it elsewhere."
+        )
+    record = describe(sweep_points.plain_point(points[0]), loaded.paths, loaded.command_line)
+    write_json(run.record, {name: record[name] for name in SHARED_RECORD})
+    write_config(run, text)
+    log.info("%s", run.config)
+    return run
 
 
 def derived_folder(paths):
@@ -79,14 +110,27 @@ def fill(run, text, point, cache, loaded):
     Args:
         cache: text of what its caches depend on; runs that agree share them.
     """
-    record = describe(
-        {name: sweep_points.plain_value(value) for name, value in point.items()},
-        loaded.paths,
-        loaded.command_line,
-    )
-    write_json(run.record, {**record, "cache_key": fingerprint(cache) if cache else ""})
+    record = describe(sweep_points.plain_point(point), loaded.paths, loaded.command_line)
+    pipeline = "bootstrap" if is_bootstrap() else "all"
+    key = fingerprint(cache) if cache else ""
+    write_json(run.record, {**record, "pipeline": pipeline, "cache_key": key})
+    write_config(run, sweep_points.header(point, loaded.paths) + text)
+
+
+def write_config(run, text):
     with write_and_rename(run.config) as file:
-        file.write(sweep_points.header(point, loaded.paths) + text)
+        file.write(text)
+
+
+def is_bootstrap():
+    """Whether these runs learn in rounds."""
+    return configs.raw_binding("bootstrap.rounds") is not None
+
+
+def reads_caches():
+    """Whether run.sh shall fill caches: nothing reads them without training, and a round of a
+    bootstrap fills those of its own data."""
+    return configs.raw_binding("train.model_config") is not None and not is_bootstrap()
 
 
 def write_script(folder):

@@ -1,26 +1,50 @@
-"""Several commands in a row: all, resume, debug."""
+"""Several commands in a row: all, resume, debug, bootstrap."""
+
+import functools
+import logging
 
 import gin
 import numpy as np
 
+from src import configs, sweep_points
 from src.commands.analyze import analyze
+from src.commands.cache import cache
+from src.commands.construct_symlink_folder import chosen_segments, construct_symlink_folder
 from src.commands.evaluate import evaluate
+from src.commands.plot_calibration import plot_calibration
+from src.commands.segment_and_separate import segment_and_separate
 from src.commands.train import train
-from src.runs import Run
+from src.datasets.segments import segment_table
+from src.errors import ConfigError
+from src.files import write_and_rename, write_json
+from src.metrics import score_table
+from src.metrics.rounds import Round, calibration, quintile_table, round_table, tables_text
+from src.runs import Run, describe
+from src.status import is_complete, read_status, recorded
+
+log = logging.getLogger(__name__)
+ONLY_SPEED = (".num_workers", ".num_data_workers", ".num_threads", ".device")
+OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that make no round another one
 
 
 def all(run):
-    """Train, evaluate, analyze."""
-    train(run)
+    """Train, evaluate, analyze; a separator that learns nothing is only evaluated."""
+    if has_network():
+        train(run)
     evaluate(run)
     analyze(run)
 
 
 def resume(run):
     """Go on from the latest checkpoint (from the start where there is none), evaluate, analyze."""
-    train(run, resume=True)
+    if has_network():
+        train(run, resume=True)
     evaluate(run)
     analyze(run)
+
+
+def has_network():
+    return configs.raw_binding("train.model_config") is not None
 
 
 @gin.configurable(denylist=["run"])
@@ -42,3 +66,162 @@ def debug(run, data=gin.REQUIRED, num_iterations=1000, item=None, seed=0):
     train(run, train_data=one, val_data=one, num_epochs=1, epoch_length=num_iterations, remix=None)
     evaluate(run, test_data=one, save_audio=True)
     analyze(run)
+
+
+def bootstrap(run):
+    """Rounds of separate, choose the confident, train on them, evaluate; see `run_rounds`."""
+    # by position, so that gin leaves the references in the rounds as they are: rounds build them
+    run_rounds(run, configs.round_points())
+
+
+@gin.configurable("bootstrap", denylist=["run"])
+def run_rounds(run, rounds, score="SI-SDRi"):
+    """Learns to separate without ground truth: what one separator is sure of teaches the next.
+
+    Round N is a run folder of its own, `<run>/round<N>`: it separates `segment_and_separate.data`
+    into `segments/`, links the confident in `chosen/`, trains on them, evaluates. Its config is that
+    of the run and the bindings of `rounds[N - 1]`. Round 0 is the teacher of the first round,
+    evaluated. Training data lie where `@in_run()` with `in_run.path = 'chosen'` says; the network of
+    the round before is '../round<N - 1>/checkpoints/best.model.pth' as a teacher's `model_path`.
+
+    A stopped bootstrap goes on when called again. At the end, and when all is there already, it
+    prints the rounds, each against round 0 over the same tracks, and the fifths of the segments by
+    confidence, and writes them to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`.
+
+    Args:
+        run: Run.
+        rounds: list of dicts, binding → value, such as `[{'TEACHER': @PrimitiveEnsemble()}]`.
+        score: column of the tables.
+
+    Raises:
+        ConfigError: rounds that can't be, or that were begun with other settings.
+    """
+    parent = configs.loaded
+    points = [{**rounds[0], "evaluate.separator": first_teacher(rounds)}, *rounds]
+    ones = [Run(run.folder / f"round{number}") for number in range(len(points))]
+    for number, (one, point) in enumerate(zip(ones, points, strict=True)):
+        compile_round(one, point, parent)
+        if is_done(one):
+            log.info("%s is complete", one.name)
+            continue
+        if number > 0:
+            check_teaches_nobody(one, ones[number + 1 :])
+        with recorded(one, "bootstrap"):
+            for step in steps(one, number, score):
+                carry_out(step, one)
+    report(run, ones, score)
+
+
+def first_teacher(rounds):
+    """What round 1 binds as its teacher, or what is bound for all rounds, as gin parsed it."""
+    name = "segment_and_separate.separator"
+    teacher = rounds[0].get(name, configs.raw_binding(name))
+    if teacher is None:
+        raise ConfigError(f"{name} is required but not bound; add `{name} = …` to a .gin file.")
+    return teacher
+
+
+def is_done(one):
+    """Whether a bootstrap has gone through all steps of the round; `resume` there is only three."""
+    status = read_status(one)
+    return is_complete(status) and status["command"] == "bootstrap"
+
+
+def check_teaches_nobody(one, later):
+    """A round that is begun anew would leave those that it taught with the teacher of before."""
+    pupils = [str(pupil.folder) for pupil in later if pupil.folder.exists()]
+    if pupils:
+        raise ConfigError(
+            f"{one.folder} is to be done anew, and {pupils[0]} has learned from what it was: delete "
+            f"{' and '.join(pupils)} first."
+        )
+
+
+def compile_round(one, point, parent):
+    """Writes the round's config where there is none yet, and loads it.
+
+    What only changes the speed may change later on.
+
+    Args:
+        one: Run of the round.
+        point: dict, binding → value.
+        parent: what is loaded for the whole, a `configs.Loaded`.
+    """
+    configs.load(*parent)
+    text = next(configs.compiled([point], OF_THE_WHOLE))
+    wanted = configs.bindings_in_force()
+    if one.config.is_file():
+        configs.load([one.config])
+        check_same_settings(one, configs.bindings_in_force(), wanted)
+    else:
+        record = describe(sweep_points.plain_point(point), parent.paths, parent.command_line)
+        write_json(one.record, record)
+    with write_and_rename(one.config) as file:
+        file.write(sweep_points.header(point, parent.paths) + text)
+    configs.load([one.config], (), parent.command_line)
+
+
+def check_same_settings(one, held, wanted):
+    """Refuses a round that was begun with other bindings.
+
+    Args:
+        held, wanted: dict, binding → value.
+    """
+    differing = [
+        name
+        for name in sorted({*held, *wanted})
+        if held.get(name) != wanted.get(name) and not name.endswith(ONLY_SPEED)
+    ]
+    if differing:
+        raise ConfigError(
+            f"{one.config} was compiled from other settings than those given now "
+            f"({', '.join(differing)} differ): bootstrap with the settings it was begun with, or "
+            f"delete {one.folder} and the rounds after it to begin them anew."
+        )
+
+
+def steps(one, number, score):
+    """The commands of a round, each of which goes on where it was stopped.
+
+    They are drawn one by one: what comes next may depend on what the one before has left.
+    """
+    segments, chosen = one.folder / "segments", one.folder / "chosen"
+    if number > 0:
+        yield functools.partial(segment_and_separate, folder=segments)
+        if calibration(segment_table(segments), score):
+            yield functools.partial(plot_calibration, segments=segments, score=score)
+        yield functools.partial(construct_symlink_folder, segments=segments, destination=chosen)
+        if configs.raw_binding("cache.datasets") is not None:
+            yield cache
+        yield functools.partial(train, resume=True)
+    yield evaluate
+    yield analyze
+
+
+def carry_out(step, one):
+    name = getattr(step, "func", step).__name__
+    log.info("%s: %s", one.name, name)
+    configs.call(step, one)
+    configs.write_operative(one.operative(name))
+
+
+def report(run, ones, score):
+    """Prints and writes the tables of rounds and quintiles."""
+    rounds = [read_round(one) for one in ones]
+    by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)
+    text = tables_text(by_round, by_quintile, score)
+    for name, table in (("rounds", by_round), ("quintiles", by_quintile)):
+        with write_and_rename(run.folder / f"{name}.csv") as file:
+            table.to_csv(file, index=False)
+    with write_and_rename(run.folder / "bootstrap.txt") as file:
+        file.write(text)
+    print(text, end="")
+
+
+def read_round(one):
+    """The Round in a round's folder."""
+    segments = one.folder / "segments"
+    if not segments.is_dir():
+        return Round(one.name, score_table(one))
+    chosen = chosen_segments(one.folder / "chosen")
+    return Round(one.name, score_table(one), segment_table(segments), chosen)

@@ -7,12 +7,12 @@ import gin
 
 from src.datasets.segments import segment_table
 from src.errors import ConfigError
-from src.files import write_and_rename, write_json
+from src.files import write_json
 from src.metrics.calibration import draw_calibration
+from src.metrics.figures import write_figure
 from src.separators import MEASURES
 
 log = logging.getLogger(__name__)
-DOTS_PER_INCH = 150
 
 
 @gin.configurable(denylist=["run"])
@@ -36,8 +36,7 @@ def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
             f"{str(folder)!r} have {', '.join(map(str, table.columns))}: separate data with sources."
         )
     figure, found = draw_calibration(table, measures, score)
-    with write_and_rename(folder / "calibration.png", "wb") as file:
-        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    write_figure(folder / "calibration.png", figure)
     write_json(
         folder / "calibration.json",
         {"score": score, "measures": {name: fit._asdict() for name, fit in found.items()}},

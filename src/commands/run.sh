@@ -39,10 +39,15 @@ in_queue() { # still queued or running under this label
 
 finished() { # all three steps, by the run's own record
     grep -q '"state": "finished"' "$1/status.json" 2>/dev/null &&
-        grep -qE '"command": "(all|resume)"' "$1/status.json"
+        grep -qE '"command": "(all|resume|bootstrap)"' "$1/status.json"
 }
 
-step() { if [ -e "$1/checkpoints/latest.pth" ]; then echo resume; else echo all; fi; }
+step() {
+    if grep -q '"pipeline": "bootstrap"' "$1/run.json"; then echo bootstrap
+    elif [ -e "$1/checkpoints/latest.pth" ]; then echo resume
+    else echo all
+    fi
+}
 
 fill() { # the caches that a run shares with all of the same key; `job` is what fills them
     key=$(sed -n 's/.*"cache_key": "\(.*\)".*/\1/p' "$1/run.json")

@@ -16,6 +16,7 @@ from src.metrics import BSSEvalScale
 from src.passports import describe
 from src.runs import installed_version
 from src.separators import LoopSettings, Teacher, separate_all
+from src.separators.confidence import LOUD_PERCENTILE
 from src.waveforms import write_wav
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def segment_and_separate(
     hop_seconds=15.0,
     quietest_lufs=-40.0,
     measures=("silhouette", "posterior"),
+    loud_percentile=LOUD_PERCENTILE,
     metrics=(BSSEvalScale(),),
     num_workers=0,
     device="auto",
@@ -47,8 +49,10 @@ def segment_and_separate(
     construct_symlink_folder choose). A segment's JSON holds its confidences, where it comes from and,
     where the data has sources, its scores; of a segment that was too quiet it says that.
 
-    What is there already is skipped, as long as it is of the same track. The folder belongs to one
-    separator and one way of cutting: with other settings the command refuses it.
+    What is there already is skipped, as long as it is of the same track. At the end, results of what
+    is no longer in the data are removed, so that nothing learns from it; the audio stays, as links may
+    point to it. The folder belongs to one separator and one way of cutting: with other settings the
+    command refuses it.
 
     Args:
         run: Run whose checkpoint `separator` may be, or None.
@@ -59,6 +63,7 @@ def segment_and_separate(
         quietest_lufs: integrated loudness (BS.1770) below which a segment is not separated.
         measures: confidence measures: silhouette, posterior, loudness, dpcl_classic,
             jensen_shannon, whitened_kmeans. "confidence" is silhouette × posterior.
+        loud_percentile: confidence is measured on the bins louder than this percentile, 0 to 100.
         metrics: list of Metrics, for data with sources; empty for no scores.
         num_workers: processes that separate, measure and write; 0 does it in this one.
         device: of a network; "auto" takes a GPU where there is one.
@@ -71,7 +76,8 @@ def segment_and_separate(
     """
     folder = Path(folder)
     segments = Segments(data, window_seconds, hop_seconds)
-    teacher = Teacher(separator, measures, quietest_lufs).located(run.folder if run else Path())
+    teacher = Teacher(separator, measures, quietest_lufs, loud_percentile)
+    teacher = teacher.located(run.folder if run else Path())
     teacher.check(data)
     settings = describe_settings(data, teacher, metrics, (window_seconds, hop_seconds), seed)
     claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
@@ -86,6 +92,7 @@ def segment_and_separate(
         num_skipped += "skipped" in result
         write_json(result_path(folder, name), result)
     log.info("%d segments were too quiet", num_skipped)
+    remove_others(folder, passports)
     configs.write_operative(folder / "operative.segment_and_separate.gin")
 
 
@@ -105,12 +112,25 @@ def describe_settings(data, teacher, metrics, window_and_hop, seed):
 def segment_passports(segments, settings):
     """Dict, name of the segment → fingerprint of all that its files depend on."""
     states = zip(segments.names, segments.windows, segments.file_states(), strict=True)
-    return {name: fingerprint([name, window, state, settings]) for name, window, state in states}
+    return {
+        name: fingerprint([name, window.start, window.stop, state, settings])
+        for name, window, state in states
+    }
 
 
 def is_done(folder, name, passports):
     path = result_path(folder, name)
     return path.exists() and read_json(path)["metadata"]["passport"] == passports[name]
+
+
+def remove_others(folder, passports):
+    """Deletes the results, of ours, of segments that are no longer in the data."""
+    absent = [path for path in (folder / RESULTS).glob("*.json") if path.stem not in passports]
+    others = [path for path in absent if "passport" in read_json(path).get("metadata", {})]
+    for path in others:
+        path.unlink()
+    if others:
+        log.info("removed %d results of segments that are no longer in the data", len(others))
 
 
 def result_path(folder, name):

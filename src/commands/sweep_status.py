@@ -9,6 +9,7 @@ import gin
 import pandas as pd
 
 from src import configs
+from src.costs import duration
 from src.errors import ConfigError
 from src.files import read_json
 from src.runs import Run, find_run, run_number
@@ -73,14 +74,6 @@ def describe_running(run, status):
         f"{where}: epoch {at['epoch']} of {at['num_epochs']}, loss {at['loss']:.4g}, "
         f"{duration(left)} left"
     )
-
-
-def duration(seconds):
-    """`3 h 05 min`, `12 min`, `40 s`."""
-    minutes = round(seconds / 60)
-    if minutes >= 60:
-        return f"{minutes // 60} h {minutes % 60:02d} min"
-    return f"{minutes} min" if minutes else f"{seconds:.0f} s"
 
 
 def queued_labels():

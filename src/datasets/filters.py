@@ -1,5 +1,6 @@
 """Which items of a dataset stay: a filter is called with (dataset, item) and says so."""
 
+import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import gin
 import numpy as np
 import nussl
 import soundfile
+
+from src.errors import ConfigError
 
 
 @gin.register
@@ -45,6 +48,26 @@ class NotSilent:
         sources = dataset.process_item(item)["sources"].values()
         threshold = 10 ** (self.threshold_db / 20)
         return all(np.sqrt(np.mean(s.audio_data**2)) > threshold for s in sources)
+
+
+@gin.register
+@dataclass(frozen=True)
+class NamedLike:
+    """Keeps items whose mixture's file name, without its extension, is like one of `patterns`.
+
+    A pattern may hold *, ? and [seq], as in a shell.
+    """
+
+    patterns: tuple
+
+    def __call__(self, dataset, item):
+        path = mix_path(dataset, item)
+        if path is None:
+            raise ConfigError(
+                f"NamedLike chooses by file name, and {type(dataset).__name__} has no files: take it "
+                "out of build_dataset.filters."
+            )
+        return any(fnmatch.fnmatchcase(path.stem, pattern) for pattern in self.patterns)
 
 
 def duration_seconds(dataset, item):

@@ -1,15 +1,18 @@
 """Long recordings in windows, and the table of what was separated from them."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas
+import soundfile
 
 from src.datasets.audio_folder import UNLABELLED
 from src.datasets.filters import duration_seconds, mix_path
 from src.errors import ConfigError
 from src.files import read_json
+from src.signals import cut
 
 RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
 
@@ -64,14 +67,16 @@ class Segments:
     def __getitem__(self, i):
         window = self.windows[i]
         data = self.read(window.item)
-        mix = cut(data["mix"], window)
+        mix = cut(data["mix"], window.start, window.stop)
         about = {
             "track": self.corpus.names[window.item],
             "label": data["metadata"].get("label", UNLABELLED),
             "start_seconds": window.start / self.sample_rate,
             "duration_seconds": mix.signal_duration,
         }
-        sources = {name: cut(source, window) for name, source in data["sources"].items()}
+        sources = {
+            name: cut(source, window.start, window.stop) for name, source in data["sources"].items()
+        }
         return {"mix": mix, "sources": sources, "metadata": about}
 
     def read(self, item):
@@ -97,13 +102,6 @@ def num_samples(corpus, item):
 def window_bounds(total, length, hop):
     """`(start, stop)` of each window of `length`, all in samples."""
     return [(start, start + length) for start in range(0, max(1, total - length + 1), hop)]
-
-
-def cut(signal, window):
-    """The AudioSignal of a window; it ends where the signal ends."""
-    return signal.make_copy_with_audio_data(
-        np.ascontiguousarray(signal.audio_data[:, window.start : window.stop]), verbose=False
-    )
 
 
 def segment_table(folder):
@@ -140,3 +138,22 @@ def means_over_sources(scores):
     columns = [set(columns) for columns in scores.values()]
     shared = sorted(set.intersection(*columns)) if columns else []
     return {key: float(np.mean([one[key] for one in scores.values()])) for key in shared}
+
+
+def stems(folder):
+    """mix, s0, s1, …: names of the folders that hold the segments' audio."""
+    return sorted(
+        path.name
+        for path in Path(folder).iterdir()
+        if path.is_dir() and re.fullmatch(r"mix|s\d+", path.name)
+    )
+
+
+def read_segment(folder, name):
+    """`(dict, "mix", "s0", "s1", … → array (channel, sample); sample rate)` of one segment."""
+    audio = {}
+    for stem in stems(folder):
+        path = Path(folder, stem, f"{name}.wav")
+        samples, sample_rate = soundfile.read(path, always_2d=True)
+        audio[stem] = samples.T
+    return audio, sample_rate

@@ -10,6 +10,7 @@ from src.metrics.scores import Metric, decibels, energy, is_silent, stack_channe
 MIXTURES = ("mix", "sum_of_sources")
 SCALE_COLUMNS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
 IMPROVEMENTS = ("SI-SDR", "SD-SDR", "SNR")
+OF_THE_MIXTURE = "MIX-"  # begins the columns that tell how hard a track is, whoever separates it
 V4_COLUMNS = ("SDR", "ISR", "SIR", "SAR")
 
 
@@ -67,7 +68,7 @@ class BSSEvalScale(Metric):
         columns = {key: scores[key] for key in SCALE_COLUMNS}
         with np.errstate(invalid="ignore"):
             columns |= {f"{key}i": scores[key] - of_mix[key] for key in IMPROVEMENTS}
-        columns |= {f"MIX-{key}": of_mix[key] for key in IMPROVEMENTS}
+        columns |= {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
         silent = is_silent(source)
         return {key: np.where(silent, np.nan, value).tolist() for key, value in columns.items()}
 
@@ -120,6 +121,8 @@ class BSSEvalV4(Metric):
         compute_permutation: see Metric.
         window_seconds, hop_seconds: length and distance of the windows; museval's and SiSEC's are 1 s.
     """
+
+    silence = "windows with a silent source or estimate are NaN, and left out of the median"
 
     def __init__(self, compute_permutation=False, window_seconds=1.0, hop_seconds=1.0):
         super().__init__(compute_permutation)

@@ -18,6 +18,9 @@ class PrecisionRecallFScore(Metric):
     are those that nussl's PrecisionRecallFScore gives for these masks.
     """
 
+    silence = "bins in which all are silent are nobody's"
+    uses_stft = True
+
     def score(self, references, estimates, mix):
         truth = binary_masks(references.values(), mix)
         guess = binary_masks(estimates, mix)

@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from src.errors import ConfigError
+from src.passports import describe
 
 SILENCE = 1e-20  # mean square of a signal that is only rounding noise around its mean
 
@@ -15,10 +16,28 @@ class Metric:
         compute_permutation: match estimates to references by the best mean SI-SDR, for separators
             that give their estimates in no known order; with more estimates than references, the
             best ones are scored.
+
+    Attributes:
+        silence: what becomes of silence, in words; part of its passport.
+        lower_is_better: the scores, of those it gives, of which that is true.
+        uses_stft: whether its numbers depend on the STFT settings of the test data.
     """
+
+    silence = "a silent source scores NaN"
+    lower_is_better = ()
+    uses_stft = False
 
     def __init__(self, compute_permutation=False):
         self.compute_permutation = compute_permutation
+
+    def passport(self):
+        """JSON-able: scores of different passports are not of one kind."""
+        return {
+            "class": describe(type(self)),
+            "settings": describe(vars(self)),
+            "silence": self.silence,
+            "lower_is_better": list(self.lower_is_better),
+        }
 
     def __call__(self, references, estimates, mix):
         """Scores of each source.

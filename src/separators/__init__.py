@@ -4,7 +4,7 @@ To add one, write a class with a `finish` method (and `on_device`, where it has 
 """
 
 from src.separators.base import Explained, Separator, choose_device
-from src.separators.confidence import MEASURES, Taught, Teacher
+from src.separators.confidence import MEASURES, Measured, Taught, Teacher
 from src.separators.ensembles import PrimitiveEnsemble
 from src.separators.loop import LoopSettings, Track, separate_all, separate_each
 from src.separators.melody import predominant_melody
@@ -23,6 +23,7 @@ __all__ = [
     "Explained",
     "LoopSettings",
     "MaskEstimation",
+    "Measured",
     "NusslSeparator",
     "PrimitiveEnsemble",
     "Separator",

@@ -34,6 +34,18 @@ class Separator:
         """This separator with its relative paths taken from the run's `folder`."""
         return self
 
+    def with_model(self, model, metadata):
+        """This separator with a network that is in memory, in place of the file it would read.
+
+        Args:
+            model: nussl SeparationModel, in eval mode by the time it runs.
+            metadata: what its model file would say of it, see `checkpoints.save_model`.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} is not made to run the network in training: take "
+            "@MaskEstimation(), @EmbeddingClustering() or @WaveformEstimation()."
+        )
+
     def check(self, data):
         """Raises ConfigError where this separator cannot work on `data` (a Corpus)."""
 
@@ -72,13 +84,6 @@ class Separator:
             f"{type(self).__name__} has no features to measure a confidence on: bind measures = (), "
             "or choose a separator that clusters or masks."
         )
-
-
-def signal_like(mix, audio):
-    """AudioSignal of `audio` `(channel, sample)`, with the sample rate and STFT settings of `mix`."""
-    return nussl.AudioSignal(
-        audio_data_array=audio, sample_rate=mix.sample_rate, stft_params=mix.stft_params
-    )
 
 
 def choose_device(name):

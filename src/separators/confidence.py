@@ -1,5 +1,7 @@
 """How far a separation can be trusted, told from its features alone."""
 
+import copy
+
 import numpy as np
 import nussl
 
@@ -15,11 +17,11 @@ MEASURES = (
     "jensen_shannon",
     "whitened_kmeans",
 )
-LOUD_PERCENTILE = 95  # confidence is measured on the loudest bins, as in nussl
+LOUD_PERCENTILE = 95  # nussl's own default
 SHORTEST_SECONDS = 0.4  # one block of BS.1770's loudness
 
 
-def measure_confidence(mix, features, num_sources, measures):
+def measure_confidence(mix, features, num_sources, measures, loud_percentile=LOUD_PERCENTILE):
     """nussl's confidence measures of one separation, by how clearly its features form clusters.
 
     Each is cut to 0 to 1, higher is better; `loudness` is the share of the smallest cluster, so at
@@ -35,25 +37,30 @@ def measure_confidence(mix, features, num_sources, measures):
         features: `(frequency, time, channel, feature)`.
         num_sources: number of clusters.
         measures: of MEASURES.
+        loud_percentile: only bins louder than this percentile count, 0 to 100.
 
     Returns:
         dict, name of the measure → float.
     """
+    features = np.asarray(features, dtype=float)  # binary masks are bool
     magnitude = np.abs(mix.stft())
-    loud = features[magnitude > np.percentile(magnitude, LOUD_PERCENTILE)]
+    loud = features[magnitude > np.percentile(magnitude, loud_percentile)]
     if len(loud) <= num_sources or np.ptp(loud, axis=0).max() == 0:
         values = dict.fromkeys(measures, float("nan"))
     else:
-        values = {name: measure(name, magnitude, features, num_sources) for name in measures}
+        values = {
+            name: measure(name, magnitude, features, num_sources, loud_percentile)
+            for name in measures
+        }
     if {"silhouette", "posterior"} <= set(values):
         values["confidence"] = values["silhouette"] * values["posterior"]
     return values
 
 
-def measure(name, magnitude, features, num_sources):
+def measure(name, magnitude, features, num_sources, loud_percentile):
     function = getattr(nussl.ml.confidence, f"{name}_confidence")
     value = function(
-        None, features, num_sources, threshold=LOUD_PERCENTILE, representation=magnitude
+        None, features, num_sources, threshold=loud_percentile, representation=magnitude
     )
     return float(np.clip(value, 0, 1))
 
@@ -88,9 +95,10 @@ class Teacher(Separator):
         separator: Separator; one that clusters or masks, where `measures` is not empty.
         measures: of MEASURES.
         quietest_lufs: mixtures below are not separated.
+        loud_percentile: only bins louder than this percentile are measured.
     """
 
-    def __init__(self, separator, measures, quietest_lufs):
+    def __init__(self, separator, measures, quietest_lufs, loud_percentile=LOUD_PERCENTILE):
         unknown = [name for name in measures if name not in MEASURES]
         if unknown:
             raise ConfigError(
@@ -99,9 +107,12 @@ class Teacher(Separator):
         self.separator = separator
         self.measures = tuple(measures)
         self.quietest_lufs = quietest_lufs
+        self.loud_percentile = loud_percentile
 
     def located(self, folder):
-        return Teacher(self.separator.located(folder), self.measures, self.quietest_lufs)
+        located = copy.copy(self)
+        located.separator = self.separator.located(folder)
+        return located
 
     def check(self, data):
         self.separator.check(data)
@@ -119,6 +130,30 @@ class Teacher(Separator):
         if not self.measures:
             return Taught(self.separator.finish(mix, device_output, sources), {}, loudness)
         estimates, features, bins = self.separator.explain(mix, device_output, sources)
-        return Taught(
-            estimates, measure_confidence(bins, features, len(estimates), self.measures), loudness
+        confidences = measure_confidence(
+            bins, features, len(estimates), self.measures, self.loud_percentile
         )
+        return Taught(estimates, confidences, loudness)
+
+
+class Measured(Separator):
+    """A separator whose estimates come as Taught, where it clusters or masks; else as they are.
+
+    Unlike a Teacher's, they're the very ones that the separator gives alone with the same seed.
+    """
+
+    def __init__(self, separator):
+        self.separator = separator
+
+    def on_device(self, mixes, device):
+        return self.separator.on_device(mixes, device)
+
+    def finish(self, mix, device_output, sources=None):
+        estimates = self.separator.finish(mix, device_output, sources)
+        try:
+            _, features, bins = self.separator.explain(mix, device_output, sources)
+        except ConfigError:  # has no features
+            return estimates
+        measures = ("silhouette", "posterior")
+        measured = measure_confidence(bins, features, len(estimates), measures)
+        return Taught(estimates, measured, loudness_lufs(mix))

@@ -19,7 +19,8 @@ from src.errors import ConfigError
 from src.files import fingerprint
 from src.parallel import ItemsFailed, map_items
 from src.separators import pieces
-from src.separators.base import choose_device, signal_like
+from src.separators.base import choose_device
+from src.signals import signal_like
 
 TRACKS_READ_AHEAD = 2
 SETTINGS_MISTAKE = "src.errors.ConfigError: "

@@ -15,7 +15,8 @@ from src import spectral
 from src.errors import ConfigError
 from src.files import file_sha256
 from src.passports import describe
-from src.separators.base import Explained, Separator, signal_like
+from src.separators.base import Explained, Separator
+from src.signals import signal_like
 
 BEST_MODEL = "checkpoints/best.model.pth"
 MASK_TYPES = ("soft", "binary")
@@ -80,14 +81,22 @@ class NetworkSeparator(Separator):
                 f"{type(self).__name__}.model_path = {self.model_path!r} cannot be loaded as a "
                 f"nussl SeparationModel ({error})."
             ) from error
+        self.take(model.eval(), metadata, repr(self.model_path))
+        return metadata
+
+    def with_model(self, model, metadata):
+        separator = copy.copy(self)
+        separator.take(model, metadata, "train.model_config")
+        return separator
+
+    def take(self, model, metadata, name):
         if self.output_key not in model.output_keys:
             raise ConfigError(
                 f"{type(self).__name__} needs a network that returns {self.output_key!r}; "
-                f"{self.model_path!r} returns {', '.join(model.output_keys)}."
+                f"{name} returns {', '.join(model.output_keys)}."
             )
-        self.model = model.eval()
+        self.model = model
         self.stft_params = complete_stft_params(metadata)
-        return metadata
 
     def on_device(self, mixes, device):
         if self.model is None:
