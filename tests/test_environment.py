@@ -6,6 +6,7 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -77,12 +78,15 @@ def needs_of(package):
     return {canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in lines if ";" not in line}
 
 
-def test_pins_are_complete():
+@pytest.mark.parametrize(
+    "files", [["requirements.txt"], ["requirements.txt", "requirements-dev.txt"]]
+)
+def test_pins_are_complete(files):
     """--no-deps installs only what is listed, so each package's own needs must be listed, too."""
-    listed = pins("requirements.txt")
+    listed = pins(*files)
     missing = {package: needs_of(package) - set(listed) - LEFT_OUT for package in listed}
     missing = {package: needs for package, needs in missing.items() if needs}
-    assert not missing, f"requirements.txt lacks {missing}"
+    assert not missing, f"{files[-1]} lacks {missing}"
 
 
 def test_installed_versions_are_the_pinned_ones():

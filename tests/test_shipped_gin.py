@@ -2,6 +2,7 @@
 
 import copy
 import re
+from pathlib import Path
 
 import gin
 import nussl
@@ -14,7 +15,12 @@ from tests import road
 
 WHAM = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "wham/exp").glob("*.gin"))
 TOY = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp").glob("*.gin"))
-ROOTS = ("WHAM_ROOT = '/nowhere'",)
+SONGS = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp/music").glob("*.gin"))
+MUSDB = [Path("musdb/exp", f"{name}.gin") for name in ("chimera", "mel_chimera")]
+PRIMITIVES = sorted(
+    path.relative_to(road.ROOT) for path in (road.ROOT / "musdb/exp/primitives").glob("*.gin")
+)
+ROOTS = tuple(f"{name} = '/nowhere'" for name in ("WHAM_ROOT", "MUSDB_ROOT", "MUSDB_PREPARED"))
 RECIPES = [
     *(
         ["wham/env.example.gin", f"wham/{data}.gin", str(exp)]
@@ -22,6 +28,8 @@ RECIPES = [
         for data in ("wham8k", "wham16k")
     ),
     *(["toy/env.gin", "wham/wham8k.gin", str(exp)] for exp in TOY),
+    *(["toy/env.gin", "musdb/musdb.gin", str(exp)] for exp in SONGS),
+    *(["musdb/env.example.gin", "musdb/musdb.gin", str(exp)] for exp in [*MUSDB, *PRIMITIVES]),
 ]
 
 
@@ -30,6 +38,7 @@ def text_of(recipe):
 
 
 TRAINED = [recipe for recipe in RECIPES if "train.model_config" in text_of(recipe)]
+RECURRENT = [recipe for recipe in TRAINED if "build_recurrent" in text_of(recipe)]
 
 
 def name_of(recipe):
@@ -65,6 +74,8 @@ def value(binding):
 
 
 def test_the_recipes_are_there():
+    loose = {path.stem for path in (road.ROOT / "musdb/exp").glob("*.gin")}
+    assert loose == {*(path.stem for path in MUSDB), "bootstrap", "shared"}  # test_shipped_runs
     names = {path.stem for path in WHAM}
     assert {"chimera", "dpcl", "mask_inference", "whitened_kmeans"} <= names
     assert any(recipe[0] == "toy/env.gin" for recipe in TRAINED)
@@ -85,19 +96,19 @@ def test_a_recipe_builds_a_network_that_its_losses_and_separator_fit(recipe):
         load_point(recipe, point, *shrunk(recipe))
         features, num_sources = value("train.features"), value("NUM_SOURCES/macro.value")
         model = nussl.ml.SeparationModel(value("train.model_config"))
-        sources = torch.randn(2, num_sources, 1, features.num_samples(20))
+        sources = torch.randn(2, num_sources, 1, features.num_samples(100))
         data = features({"mix": sources.sum(dim=1), "sources": sources})
         output = model(dict(data))
         assert value("evaluate.separator").output_key in output
         losses = Losses(value("train.loss_dictionary"))(output, data)
         losses["loss"].backward()
         assert all(torch.isfinite(loss) for loss in losses.values())
-        assert all(p.grad is not None for p in model.parameters())
+        assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
         if "mask" in output:
             assert output["mask"].shape[-1] == num_sources
 
 
-@pytest.mark.parametrize("recipe", TRAINED, ids=name_of)
+@pytest.mark.parametrize("recipe", RECURRENT, ids=name_of)
 def test_a_recipe_has_the_size_its_comments_say(recipe):
     configs.load(recipe, ROOTS)
     config, features = value("train.model_config"), value("train.features")
@@ -108,6 +119,8 @@ def test_a_recipe_has_the_size_its_comments_say(recipe):
         assert (value("train.batch_size"), value("train.excerpt_frames")) == (25, 400)
         assert value("torch.optim.Adam.lr") == 1e-3
         assert value("add_autoclip_gradient_handler.clip_percentile") == 10
+    if recipe[0].startswith("musdb"):
+        assert (recurrent["hidden_size"], recurrent["num_layers"]) == (300, 4)
 
 
 @pytest.mark.parametrize(
