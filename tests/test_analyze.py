@@ -5,12 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.image import imread
 
 from src.commands.analyze import analyze
 from src.commands.evaluate import evaluate
 from src.errors import ConfigError
 from src.files import write_json
 from src.metrics import BSSEvalScale, BSSEvalV4, score_table
+from src.metrics.figures import draw_against_input, draw_box_plots, draw_means
 from src.runs import Run
 from src.separators import nussl_recipes
 from tests.voices import open_corpus, write_corpus
@@ -70,6 +72,67 @@ def test_several_values_are_their_median(run):
     write_result(run, "a", {"s1": {"SDR": [1.0, 2.0, 9.0, float("nan")]}})
     write_result(run, "b", {"s1": {"SDR": [float("nan")]}})
     np.testing.assert_array_equal(score_table(run)["SDR"], [2.0, np.nan])
+
+
+def size_of(path):
+    """`(height, width)` of a .png in which something is drawn."""
+    image = imread(path)
+    assert image.std() > 0.05
+    return image.shape[:2]
+
+
+@pytest.mark.parametrize("num_tracks", [1, 50, 150])
+def test_scores_are_drawn(run, num_tracks):
+    random = np.random.default_rng(0)
+    name = "electric_guitar_and_all_that_is_like_it"
+    for number in range(num_tracks):
+        columns = ("SDR", "SI-SDR", "SI-SDRi", "MIX-SI-SDR", "SAR", "SIR")
+        one = {column: [random.normal()] for column in columns}
+        write_result(run, f"track{number}", {"vocals": one, name: {**one, "SIR": [float("nan")]}})
+    analyze(run)
+    heights, widths = zip(
+        *(size_of(run.folder / f"{name}.png") for name in ("box_plots", "input_sdr")), strict=True
+    )
+    assert min(heights) > 400 and min(widths) > 800 and max(widths) < 3000
+
+
+def test_panels_are_of_scores_and_boxes_of_sources(run):
+    for track in "abc":
+        scores = {"SDR": [1.0], "MIX-SI-SDR": [-1.0], "SI-SIR": [float("nan")]}
+        write_result(run, track, {"s1": scores, "s2": scores | {"SDR": [float("inf")]}})
+    figure = draw_box_plots(score_table(run))
+    (panel,) = figure.axes  # nothing to draw of SI-SIR, and the mixture is nobody's score
+    assert panel.get_title() == "SDR"
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["s1", "s2"]
+
+
+def test_improvement_is_drawn_over_the_score_of_the_mixture(run):
+    write_result(run, "a", {"s1": {"SI-SDRi": [5.0], "MIX-SI-SDR": [-3.0]}})
+    write_result(run, "b", {"s1": {"SI-SDRi": [float("inf")], "MIX-SI-SDR": [0.0]}})
+    (panel,) = draw_against_input(score_table(run)).axes
+    (dots,) = panel.collections
+    np.testing.assert_array_equal(dots.get_offsets(), [[-3.0, 5.0]])
+    assert "mixture" in panel.get_xlabel() and panel.get_ylabel() == "SI-SDRi (dB)"
+
+
+def test_bars_are_means_of_what_is_finite():
+    many = pd.Series([1.0, 2.0, 3.0, 6.0, np.nan, np.inf])
+    (panel,) = draw_means({"Q1": many, "Q2": many[:1], "Q3": many[4:]}, "SI-SDRi").axes
+    heights = [bar.get_height() for bar in panel.patches]
+    np.testing.assert_array_equal(heights, [3.0, 1.0, np.nan])
+    low, high = panel.collections[0].get_segments()[0][:, 1]
+    assert 1 < low < 3 < high < 6
+    names = [label.get_text() for label in panel.get_xticklabels()]
+    assert names == ["Q1\n(4)", "Q2\n(1)", "Q3\n(0)"]
+
+
+def test_what_cannot_be_drawn_leaves_no_old_picture(run):
+    write_result(run, "a", {"s1": {"SI-SDRi": [5.0], "MIX-SI-SDR": [-3.0]}})
+    analyze(run)
+    assert (run.folder / "box_plots.png").exists() and (run.folder / "input_sdr.png").exists()
+    write_result(run, "a", {"s1": {"SDR": [float("nan")]}})
+    analyze(run)
+    assert not list(run.folder.glob("*.png"))
 
 
 def test_columns_that_only_some_sources_have(run):

@@ -1,9 +1,39 @@
+"""compare: the table in four formats, the verdicts, and what it refuses to compare."""
+
+import re
+import shutil
+
+import numpy as np
+import nussl
+import pandas as pd
 import pytest
 
+from src.commands.evaluate import evaluate
+from src.files import read_json, write_json
+from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore, score_table
+from src.runs import Run
+from src.separators import nussl_recipes
 from tests import road
+from tests.test_comparison import scores
+from tests.voices import open_corpus, write_corpus
+
+MIXTURE = nussl_recipes()["nussl.separation.benchmark.MixAsEstimate"](num_sources=2)
 
 
-def test_runs_are_listed_in_order_beside_a_baseline(instantiate, tmp_path, capsys):
+def compare(tmp_path, folders, *bindings, check=True):
+    path = tmp_path / "folders.gin"
+    path.write_text(f"compare.folders = {[str(folder) for folder in folders]}\n")
+    return road.call("compare", path, *bindings, check=check)
+
+
+def refusal(capsys, tmp_path, folders, *bindings):
+    assert compare(tmp_path, folders, *bindings, check=False) == 2
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "main.py" in line]
+    return line.removeprefix("main.py compare: ")
+
+
+@pytest.fixture
+def two_runs(instantiate):
     runs = instantiate(
         "sweep.parameters = {'evaluate.separator': "
         "[@nussl.separation.benchmark.MixAsEstimate(), @nussl.separation.benchmark.IdealBinaryMask()]}",
@@ -11,23 +41,338 @@ def test_runs_are_listed_in_order_beside_a_baseline(instantiate, tmp_path, capsy
     )
     for run in runs:
         road.call("evaluate", run.config)
-    folders = tmp_path / "folders.gin"
-    folders.write_text(f"compare.folders = ['{tmp_path / 'out'}', '{runs[0].folder}']\n")
+    return runs
+
+
+def test_a_sweep_is_one_table_in_four_formats(two_runs, tmp_path, capsys):
     capsys.readouterr()
-    road.call("compare", folders)
-    header, _, mixture, oracle, again = capsys.readouterr().out.splitlines()
-    assert "SI-SDRi median" in header
-    assert "run0:separator:nussl.separation.benchmark.MixAsEstimate" in mixture
+    road.call("compare", tmp_path / "out", f"compare.folder = '{tmp_path / 'tables'}'")
+    printed = capsys.readouterr().out
+    plain, long, markdown, latex = (
+        (tmp_path / "tables" / f"comparison.{suffix}").read_text()
+        for suffix in ("txt", "csv", "md", "tex")
+    )
+    assert printed.endswith(plain)
+    (mixture,) = re.findall(r"^SI-SDRi +OVERALL .*", plain, re.MULTILINE)
+    assert "out/run0" in mixture and "baseline" in mixture
+    assert re.search("^out/run0: separator = .*MixAsEstimate", plain, re.MULTILINE)
     assert "0.00 ± 0.00" in mixture  # the mixture improves on itself by nothing
-    assert "IdealBinaryMask" in oracle
-    assert again == mixture
+    for about in ("separator", "Wilcoxon", "Holm", "over the 3 comparisons", "too few tracks: "):
+        assert about in plain
+    assert f"{score_table(two_runs[1])['SI-SDR'].mean():.2f}" in plain
+    check_long(pd.read_csv(tmp_path / "tables/comparison.csv"), two_runs)
+    check_markdown(markdown)
+    check_latex(latex)
+    assert long.count("\n") == 1 + 12 * 3 * 2  # scores, sources and OVERALL, runs
+
+
+def check_long(table, runs):
+    """Full precision, as in the report card; one row per score, source and run."""
+    assert list(table.columns[:4]) == ["metric", "source", "run", "separator"]
+    rows = table.set_index(["metric", "source", "run"])
+    scored = score_table(runs[1])
+    row = rows.loc[("SD-SDR", "s1", "out/run1")]
+    values = scored.loc[scored["source"] == "s1", "SD-SDR"]
+    assert row["mean"] == pytest.approx(values.mean(), abs=1e-9)
+    assert row["std"] == pytest.approx(values.std(), abs=1e-9)
+    assert row["median"] == pytest.approx(values.median(), abs=1e-9)
+    before = score_table(runs[0])["SI-SDR"]
+    row = rows.loc[("SI-SDR", "OVERALL", "out/run1")]
+    assert row["difference"] == pytest.approx((scored["SI-SDR"] - before).mean(), abs=1e-6)
+    assert row["low"] < row["difference"] < row["high"]
+    assert (row["tracks"], row["pairs"], row["verdict"]) == (4, 4, "too few tracks")
+    mixtures = table[table["metric"].str.startswith("MIX-")]
+    assert len(mixtures) and mixtures["verdict"].isna().all()  # nobody's achievement
+
+
+def check_markdown(text):
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+    assert table[1].startswith("| --- |") and "p: Wilcoxon" in text
+
+
+def check_latex(text):
+    lines = [line for line in text.splitlines() if not line.startswith("%")]
+    assert [line for line in lines if line.startswith("\\")] == [
+        *("\\begin{tabular}{llllrrrrrrl}", "\\toprule", "\\midrule", "\\bottomrule"),
+        "\\end{tabular}",
+    ]
+    rows = [line for line in lines if line and not line.startswith("\\")]
+    assert all(row.endswith(r"\\") and row.count("&") == 10 for row in rows)
+    assert not re.search(r"(?<!\\)[%_#]", "\n".join(rows))
+    assert all(row.count("$") % 2 == 0 for row in rows)
+    assert text.isascii()
+
+
+def test_runs_are_given_by_their_config_and_one_is_chosen(two_runs, capsys):
+    capsys.readouterr()
+    first, second = two_runs
+    for name in ("out/run1", second.label, second.folder):
+        road.call(
+            *("compare", second.config, first.config, f"compare.baseline = '{name}'"),
+            "compare.columns = ['SI-SDR']",
+            "compare.each_source = False",
+        )
+        head, _, oracle, mixture, *_ = capsys.readouterr().out.splitlines()
+        assert "verdict" in head
+        assert "out/run1" in oracle and "baseline" in oracle
+        assert "out/run0" in mixture and "[-" in mixture
+
+
+def test_one_run_and_one_without_results(two_runs, tmp_path, capsys, caplog):
+    for path in two_runs[1].results.iterdir():
+        path.unlink()
+    capsys.readouterr()
+    compare(tmp_path, [tmp_path / "out", two_runs[0].folder], "compare.columns = ['SI-SDR']")
+    printed = capsys.readouterr().out
+    assert "verdict" not in printed and len(printed.splitlines()) == 1 + 2 + 3
+    assert "run1" in caplog.text and "has no results: it is left out" in caplog.text
 
 
 def test_a_folder_without_scores_is_named(tmp_path, capsys):
-    path = tmp_path / "folders.gin"
-    path.write_text(f"compare.folders = ['{tmp_path}']\n")
-    assert road.call("compare", path, check=False) == 2
-    assert "holds no run with results; run evaluate first" in capsys.readouterr().err
+    line = refusal(capsys, tmp_path, [tmp_path])
+    assert "holds no run with results; run evaluate first" in line
+
+
+def test_nothing_to_compare_is_said(instantiate, capsys):
+    (run,) = instantiate()
+    assert road.call("compare", run.config, check=False) == 2
+    assert "compare needs runs with results" in capsys.readouterr().err
+
+
+def test_mistakes_in_bindings_are_told(two_runs, tmp_path, capsys):
+    line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.baseline = 'run7'")
+    assert line == "compare.baseline = 'run7' is none of the runs; it is one of out/run0, out/run1."
+    line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.columns = ['SDR']")
+    assert line.startswith("compare.columns names SDR, which no run has; they have SI-SDR, ")
+    line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.columns = 'SDR'")
+    assert line.startswith("compare.columns names SDR, which no run has; ")
+
+
+# runs whose scores are made up ------------------------------------------------------------------
+
+
+def write_run(folder, table, **changes):
+    """A run folder with these scores, as evaluate writes it."""
+    run = Run(folder)
+    about = {"passport": "p", "settings": "s"}
+    for track, rows in table.groupby("track"):
+        audio = {"mix": track, "sources": {source: source for source in rows["source"]}}
+        result = {
+            row["source"]: {"SI-SDR": [row["SI-SDR"]], "MIX-SI-SDR": [0.0]}
+            for _, row in rows.iterrows()
+        }
+        result["metadata"] = {**about, "track": track, "audio": audio}
+        write_json(run.results / f"{track}.json", result)
+    metrics = [{"class": "M", "settings": {}, "lower_is_better": []}]
+    settings = {"metrics": metrics, "packages": {"numpy": "2.4.6"}, **changes}
+    write_json(folder / "evaluation.json", {**settings, "tracks": sorted(set(table["track"]))})
+    return folder
+
+
+def verdicts(capsys):
+    """run → set of its verdicts, of what compare has printed."""
+    lines = re.findall(r"\S+/(run\d) .* {2}(\S.*)$", capsys.readouterr().out, re.MULTILINE)
+    return {run: {verdict for name, verdict in lines if name == run} for run, _ in lines}
+
+
+def test_another_seed_is_no_difference_and_a_better_method_is(tmp_path, capsys):
+    folders = [
+        write_run(tmp_path / "dpcl/run0", scores(50, seed=0)),
+        write_run(tmp_path / "dpcl/run1", scores(50, seed=1)),
+        write_run(tmp_path / "dpcl/run2", scores(50, seed=2, shift=1.0)),
+        write_run(tmp_path / "dpcl/run3", scores(50, seed=3, shift=-1.0)),
+    ]
+    compare(tmp_path, folders, "compare.columns = ['SI-SDR']")
+    assert verdicts(capsys) == {
+        "run0": {"baseline"},
+        "run1": {"no difference"},
+        "run2": {"better"},
+        "run3": {"worse"},
+    }
+
+
+def test_names_are_escaped_where_a_format_needs_it(tmp_path):
+    run = write_run(tmp_path / "a_b|50%/run0", scores(8))
+    write_json(run / "run.json", {"sweep_point": {"add_x.lr_ratio": 1e-3, "train.source": 1}})
+    compare(tmp_path, [run], f"compare.folder = '{tmp_path}'")
+    latex = (tmp_path / "comparison.tex").read_text()
+    assert r"a\_b|50\%/run0" in latex and r"lr\_ratio & train.source & tracks" in latex
+    assert r"a_b\|50%/run0" in (tmp_path / "comparison.md").read_text()
+    (row, *_) = pd.read_csv(tmp_path / "comparison.csv").itertuples()
+    assert (row.run, row.lr_ratio) == ("a_b|50%/run0", 1e-3)
+
+
+def test_a_metric_says_that_lower_is_better(tmp_path, capsys):
+    metrics = [{"class": "M", "settings": {}, "lower_is_better": ["SI-SDR"]}]
+    folders = [
+        write_run(tmp_path / f"out/run{n}", scores(seed=n, shift=2 * n), metrics=metrics)
+        for n in range(2)
+    ]
+    compare(tmp_path, folders)
+    printed = capsys.readouterr()
+    assert "Lower is better: SI-SDR." in printed.out and " worse" in printed.out
+
+
+def test_what_was_left_out_is_told(tmp_path, capsys):
+    table = scores(seed=2)
+    table.loc[[3, 8], "SI-SDR"] = np.nan, -np.inf
+    folders = [
+        write_run(tmp_path / "out/run0", scores(seed=1)),
+        write_run(tmp_path / "out/run1", table, packages={"numpy": "2.4.5"}),
+    ]
+    compare(tmp_path, folders)
+    printed = capsys.readouterr().out
+    assert "SI-SDR of out/run1: 1 pairs of scores left out" in printed
+    assert "1 tracks whose difference is infinite" in printed
+    assert "WARNING: out/run0 and out/run1 were scored by numpy 2.4.6 and 2.4.5." in printed
+
+
+def test_runs_of_one_name_are_called_by_their_folders(tmp_path, capsys):
+    folders = [write_run(tmp_path / f"{where}/out/run0", scores(8)) for where in ("toy", "wham")]
+    compare(tmp_path, folders)
+    printed = capsys.readouterr().out
+    assert all(str(folder) in printed for folder in folders)
+
+
+def test_runs_scored_on_other_tracks_are_refused(tmp_path, capsys):
+    folders = [
+        write_run(tmp_path / "out/run0", scores(8)),
+        write_run(tmp_path / "out/run1", scores(7)),
+    ]
+    expected = (
+        "out/run0 and out/run1 can't be compared: 1 of the 8 tracks of out/run0 have no result in "
+        "out/run1, such as 'track07'; evaluate both on the same test set."
+    )
+    assert refusal(capsys, tmp_path, folders) == expected
+
+
+def test_runs_of_other_sources_are_refused(tmp_path, capsys):
+    folders = [
+        write_run(tmp_path / "out/run0", scores(8)),
+        write_run(tmp_path / "out/run1", scores(8, sources=["s1"])),
+    ]
+    line = refusal(capsys, tmp_path, folders)
+    assert "track 'track00' has the sources s1, s2 in one and s1 in the other" in line
+
+
+def test_scores_of_an_older_version_are_refused(tmp_path, capsys):
+    folder = write_run(tmp_path / "out/run0", scores(8))
+    path = folder / "results/track03.json"
+    result = read_json(path)
+    del result["metadata"]["audio"]
+    write_json(path, result)
+    assert "evaluate again" in refusal(capsys, tmp_path, [folder])
+
+
+# runs that evaluate has scored ------------------------------------------------------------------
+
+
+def evaluated(folder, corpus, metrics=(BSSEvalScale(),), hop_length=64):
+    """A run folder with the scores of the mixture itself."""
+    folder.mkdir(parents=True)
+    data = open_corpus(corpus)
+    data.dataset.stft_params = nussl.STFTParams(256, hop_length, "sqrt_hann")
+    evaluate(Run(folder), data, MIXTURE, metrics)
+    return folder
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    return write_corpus(tmp_path / "data", 3)
+
+
+def test_another_copy_of_the_test_set_is_the_same(tmp_path, corpus):
+    first = evaluated(tmp_path / "out/run0", corpus)
+    copy = shutil.copytree(corpus, tmp_path / "elsewhere", copy_function=shutil.copyfile)
+    assert compare(tmp_path, [first, evaluated(tmp_path / "out/run1", copy)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("copies", "signal"),
+    [
+        ({"mix/track2": "mix/track1", "s1/track2": "s1/track1", "s2/track2": "s2/track1"}, "mix"),
+        ({"s2/track2": "s1/track2"}, "s2"),
+    ],
+    ids=["another recording", "another truth for the same mixture"],
+)
+def test_a_track_that_is_swapped_under_its_name_is_refused(
+    tmp_path, corpus, copies, signal, capsys
+):
+    first = evaluated(tmp_path / "out/run0", corpus)
+    for name, other in copies.items():
+        shutil.copy(corpus / f"{other}.wav", corpus / f"{name}.wav")
+    second = evaluated(tmp_path / "out/run1", corpus)
+    assert refusal(capsys, tmp_path, [first, second]) == (
+        f"out/run0 and out/run1 can't be compared: the audio of {signal} of track 'track2' is not "
+        "the same; evaluate both on the same test set."
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "sentence"),
+    [
+        (
+            [BSSEvalScale()],
+            [BSSEvalScale(compute_permutation=True)],
+            "BSSEvalScale.compute_permutation is False in one and True in the other; set it alike.",
+        ),
+        (
+            [BSSEvalScale()],
+            [BSSEvalScale(), BSSEvalV4()],
+            "one is scored by BSSEvalScale, the other by BSSEvalScale, BSSEvalV4; use the same "
+            "evaluate.metrics.",
+        ),
+    ],
+)
+def test_runs_scored_in_other_ways_are_refused(tmp_path, corpus, one, other, sentence, capsys):
+    folders = [
+        evaluated(tmp_path / f"out/run{number}", corpus, metrics)
+        for number, metrics in enumerate([one, other])
+    ]
+    assert refusal(capsys, tmp_path, folders).endswith(f"can't be compared: {sentence}")
+
+
+@pytest.mark.parametrize("metric", [BSSEvalScale(), PrecisionRecallFScore()])
+def test_other_stft_settings_matter_to_scores_of_masks_alone(tmp_path, corpus, metric, capsys):
+    folders = [
+        evaluated(tmp_path / f"out/run{hop_length}", corpus, [metric], hop_length)
+        for hop_length in (64, 128)
+    ]
+    if metric.uses_stft:
+        assert "PrecisionRecallFScore.stft is [256, 64, " in refusal(capsys, tmp_path, folders)
+    else:
+        assert compare(tmp_path, folders) == 0
+
+
+@pytest.mark.parametrize("given", ["-c", "out", "run"])
+def test_the_rounds_of_a_bootstrap_are_runs_by_number(tmp_path, capsys, given):
+    run = tmp_path / "out/run0"
+    for number in (10, 0, 2):
+        point = {"train.num_epochs": number, "TEACHER": "a" * 100}
+        folder = write_run(run / f"round{number}", scores(seed=number))
+        write_json(folder / "run.json", {"sweep_point": point if number else {}})
+    (run / "config.gin").write_text("")
+    write_json(run / "run.json", {"sweep_point": {}})
+    if given == "-c":
+        road.call("compare", tmp_path / "out")
+    else:
+        compare(tmp_path, [tmp_path / "out" if given == "out" else run])
+    table, _, notes = capsys.readouterr().out.partition("\n\n")
+    rows = [line for line in table.splitlines() if "OVERALL" in line or "run0/" in line]
+    found = re.findall(r"run0/(round\d+)", "\n".join(rows))
+    assert found[:3] == ["round0", "round2", "round10"]
+    assert max(map(len, table.splitlines())) <= 140 and "num_epochs" not in table
+    assert f"run0/round2: num_epochs = 2, TEACHER = {'a' * 100}\n" in notes
+    assert "round0: " not in notes
+
+
+def test_scores_of_the_mixture_alone_are_not_compared(tmp_path, capsys):
+    folders = [write_run(tmp_path / name, scores()) for name in ("a", "b")]
+    compare(tmp_path, folders, "compare.columns = 'MIX-SI-SDR'")
+    printed = capsys.readouterr().out
+    assert "MIX-SI-SDR" in printed
+    assert not re.search("difference|comparisons|verdict", printed)
 
 
 @pytest.mark.parametrize("word", ["mixture", "deep_clustering", "ideal_binary_mask"])

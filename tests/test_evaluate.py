@@ -128,6 +128,31 @@ def test_other_settings_replace_old_scores(run, corpus, tmp_path, change):
     assert all(before[name] != after[name] for name in corpus.names)
 
 
+def test_other_stft_settings_replace_old_scores(run, corpus):
+    """Algorithms without a network work in the STFT of the test data."""
+    evaluate(run, corpus, ORACLE)
+    before = scores_of(run)
+    corpus.dataset.stft_params = nussl.STFTParams(1024, 256, "sqrt_hann")
+    evaluate(run, corpus, ORACLE)
+    assert scores_of(run)["track0"] != before["track0"]
+
+
+def test_results_say_what_audio_was_scored(run, corpus, tmp_path):
+    evaluate(run, corpus, HPSS)
+    before = {name: one["metadata"]["audio"] for name, one in read_results(run).items()}
+    found = [one for audio in before.values() for one in (audio["mix"], *audio["sources"].values())]
+    assert len(set(found)) == len(found) == 9
+    path = tmp_path / "data" / "s2" / "track1.wav"
+    audio, rate = soundfile.read(path, dtype="float32")
+    audio[100] += 1e-4
+    soundfile.write(path, audio, rate, subtype="FLOAT")
+    (run.results / "track1.json").unlink()
+    evaluate(run, corpus, HPSS)
+    after = {name: one["metadata"]["audio"] for name, one in read_results(run).items()}
+    changed = after["track1"]["sources"].pop("s2"), before["track1"]["sources"].pop("s2")
+    assert changed[0] != changed[1] and after == before
+
+
 def test_other_checkpoint_replaces_old_scores(run, corpus):
     path = save_network(run.checkpoints / "best.model.pth")
     evaluate(run, corpus, MaskEstimation(), device="cpu")

@@ -1,19 +1,23 @@
-"""Print and write the report card of a run's scores."""
+"""Print and write the report card of a run's scores, and draw them."""
 
 import gin
 
 from src import configs
-from src.errors import ConfigError
 from src.files import read_json, write_and_rename
-from src.metrics import read_results, report_card, score_table
+from src.hparams import log_row
+from src.metrics import overall_means, read_results, report_card, score_table
+from src.metrics.evaluations import check_one_evaluation
+from src.metrics.figures import draw_against_input, draw_box_plots, write_figure
 from src.passports import in_short
+from src.runs import sweep_point
 
 MOST_NAMED = 10  # tracks
 
 
 @gin.configurable(denylist=["run"])
 def analyze(run, notes="", each_source=True):
-    """Writes `report_card.txt`, which it also prints, and `report_card.csv`.
+    """Writes `report_card.txt`, which it also prints, and `report_card.csv`; draws `box_plots.png`,
+    and `input_sdr.png`, the improvement over the SI-SDR of the mixture.
 
     The .csv has a row per track and source, at full precision.
 
@@ -23,30 +27,23 @@ def analyze(run, notes="", each_source=True):
         each_source: a column per source beside the overall one.
     """
     table = score_table(run)
-    check_one_evaluation(run)
+    check_one_evaluation(run, read_results(run))
     card = report_card(table, compose_notes(run, notes, table), each_source)
     with write_and_rename(run.report_card_csv) as file:
         table.to_csv(file, index=False)
     with write_and_rename(run.report_card_txt) as file:
         file.write(card)
+    log_row(run, {f"test/{name}": mean for name, mean in overall_means(table).items()})
+    write_figure(run.folder / "box_plots.png", draw_box_plots(table))
+    write_figure(run.folder / "input_sdr.png", draw_against_input(table))
     configs.write_operative(run.operative("analyze"))
     print(card, end="")
-
-
-def check_one_evaluation(run):
-    """Scores of two settings in one card would mean nothing."""
-    if len({result["metadata"]["settings"] for result in read_results(run)}) > 1:
-        raise ConfigError(
-            f"{run.results} holds results of several separators, checkpoints or metrics: run "
-            "evaluate again, which replaces the old ones."
-        )
 
 
 def compose_notes(run, notes, table):
     """What the NOTES box says, one fact per line."""
     lines = [f"run: {run.name}"]
-    record = read_json(run.record) if run.record.is_file() else {}
-    for binding, value in (record.get("sweep_point") or {}).items():
+    for binding, value in sweep_point(run).items():
         lines.append(f"sweep: {binding} = {value!r}")
     lines += evaluation_notes(run, table)
     return "\n".join([*lines, *notes.splitlines()])

@@ -1,50 +1,218 @@
-"""Print one table of the scores of many runs."""
+"""Print and write one table of the scores of many runs, and whether they differ."""
 
+import logging
+import re
 from pathlib import Path
+from typing import NamedTuple
 
 import gin
-import numpy as np
 import pandas as pd
 
+from src import configs
 from src.errors import ConfigError
-from src.metrics import score_table
-from src.runs import Run, run_number
+from src.files import write_and_rename
+from src.metrics import comparison_table, score_table
+from src.metrics.comparison import LEVEL, paired_differences
+from src.metrics.evaluations import check_comparable, other_versions, read_evaluation
+from src.metrics.report_card import OVERALL
+from src.runs import Run, find_run, run_number, sweep_point
+
+log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["run"])
-def compare(run, folders=gin.REQUIRED, columns=("SI-SDR", "SI-SDRi")):
-    """Prints mean ± standard deviation and median of each run's scores, overall sources.
+def compare(run, folders=None, baseline=None, columns=None, each_source=True, folder=None):
+    """Prints each run's scores, and their paired differences to one of the runs.
+
+    Mean, standard deviation and median are those of the report cards. Differences, their intervals
+    and tests are those of `src.metrics.comparison.paired_differences`, which says what they mean.
 
     Args:
-        run: not used; the runs to compare are in `folders`.
-        folders: list of run folders, and of folders that hold some.
-        columns: scores to show; those that no run has are left out.
+        run: not used; the runs to compare are in `folders`, or given after -c.
+        folders: list of run folders, and of folders that hold some; of a bootstrap, its rounds are
+            the runs; None: the runs after -c.
+        baseline: the run that the others are compared to, as the table calls it, or its folder;
+            None: the first.
+        columns: list of scores to compare, or one; None: all that there are.
+        each_source: also rows per source.
+        folder: where comparison.txt, .csv, .md and .tex go; the .csv is at full precision; None:
+            nothing is written.
 
     Raises:
-        ConfigError: a folder without scored runs.
+        ConfigError: runs without scores, or whose scores are not of the same metrics on the same
+            audio.
     """
-    rows = [row_of(one, columns) for folder in folders for one in scored_runs(Path(folder))]
-    print(pd.DataFrame(rows).set_index("run").dropna(axis="columns", how="all").to_string())
+    found = compare_runs(folders, baseline, columns, each_source)
+    text = comparison_table.as_text(found.table)
+    if folder is not None:
+        write_tables(Path(folder), found.table, text, found.notes)
+    print(comparison_table.to_plain(text, found.notes), end="")
 
 
-def scored_runs(folder):
-    """The Runs in a folder that have results, by number; the folder itself where it is one."""
-    found = [folder, *sorted(folder.glob("run[0-9]*"), key=run_number)]
-    runs = [Run(path) for path in found if (path / "results").is_dir()]
-    if not runs:
+class Comparison(NamedTuple):
+    """Runs whose scores may be put side by side.
+
+    Attributes:
+        runs: dict, label → Run.
+        scores: DataFrame as of `joined_scores`.
+        table: DataFrame as of `long_table`.
+        notes: list of str: what the numbers of the table are, and what to beware of.
+    """
+
+    runs: dict
+    scores: pd.DataFrame
+    table: pd.DataFrame
+    notes: list
+
+
+def compare_runs(folders=None, baseline=None, columns=None, each_source=True):
+    """The Comparison that `compare` prints, with the same arguments."""
+    runs = labelled(scored_runs(folders))
+    evaluations = {label: read_evaluation(one, label) for label, one in runs.items()}
+    chosen = choose_baseline(runs, baseline)
+    for evaluation in evaluations.values():
+        check_comparable(evaluations[chosen], evaluation)
+    tables = {label: score_table(one) for label, one in runs.items()}
+    columns = check_columns(tables, columns)
+    lower = evaluations[chosen].lower_is_better
+    differences = paired_differences(tables, chosen, columns, each_source, lower)
+    points = {label: sweep_point(one) for label, one in runs.items()}
+    table = comparison_table.long_table(tables, points, differences, chosen, columns, each_source)
+    notes = list(explain(differences, chosen, lower)) if len(differences) else []
+    notes += [*left_out(differences), *warnings(evaluations, chosen)]
+    return Comparison(runs, comparison_table.joined_scores(tables, points), table, notes)
+
+
+def scored_runs(folders):
+    """The Runs that have results, each once.
+
+    Args:
+        folders: see `compare`.
+    """
+    if folders is None:
+        given_runs = [path.parent for path in map(Path, configs.loaded.paths) if find_run([path])]
+        found = [path for run in given_runs for path in runs_in(run)]
+        given = "the files after -c are"
+    else:
+        found = [path for folder in map(Path, folders) for path in some_in(folder)]
+        given = f"compare.folders = {folders!r} is"
+    scored = {path.resolve(): Run(path) for path in found if has_results(path)}
+    for path in found:
+        if path.resolve() not in scored:
+            log.warning("%s has no results: it is left out", path)
+    if not scored:
+        raise ConfigError(
+            f"compare needs runs with results, and {given} of none; give run folders after -c or "
+            "in compare.folders, and evaluate them first."
+        )
+    return list(scored.values())
+
+
+def runs_in(folder):
+    """The runs, or a bootstrap's rounds, in a folder, by number; the folder itself where it is one."""
+    inside = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
+    inside.sort(key=lambda path: int(re.search(r"\d+", path.name)[0]))
+    return [run for path in inside for run in runs_in(path)] or [folder]
+
+
+def some_in(folder):
+    """`runs_in`, or an error where that is a folder without results."""
+    found = runs_in(folder)
+    if found == [folder] and not has_results(folder):
         raise ConfigError(
             f"compare.folders names {str(folder)!r}, which holds no run with results; "
             "run evaluate first."
         )
-    return runs
+    return found
 
 
-def row_of(run, columns):
-    table = score_table(run)
-    row = {"run": run.label, "tracks": table.track.nunique()}
-    for column in columns:
-        values = table.get(column, pd.Series(dtype=float))
-        values = values[np.isfinite(values)]
-        row[column] = f"{values.mean():z.2f} ± {values.std():.2f}" if len(values) else np.nan
-        row[f"{column} median"] = f"{values.median():z.2f}" if len(values) else np.nan
-    return row
+def has_results(folder):
+    return any((folder / "results").glob("*.json"))
+
+
+def labelled(runs):
+    """dict, `<experiment>/run<N>` → Run; its folder where two would be called the same."""
+    short = [f"{one.folder.resolve().parent.name}/{short_name(one)}" for one in runs]
+    return {
+        label if short.count(label) == 1 else str(one.folder): one
+        for label, one in zip(short, runs, strict=True)
+    }
+
+
+def short_name(run):
+    number = run_number(run.name)
+    return run.name if number < 0 else f"run{number}"
+
+
+def choose_baseline(runs, baseline):
+    """Label of the run that `baseline` means."""
+    if baseline is None:
+        return next(iter(runs))
+    for label, one in runs.items():
+        if str(baseline) in (label, one.label) or Path(baseline).resolve() == one.folder.resolve():
+            return label
+    raise ConfigError(
+        f"compare.baseline = {str(baseline)!r} is none of the runs; it is one of {', '.join(runs)}."
+    )
+
+
+def check_columns(tables, columns):
+    """`columns` that any run has; a name that none has is an error, as a column of a table that
+    nobody asked for would be."""
+    columns = [columns] if isinstance(columns, str) else columns
+    present = comparison_table.score_columns(tables)
+    if unknown := [column for column in columns or () if column not in present]:
+        raise ConfigError(
+            f"compare.columns names {', '.join(unknown)}, which no run has; they have "
+            f"{', '.join(present)}."
+        )
+    return columns or present
+
+
+def explain(differences, baseline, lower_is_better):
+    """Lines that say what the table's numbers are."""
+    count = differences["comparisons"].max()
+    yield (
+        f"difference: to {baseline}, mean over tracks of the mean over a track's sources, with its "
+        "95 % bootstrap interval."
+    )
+    yield (
+        f"p: Wilcoxon signed-rank test over tracks, corrected (Holm) over the {count} comparisons of "
+        f"one metric; the verdict is at {100 * LEVEL:.0f} %, for these networks on these tracks."
+    )
+    if lower_is_better:
+        yield f"Lower is better: {', '.join(lower_is_better)}."
+    if (differences["verdict"] == "mixed").any():
+        yield "mixed: better on most tracks and worse in the mean, or the other way round."
+    if (differences["verdict"] == "too few tracks").any():
+        yield f"too few tracks: with these, no p corrected over {count} comparisons reaches 5 %."
+
+
+def left_out(differences):
+    overall = differences[differences["source"] == OVERALL]
+    for row in overall[(overall["left_out"] > 0) | (overall["infinite"] > 0)].itertuples():
+        yield (
+            f"{row.metric} of {row.run}: {row.left_out} pairs of scores left out, as one isn't "
+            f"defined; {row.infinite} tracks whose difference is infinite count in p only."
+        )
+
+
+def warnings(evaluations, baseline):
+    for label, one in evaluations.items():
+        if missing := sorted(set(one.asked) - set(one.audio)):
+            yield f"MISSING in {label}: {len(missing)} of {len(one.asked)} tracks."
+        if others := other_versions(evaluations[baseline], one):
+            yield f"WARNING: {baseline} and {label} were scored by {', '.join(others)}."
+
+
+def write_tables(folder, table, text, notes):
+    written = {
+        "txt": comparison_table.to_plain(text, notes),
+        "csv": table.to_csv(index=False),
+        "md": comparison_table.to_markdown(text, notes),
+        "tex": comparison_table.to_latex(text, notes),
+    }
+    for suffix, content in written.items():
+        with write_and_rename(folder / f"comparison.{suffix}") as file:
+            file.write(content)
+    log.info("%s", folder / "comparison.{txt,csv,md,tex}")

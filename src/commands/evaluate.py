@@ -2,21 +2,24 @@
 
 import itertools
 import logging
+import time
 from importlib import metadata
 
 import gin
-import soundfile
+import numpy as np
 from tqdm import tqdm
 
 from src import configs
+from src.costs import record_evaluation
 from src.datasets.filters import mix_path
 from src.datasets.fingerprints import describe_content
 from src.errors import ConfigError
-from src.files import fingerprint, write_and_rename, write_json
+from src.files import fingerprint, write_json
 from src.metrics import BSSEvalScale, read_results
 from src.metrics.scores import is_silent, stack_channels
-from src.passports import describe
+from src.passports import array_passport, describe
 from src.separators import LoopSettings, separate_all
+from src.waveforms import write_wav
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
@@ -69,16 +72,20 @@ def evaluate(
     todo = [i for i, name in enumerate(test_data.names) if passports[name] not in present]
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
+    began, seconds_of_audio = time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
     first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
     remove_others(run, passports)
     write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
     results = itertools.chain(first, results)
-    for name, (scores, notes) in tqdm(results, "evaluate", len(todo), unit="track"):
+    for name, (scores, notes, content) in tqdm(results, "evaluate", len(todo), unit="track"):
+        seconds_of_audio += content["seconds"]
         for note in notes:
             log.warning("%s: %s", name, note)
         about = {"track": name, "passport": passports[name], "settings": fingerprint(settings)}
-        write_json(result_path(run, name), {**scores, "metadata": about})
+        write_json(result_path(run, name), {**scores, "metadata": {**about, **content}})
+    if todo:
+        record_evaluation(run, time.monotonic() - began, seconds_of_audio)
     configs.write_operative(run.operative("evaluate"))
 
 
@@ -95,7 +102,7 @@ class ScoreTrack:
         self.audio_folder = audio_folder
 
     def __call__(self, track, estimates):
-        """`(dict, source → score → list of float; list of remarks)`."""
+        """`(dict, source → score → list of float; list of remarks; dict on the audio itself)`."""
         if self.audio_folder is not None:
             write_estimates(self.audio_folder / track.name, track.sources, estimates)
         scores = {name: {} for name in track.sources}
@@ -103,12 +110,27 @@ class ScoreTrack:
             for name, columns in metric(track.sources, estimates, track.mix).items():
                 check_columns(metric, scores[name], columns)
                 scores[name] |= columns
-        return scores, silent_sources(track.sources)
+        return scores, silent_sources(track.sources), describe_audio(track)
 
 
 def silent_sources(sources):
     silent = [name for name, source in sources.items() if is_silent(stack_channels([source])).all()]
     return [f"source {name} is silent, so its scores are NaN" for name in silent]
+
+
+def describe_audio(track):
+    """What was separated and what it was scored against, by content: two people's copies of a corpus
+    agree, and another recording under the same name does not; and how long it is."""
+    sources = {name: audio_fingerprint(source) for name, source in track.sources.items()}
+    audio = {"mix": audio_fingerprint(track.mix), "sources": sources}
+    return {"audio": audio, "seconds": track.mix.signal_duration}
+
+
+def audio_fingerprint(signal):
+    """Of float32: files of 16 or 24 bits are exact in it, and the last bit of a sum is rounded off."""
+    return fingerprint(
+        [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
+    )
 
 
 def check_columns(metric, present, columns):
@@ -128,10 +150,8 @@ def write_estimates(folder, sources, estimates):
     """32-bit float .wav files, which neither clip nor round; named as the sources, then numbered."""
     names = [*sources, *(f"estimate{number}" for number in range(len(sources), len(estimates)))]
     for name, estimate in zip(names, estimates, strict=False):
-        with write_and_rename(folder / f"{name}.wav", "wb") as file:
-            soundfile.write(
-                file, estimate.audio_data.T, estimate.sample_rate, subtype="FLOAT", format="WAV"
-            )
+        path = folder / f"{name}.wav"
+        write_wav(path, estimate.audio_data.T, estimate.sample_rate, "FLOAT")
 
 
 def describe_settings(data, separator, metrics, loop, save_audio):
@@ -142,13 +162,19 @@ def describe_settings(data, separator, metrics, loop, save_audio):
     content = describe_content(data)
     return {
         "separator": describe(separator),
-        "metrics": [describe(metric) for metric in metrics],
+        "metrics": [describe_metric(metric, data) for metric in metrics],
         "pieces": [loop.piece_seconds, loop.overlap_seconds],
         "seed": loop.seed,
         "save_audio": save_audio,
-        "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
+        "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")}
+        | {"stft": describe(data.stft_params)},  # that of algorithms without a network
         "packages": {package: public_version(package) for package in PACKAGES},
     }
+
+
+def describe_metric(metric, data):
+    stft = {"stft": describe(data.stft_params)} if metric.uses_stft else {}
+    return {**describe(metric), **stft}
 
 
 def public_version(package):

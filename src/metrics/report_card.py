@@ -93,6 +93,12 @@ def finite(column):
     return column[np.isfinite(column)]
 
 
+def overall_means(table):
+    """dict, score → mean over all sources of all tracks; scores that are nowhere finite are left out."""
+    means = {name: finite(table[name]).mean() for name in table.columns if name not in KEYS}
+    return {name: float(mean) for name, mean in means.items() if np.isfinite(mean)}
+
+
 def left_out(table, columns):
     """Lines that say which values no mean or median holds."""
     lines = []
