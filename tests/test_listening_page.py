@@ -1,0 +1,407 @@
+"""listening_page: what it shows, that it stays whole, small and closed, and how it works in a browser."""
+
+import base64
+import io
+import pickle
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from matplotlib import image
+
+from src.commands.listening_page import TakeExcerpt
+from src.costs import duration, read_costs, record_training
+from src.errors import ConfigError
+from src.files import write_json
+from src.pages import Curves, Heard, RunHead, choose_tracks, draw_card, excerpt_seconds, render
+from src.pages.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
+from src.runs import Run
+from src.separators import MaskEstimation, Measured
+from tests import road
+from tests.browser import Browser, needs_chromium
+from tests.voices import open_corpus, save_network, voice, write_corpus
+
+ODD = """<b>&"x'"""  # no file name may hold the / of </script>
+HOSTILE = """<b>&"x'</script><img src=x onerror=alert(1)>"""
+ORACLE = "evaluate.separator = @nussl.separation.benchmark.IdealBinaryMask()"
+
+
+@pytest.fixture(scope="module")
+def runs(speech, tmp_path_factory):
+    """A trained run and an oracle, of two experiments, evaluated on tracks of which one is odd."""
+    folder = tmp_path_factory.mktemp("experiments")
+    shutil.copytree(speech, folder / "wham")
+    for path in (folder / "wham").glob("wav8k/min/tt/*"):
+        if path.is_dir():
+            sorted(path.glob("*.wav"))[0].rename(path / f"{ODD}.wav")
+    (trained,) = road.instantiate(folder / "wham", folder / "trained", "train.num_epochs = 2")
+    (oracle,) = road.instantiate(folder / "wham", folder / "oracle", ORACLE)
+    road.call("all", trained.config, "evaluate.save_audio = True")
+    road.call("evaluate", oracle.config)
+    return trained, oracle
+
+
+@pytest.fixture(scope="module")
+def page(runs):
+    """Path of the page of both runs."""
+    road.call("listening_page", *(run.config for run in runs))
+    return runs[0].folder.parents[2] / "listening_page.html"
+
+
+class Reader(HTMLParser):
+    """Tags of a page and its text, as a browser would see them."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.texts = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.texts.append(data.strip())
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def sounds_of(text):
+    return [one["src"] for one in Reader(text).all("audio")]
+
+
+def decode(uri):
+    return soundfile.read(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+
+
+def test_the_page_shows_tracks_runs_scores_losses_and_costs(page, runs):
+    reader = Reader(page.read_text())
+    for text in ("trained/out/run0", "oracle/out/run0", "MaskEstimation", "IdealBinaryMask"):
+        assert text in reader.texts
+    assert {"worst", "best", "SI-SDRi", "validation loss", "confidence"} <= set(reader.texts)
+    assert len(reader.all("article")) == 4
+    assert len(reader.all("audio")) == len(reader.all("img")) == 4 * (1 + 2 * 3)
+    assert len(reader.all("tr")) == 1 + 9 + 1 + 2 * 4 * 2  # facts, scores: runs × tracks × sources
+    assert len(reader.all("polyline")) == 2  # the oracle was never trained
+    costs = read_costs(runs[0])
+    assert f"{duration(costs['train']['seconds'])}, 2 epochs" in reader.texts
+    assert all(step["peak_memory_bytes"] > 1e8 for step in costs.values())
+    assert costs["evaluate"]["seconds_of_audio"] > 4
+
+
+def test_each_run_is_separated_with_its_own_settings_and_heard_as_scored(page, runs):
+    sounds = sounds_of(page.read_text())
+    (truth, rate), (oracle, _) = decode(sounds[1]), decode(sounds[3])
+    assert rate == 16000
+    assert np.corrcoef(truth, oracle)[0, 1] > 0.9
+    road.call(
+        "listening_page", *(run.config for run in runs), "listening_page.use_saved_audio = False"
+    )
+    assert sounds_of(page.read_text()) == sounds
+
+
+def test_the_page_asks_nothing_of_any_server(page):
+    text = page.read_text()
+    reader = Reader(text)
+    links = [
+        a[key] for _, a in reader.tags for key in ("src", "href", "srcset", "action") if key in a
+    ]
+    assert {
+        re.match(r"data:(audio/mpeg|image/webp);base64,|#", link) is None for link in links
+    } == {False}
+    assert not re.search(r"https?://|@import|url\(|style=|<link", text)
+    (policy,) = [a["content"] for a in reader.all("meta") if "http-equiv" in a]
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    assert page.stat().st_size < 20e6
+
+
+def test_names_of_files_are_escaped(page):
+    assert "<b>&" not in page.read_text()
+    assert ODD in Reader(page.read_text()).texts
+
+
+def heard(mix, estimates=None, **changes):
+    references = {"s1": mix * 0.5, "s2": mix * 0.5}
+    parts = {"estimates": references if estimates is None else estimates, "sample_rate": 8000}
+    whole = {"start": 0, "num_samples": mix.shape[1], "confidence": None}
+    return Heard(mix, references, **{**parts, **whole, **changes})
+
+
+def render_one(card, name="run0"):
+    curves = Curves(1, name, [2.0, float("nan"), 1.0], [])
+    return render(
+        title=name,
+        heads=[RunHead(1, name, {"separator": name})],
+        curves=[curves],
+        cards=[card],
+        rows=[],
+        metrics=["SI-SDR"],
+        metric="SI-SDR",
+        made=name,
+    )
+
+
+def test_names_that_would_break_out_do_not():
+    one = heard(voice(0.5, 110))
+    sources = {HOSTILE: one.mix}
+    one = one._replace(references=sources, estimates=sources)
+    reader = Reader(render_one(draw_card(HOSTILE, "worst", [one], [{HOSTILE: 1.0}]), HOSTILE))
+    assert not {"b"} & {tag for tag, a in reader.tags if tag == "b" and "class" not in a}
+    assert len(reader.all("script")) == 1
+    assert [a["src"][:5] for a in reader.all("img")] == ["data:"] * 3
+    assert reader.texts.count(HOSTILE) >= 4
+
+
+def test_silence_nan_and_infinite_samples_are_drawn():
+    silent = np.zeros((1, 800), np.float32)
+    bad = np.full((1, 800), np.nan, np.float32)
+    bad[0, 0] = np.inf
+    card = draw_card("t", "worst", [heard(silent, {"s1": bad, "s2": silent})], [{"s1": np.nan}])
+    assert "nan" not in card.sources[0][1][1].envelope
+    assert "–" in Reader(render_one(card)).texts
+    audio, _ = decode(card.sources[0][1][1].sound)
+    assert np.isfinite(audio).all()
+
+
+@pytest.mark.parametrize("num_channels", [1, 2, 6])
+@pytest.mark.parametrize("rate", [8000, 22050, 44100])
+def test_sounds_come_back_as_they_were(rate, num_channels):
+    audio = voice(1.0, 220, sample_rate=rate, num_channels=num_channels)
+    decoded, decoded_rate = decode(mp3_uri(audio, rate))
+    assert decoded_rate == max(rate, 16000)
+    assert decoded.ndim == min(num_channels, 2) if num_channels < 3 else decoded.ndim == 1
+    assert abs(len(decoded) / decoded_rate - 1.0) < 0.1
+    loudness = np.sqrt(np.mean(np.square(decoded))) / np.sqrt(np.mean(np.square(audio)))
+    assert 0.8 < loudness < 1.2
+
+
+def test_one_gain_keeps_loudness_comparable():
+    loud, soft = voice(0.5, 110), 0.1 * voice(0.5, 110)
+    gain = common_gain([loud, soft])
+    assert 0.8 < np.abs(gain * loud).max() < 0.9
+    assert common_gain([np.zeros((1, 9))]) == 1
+
+
+def test_ten_noisy_half_minutes_of_two_runs_stay_below_20_megabytes():
+    """Noise is the worst there is to compress; a tenth of the page is encoded."""
+    seconds = excerpt_seconds(10 * 7, 8000, 30.0, 20)
+    assert 28 < seconds <= 30
+    noise = np.random.RandomState(0).randn(1, round(seconds * 8000)).astype(np.float32)
+    card = draw_card("t", "worst", [heard(noise)] * 2, [{}] * 2)
+    signals = [card.mixture, *(signal for _, group in card.sources for signal in group)]
+    assert len(signals) == 7
+    assert 10 * sum(len(text) for one in signals for text in one if isinstance(text, str)) < 20e6
+    assert len(signals[0].sound) < 1.02 * seconds * bytes_per_second(8000)
+
+
+def test_a_page_too_small_for_its_signals_says_what_to_lower(caplog):
+    with pytest.raises(ConfigError, match="lower listening_page.num_tracks, give fewer runs"):
+        excerpt_seconds(10 * 7, 44100, 30.0, 1)
+    assert excerpt_seconds(10 * 13, 44100, 30.0, 20) < 10
+
+
+def test_the_loudest_stretch_is_found():
+    audio = np.concatenate(
+        [np.full((2, 50), 0.1), np.ones((2, 30)), np.full((2, 40), np.nan)], axis=1
+    )
+    assert loudest_start(audio, 30) == 50
+    assert loudest_start(audio, 500) == 0
+
+
+@pytest.mark.parametrize("num", [1, 2, 3, 10, 24, 99])
+def test_worst_median_and_best_are_among_the_chosen(num):
+    scores = pd.Series({f"t{i}": float(i) for i in range(24)} | {"silent": np.nan})
+    chosen = choose_tracks(scores, num)
+    assert len(chosen) == min(num, 24)
+    assert list(chosen) == sorted(chosen, key=scores.get)
+    assert chosen["t0"] == "worst"
+    assert num < 2 or chosen["t23"] == "best"
+    assert num < 3 or chosen["t11"] == "median, rank 12 of 24"
+    assert next(iter(choose_tracks(scores, num, lower_is_better=True))) == "t23"
+
+
+def told(capsys, *words):
+    assert road.call("listening_page", *words, check=False) == 2
+    return capsys.readouterr().err
+
+
+def test_mistakes_are_told_in_one_sentence(runs, instantiate, capsys):
+    (fresh,) = instantiate()
+    assert "give an out folder, or the config.gin of runs" in told(
+        capsys, *road.RECIPE[:2], "WHAM_ROOT = ''", "CACHE_ROOT = ''"
+    )
+    assert "run evaluate first" in told(capsys, fresh.config)
+    assert "but the scores are SI-SDR, " in told(
+        capsys, runs[1].config, "listening_page.metric = 'PESQ'"
+    )
+    assert "run evaluate again" in told(capsys, runs[1].config, "evaluate.seed = 1")
+
+
+def test_runs_of_other_test_sets_are_refused(runs, instantiate, capsys):
+    (other,) = instantiate(ORACLE)
+    road.call("evaluate", other.config, "test/WHAM.split = 'cv'")
+    assert "can't be compared: " in told(capsys, runs[1].config, other.config)
+
+
+def test_what_travels_to_workers_pickles(tmp_path):
+    path = save_network(tmp_path / "best.model.pth")
+    corpus = open_corpus(write_corpus(tmp_path / "data", 1))
+    separator = Measured(MaskEstimation(str(path)))
+    (output,) = separator.on_device([corpus[0]["mix"]], "cpu")
+    estimates = pickle.loads(pickle.dumps(separator)).finish(corpus[0]["mix"], output)
+    assert set(estimates.confidences) == {"silhouette", "posterior", "confidence"}
+    take = pickle.loads(pickle.dumps(TakeExcerpt(0.5, True)))
+    assert (take.seconds, take.orders) == (0.5, True)
+
+
+def test_training_time_adds_up_over_restarts_and_begins_anew(tmp_path):
+    run = Run(tmp_path)
+    write_json(tmp_path / "cost.json", {"train": {"seconds": 100.0, "epochs": 9}})
+    for epoch, seconds in enumerate([1.0, 2.0, 4.0], start=1):
+        record_training(run, epoch, seconds)
+    train = read_costs(run)["train"]
+    assert (train["epochs"], train["seconds"]) == (3, 7.0)
+    assert train["peak_gpu_memory_bytes"] is None or train["peak_gpu_memory_bytes"] > 0
+    assert [duration(s) for s in (40, 720, 11100)] == ["40 s", "12 min", "3 h 05 min"]
+
+
+@pytest.fixture(scope="module")
+def browser(page):
+    browser = Browser()
+    browser.open(page)
+    yield browser
+    browser.close()
+
+
+def column(browser, number):
+    """Texts of a column of the table of scores, from the top."""
+    cells = f"[...document.querySelectorAll('.sortable tbody tr')].map(row => row.cells[{number}]"
+    return browser.evaluate(f"{cells}.textContent.trim())")
+
+
+def head(number):
+    return f".sortable thead th:nth-child({number + 1})"
+
+
+def sorting(browser, number):
+    return browser.evaluate(f"document.querySelector('{head(number)}').getAttribute('aria-sort')")
+
+
+@needs_chromium
+def test_any_column_sorts_by_mouse_and_by_keyboard(browser, page):
+    names = browser.evaluate(
+        "[...document.querySelectorAll('.sortable thead th')].map(one => one.textContent.trim())"
+    )
+    before = browser.evaluate("document.querySelectorAll('.sortable tbody tr').length")
+    assert sorting(browser, names.index("SI-SDRi")) == "ascending"
+    for number in range(3, len(names)):
+        browser.click(f"{head(number)} button")
+        values = [float(text) for text in column(browser, number) if text != "–"]
+        if sorting(browser, number) == "descending":
+            values.reverse()
+        assert values == sorted(values), names[number]
+    browser.evaluate(f"document.querySelector('{head(1)} button').focus()")
+    browser.press("Enter")
+    assert sorting(browser, 1) == "ascending" and sorting(browser, 3) is None
+    assert column(browser, 1)[0] == min(column(browser, 1), key=str.lower)
+    browser.press(" ")
+    assert sorting(browser, 1) == "descending"
+    assert (
+        browser.evaluate("document.querySelectorAll('.sortable tbody tr').length") == before == 16
+    )
+
+
+AUDIO = 'document.querySelector(\'#track-{0} [data-source="{1}"][data-kind="{2}"] audio\')'
+A, B = AUDIO.format(1, 0, 1), AUDIO.format(1, 0, 2)
+SOUNDING = "[...document.querySelectorAll('audio')].filter(one => !one.paused)"
+
+
+def plays_alone(browser, audio):
+    browser.wait_for(f"{SOUNDING}.length === 1 && {SOUNDING}[0] === {audio}")
+    at = browser.evaluate(f"{audio}.currentTime")
+    browser.wait_for(f"{audio}.currentTime > {at} || {audio}.currentTime < {at}")  # it may repeat
+
+
+@needs_chromium
+def test_runs_are_switched_at_the_same_position(browser):
+    browser.click("#track-1 [data-source='0'][data-kind='1'] button")
+    plays_alone(browser, A)
+    browser.click("#repeat")
+    browser.press("2")
+    plays_alone(browser, B)
+    browser.click("#choices button:nth-child(3)")
+    plays_alone(browser, A)
+    apart = browser.evaluate(
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '2', bubbles: true})),"
+        f"Math.abs({A}.currentTime - {B}.currentTime)"
+    )
+    assert apart < 0.05
+    plays_alone(browser, B)
+    for key, audio in (
+        ("m", AUDIO.format(1, "", "mixture")),
+        ("r", AUDIO.format(1, 0, "reference")),
+    ):
+        browser.press(key)
+        plays_alone(browser, audio)
+    browser.press("s")
+    plays_alone(browser, AUDIO.format(1, 1, "reference"))
+    browser.press("n")
+    plays_alone(browser, AUDIO.format(2, 1, "reference"))
+
+
+@needs_chromium
+def test_a_click_on_a_picture_seeks_and_space_plays(browser):
+    browser.evaluate("document.activeElement.blur(), document.querySelector('audio').pause()")
+    browser.click("#track-1 [data-source='0'][data-kind='1'] .picture", across=0.5)
+    browser.evaluate(f"{SOUNDING}.forEach(one => one.pause())")
+    browser.wait_for(f"{SOUNDING}.length === 0")
+    browser.click("#track-1 [data-source='0'][data-kind='1'] .picture", across=0.25)
+    quarter = browser.evaluate(
+        f"{A}.currentTime / document.querySelector('#track-1').dataset.seconds"
+    )
+    assert quarter == pytest.approx(0.25, abs=0.02)
+    browser.press("2")
+    assert browser.evaluate(f"{B}.currentTime - {A}.currentTime") == pytest.approx(0, abs=1e-3)
+    assert browser.evaluate("document.querySelector('#seek').value") == str(round(1000 * quarter))
+    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
+        browser.press(key)
+    assert browser.evaluate(f"{B}.currentTime") == 0
+    browser.press(" ")
+    plays_alone(browser, B)
+    browser.press(" ")
+    browser.wait_for(f"{SOUNDING}.length === 0")
+
+
+@needs_chromium
+def test_every_control_is_reached_by_tab_and_named(browser):
+    unnamed = browser.evaluate(
+        "[...document.querySelectorAll('button, a, input')].filter(one => one.tabIndex < 0 || !("
+        "one.textContent.trim() || one.ariaLabel || one.labels?.[0]?.textContent.trim())).length"
+    )
+    assert unnamed == 0
+
+
+@needs_chromium
+@pytest.mark.parametrize("width", [1280, 400])
+def test_the_page_fits_its_window_in_light_and_dark(browser, tmp_path, width):
+    pictures = {}
+    for scheme in ("light", "dark"):
+        path = tmp_path / f"{scheme}.png"
+        browser.screenshot(path, width, 900, scheme)
+        pictures[scheme] = image.imread(path)[..., :3]
+    assert pictures["light"].shape == (900, width, 3)
+    assert pictures["light"].mean() > 0.6 > 0.4 > pictures["dark"].mean()
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_chromium
+def test_the_browser_asked_for_nothing_and_complained_of_nothing(browser, page):
+    """Last: what all tests before have done counts."""
+    assert browser.requests() == [page.resolve().as_uri()]
+    assert browser.complaints() == []
+    assert browser.evaluate("[...document.images].every(one => one.naturalWidth === 480)")
+    assert browser.evaluate("[...document.querySelectorAll('audio')].every(one => !one.error)")
