@@ -68,7 +68,7 @@ def weights(path):
 
 def scalars(run, name):
     """Values of a scalar, over all the times the run was taken up."""
-    folders = sorted(path for path in run.logs.iterdir() if path.is_dir())
+    folders = sorted(run.logs.glob("[0-9]*/"))
     events = [EventAccumulator(str(folder)).Reload() for folder in folders]
     return [event.value for one in events for event in one.Scalars(name)]
 
@@ -472,6 +472,7 @@ def test_a_gpu_that_is_not_there_is_told(run, capsys):
         ("train.mixed_precision = 'float8'", "must be None, 'bfloat16' or 'float16'"),
         ("train.batch_size = 0", "train.batch_size = 0 must be at least 1"),
         ("train.num_epochs = 0", "train.num_epochs = 0 must be at least 1"),
+        ("train.num_data_workers = -1", "train.num_data_workers = -1 must be at least 0"),
         ("train.loss_combination = 'sum'", "train.loss_combination = 'sum' is neither"),
         ("train.loss_dictionary = {'L3Loss': {}}", "train.loss_dictionary can't be used"),
         ("train.val_loss_dictionary = {'L3Loss': {}}", "train.val_loss_dictionary can't be used"),

@@ -2,6 +2,7 @@
 
 import logging
 import math
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import gin
@@ -22,6 +23,7 @@ from src.handlers import (
     close_bars,
 )
 from src.handlers.steps import Forward, make_engine, train_step, val_step
+from src.hparams import log_row
 from src.journal import timestamp
 from src.losses import Losses
 from src.memory import keep_freed_memory
@@ -108,17 +110,21 @@ def train(
     # here, not at the top: a third of a second that no other command needs
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(run.logs / timestamp()) as writer:
-        training = build(settings, writer)
+    with ExitStack() as exits:
+        training = build(
+            settings, exits.enter_context(SummaryWriter(run.logs / timestamp())), exits
+        )
         val_loader = None if val_data is None else validation_loader(settings)
         attach(training, settings, val_loader)
         start = 0
         if latest.exists():
             start = go_on(training, settings, latest)
         elif init_from is not None:
-            start_from(training.model, init_from)
+            checkpoints.start_from(training.model, init_from)
         configs.write_operative(run.operative("train"))
         iterate(training, settings, start, val_loader)
+        training.log_scalar(f"best/{training.monitored_name}", training.best)
+    log_row(run, {f"best/{training.monitored_name}": training.best})
     return training
 
 
@@ -127,6 +133,11 @@ def check(settings):
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise ConfigError(f"train.{name} = {value} must be at least 1.")
+    if settings.num_data_workers < 0:
+        raise ConfigError(
+            f"train.num_data_workers = {settings.num_data_workers} must be at least 0, which loads "
+            "in the training's own process."
+        )
     if (settings.excerpt_frames is None) == (settings.excerpt_seconds is None):
         raise ConfigError("Bind one of train.excerpt_frames and train.excerpt_seconds, not both.")
     if settings.excerpt_seconds is None and not hasattr(settings.features, "num_samples"):
@@ -154,15 +165,10 @@ def attach(training, settings, val_loader):
     for handler in settings.handlers:
         handler(training)
     attach_reports(training)
-    attach_saving(
-        training,
-        model_metadata(settings),
-        settings.save_every_iterations,
-        settings.save_every_epochs,
-    )
+    attach_saving(training, settings.save_every_iterations, settings.save_every_epochs)
 
 
-def build(settings, writer):
+def build(settings, writer, exits):
     """The Training: model, optimizer, engines, losses; nothing attached yet."""
     device = choose_device(settings.device)
     if device.type == "cpu" and settings.mixed_precision == "float16":
@@ -185,6 +191,11 @@ def build(settings, writer):
         validator=None,
         device=device,
         train_names=settings.train_data.names,
+        val_data=settings.val_data,
+        metadata=model_metadata(settings),
+        writer=writer,
+        scalar_logs=[writer.add_scalar],
+        exits=exits,
     )
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
@@ -192,26 +203,9 @@ def build(settings, writer):
     training.trainer.register_events(*TrainingEvents)
     if settings.val_data is not None:
         training.validator = make_engine(lambda engine, batch: val_step(training, forward, batch))
-    training.log_scalar = lambda name, value: writer.add_scalar(
-        name, value, training.trainer.state.iteration
-    )
     log.info("%s", model)
     log.info("Training on %s.", device)
     return training
-
-
-def start_from(model, source):
-    """Loads the weights of another run's best model, or of a model file."""
-    path = checkpoints.find_model(source)
-    try:
-        other, _ = nussl.ml.SeparationModel.load(str(path))
-    except checkpoints.DAMAGED as error:
-        raise ConfigError(
-            f"train.init_from = {str(source)!r} is no model file of nussl ({type(error).__name__}); "
-            "give a run folder that was trained, or the path of a .model.pth file."
-        ) from error
-    checkpoints.load_weights(model, other.state_dict(), path)
-    log.info("Starting from the weights in %s.", path)
 
 
 def model_metadata(settings):

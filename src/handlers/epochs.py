@@ -8,6 +8,7 @@ from ignite.engine import Events
 from ignite.handlers import ProgressBar, Timer
 
 from src import checkpoints
+from src.costs import record_training
 from src.errors import ConfigError
 from src.files import write_json
 from src.handlers.training import TrainingEvents
@@ -104,7 +105,9 @@ def validate(validator, loader):
 
 
 def attach_reports(training):
-    """One line of the epoch table per epoch, and `progress.json` for whoever watches the sweep."""
+    """One line of the epoch table per epoch, `progress.json` for whoever watches the sweep, and
+    the training's part of `cost.json`."""
+    clock = Timer()  # from now on
     timer = Timer(average=False)
     timer.attach(
         training.trainer,
@@ -113,10 +116,10 @@ def attach_reports(training):
         resume=Events.GET_BATCH_STARTED,
     )
     training.trainer.add_event_handler(Events.STARTED, lambda engine: log.info(HEADING))
-    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, report, training, timer)
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, report, training, timer, clock)
 
 
-def report(engine, training, timer):
+def report(engine, training, timer, clock):
     seconds = engine.state.times[Events.EPOCH_COMPLETED.name]
     rate = training.optimizer.param_groups[0]["lr"]
     waiting = 100 * timer.value() / seconds
@@ -136,29 +139,30 @@ def report(engine, training, timer):
         "seconds_per_epoch": seconds,
     }
     write_json(training.run.folder / "progress.json", progress)
+    record_training(training.run, engine.state.epoch, clock.value())
+    clock.reset()
 
 
-def attach_saving(training, metadata, every_iterations=None, every_epochs=None):
+def attach_saving(training, every_iterations=None, every_epochs=None):
     """Writes checkpoints; attached last, so that they hold what all other handlers did.
 
     Args:
         training: Training.
-        metadata: dict for the model files, see `checkpoints.save_model`.
         every_iterations: also write `latest.pth` within an epoch; None: at its end only.
         every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
     """
     trainer = training.trainer
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, metadata, every_epochs)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, every_epochs)
     if every_iterations is not None:
         trainer.add_event_handler(
             Events.ITERATION_COMPLETED(every=every_iterations), save_within, training
         )
 
 
-def save_epoch(engine, training, metadata, every_epochs):
+def save_epoch(engine, training, every_epochs):
     """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
     folder = training.run.checkpoints
-    metadata = {**metadata, "trainer.state.epoch_history": training.history}
+    metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
     if training.monitored() < training.best:
         training.best = training.monitored()
         checkpoints.save_model(training.model, metadata, folder / "best.model.pth")

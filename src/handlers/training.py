@@ -1,5 +1,6 @@
 """What a handler sees of a training."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,7 +32,11 @@ class Training:
         stopped: True once early stopping ended the training.
         began, first_iteration: when and where this process took up the training.
         bars: ignite progress bars.
-        log_scalar: function `(name, value)` that writes to TensorBoard at the current iteration.
+        val_data: validation Corpus, or None.
+        metadata: dict for the model files, see `checkpoints.save_model`.
+        writer: TensorBoard's SummaryWriter.
+        scalar_logs: functions `(name, value, step)` that `log_scalar` calls.
+        exits: what a handler opened and must close when the training ends, however that ends.
     """
 
     run: Run
@@ -52,13 +57,26 @@ class Training:
     began: Any = None
     first_iteration: int = 0
     bars: list = field(default_factory=list)
-    log_scalar: Any = None
+    val_data: Any = None
+    metadata: dict = field(default_factory=dict)
+    writer: Any = None
+    scalar_logs: list = field(default_factory=list)
+    exits: ExitStack = field(default_factory=ExitStack)
+
+    def log_scalar(self, name, value):
+        """Sends a number to TensorBoard, and to the trackers, at the current iteration."""
+        for log in self.scalar_logs:
+            log(name, value, self.trainer.state.iteration)
 
     def keep(self, name, thing):
         """Stores `thing.state_dict()` in every checkpoint and gives it back after a restart."""
         self.kept[name] = thing
 
-    def monitored(self):
+    @property
+    def monitored_name(self):
         """The loss that schedulers, early stopping and `best` look at: validation, else train."""
-        name = "train/loss" if self.validator is None else "validation/loss"
-        return self.history[name][-1]
+        return "train/loss" if self.validator is None else "validation/loss"
+
+    def monitored(self):
+        """Its value of the last epoch."""
+        return self.history[self.monitored_name][-1]
