@@ -1,5 +1,6 @@
 """One iteration: batch → features → network → losses, and for training the step."""
 
+import contextlib
 import logging
 
 import torch
@@ -33,9 +34,25 @@ class Forward:
         if self.remix is not None and iteration is not None:
             waveforms = self.remix(waveforms, iteration)
         data = self.features(waveforms)
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype is not None):
+        with precision(self.device, self.dtype):
             output = self.network(dict(data))
         return {name: value.float() for name, value in output.items()}, data
+
+
+@contextlib.contextmanager
+def precision(device, dtype):
+    """The context of a forward pass in `dtype`; None is float32.
+
+    On a CPU it leaves oneDNN aside, whose bfloat16 LSTM fails where there is no AVX-512; PyTorch's
+    own runs everywhere.
+    """
+    with contextlib.ExitStack() as contexts:
+        if dtype is not None:
+            contexts.enter_context(torch.autocast(device.type, dtype))
+        if dtype is not None and device.type == "cpu":
+            without_onednn = {"enabled": False, "allow_tf32": None, "fp32_precision": None}
+            contexts.enter_context(torch.backends.mkldnn.flags(**without_onednn))
+        yield
 
 
 def make_engine(process):
