@@ -42,5 +42,18 @@ def test_in_short():
     assert text == "Setting(value=[1, Setting(value=x)])"
 
 
+def test_private_attributes_shape_nothing():
+    bookkept = Setting(1)
+    bookkept._seen = 3
+    assert describe(bookkept) == describe(Setting(1))
+
+
+def test_a_set_is_its_members_in_any_order():
+    assert (
+        describe({"drums", "bass"}) == describe(frozenset({"bass", "drums"})) != describe({"bass"})
+    )
+    assert describe({None, "a", 1}) == [1, None, "a"]
+
+
 def test_two_paths_are_two_things():
     assert describe(Path("a")) == "a" != describe(Path("b"))

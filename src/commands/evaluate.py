@@ -3,7 +3,6 @@
 import itertools
 import logging
 import time
-from importlib import metadata
 
 import gin
 import numpy as np
@@ -17,7 +16,7 @@ from src.errors import ConfigError
 from src.files import fingerprint, write_json
 from src.metrics import BSSEvalScale, read_results
 from src.metrics.scores import is_silent, stack_channels
-from src.passports import array_passport, describe
+from src.passports import array_passport, describe, public_versions
 from src.separators import LoopSettings, separate_all
 from src.waveforms import write_wav
 
@@ -168,18 +167,13 @@ def describe_settings(data, separator, metrics, loop, save_audio):
         "save_audio": save_audio,
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")}
         | {"stft": describe(data.stft_params)},  # that of algorithms without a network
-        "packages": {package: public_version(package) for package in PACKAGES},
+        "packages": public_versions(PACKAGES),
     }
 
 
 def describe_metric(metric, data):
     stft = {"stft": describe(data.stft_params)} if metric.uses_stft else {}
     return {**describe(metric), **stft}
-
-
-def public_version(package):
-    """Without the build: torch's CPU and CUDA wheels of one version count as one."""
-    return metadata.version(package).partition("+")[0]
 
 
 def track_passports(data, settings):

@@ -7,11 +7,11 @@ from pathlib import Path
 import gin
 import numpy as np
 
-from src.datasets.fingerprints import describe
 from src.errors import ConfigError
 from src.files import write_and_rename
 from src.folders import claim
 from src.parallel import map_items
+from src.passports import describe
 from src.waveforms import write_wav
 
 log = logging.getLogger(__name__)

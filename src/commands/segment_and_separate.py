@@ -13,8 +13,7 @@ from src.datasets.segments import RESULTS, Segments
 from src.files import fingerprint, read_json, write_json
 from src.folders import claim
 from src.metrics import BSSEvalScale
-from src.passports import describe
-from src.runs import installed_version
+from src.passports import describe, public_versions
 from src.separators import LoopSettings, Teacher, separate_all
 from src.separators.confidence import LOUD_PERCENTILE
 from src.waveforms import write_wav
@@ -105,7 +104,7 @@ def describe_settings(data, teacher, metrics, window_and_hop, seed):
         "window_and_hop_seconds": list(window_and_hop),
         "seed": seed,
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
-        "packages": {name: str(installed_version(name)).partition("+")[0] for name in PACKAGES},
+        "packages": public_versions(PACKAGES),
     }
 
 
