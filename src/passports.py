@@ -40,7 +40,9 @@ def public_attributes(thing):
 
 def in_short(description):
     """A description as a line for people: `BSSEvalV4(window_seconds=1.0, …)`."""
-    if isinstance(description, dict) and {"class", "settings"} <= set(description):
+    if isinstance(description, dict):
+        if not {"class", "settings"} <= set(description):
+            description = {"class": "", "settings": description}
         name = description["class"].rpartition(".")[2]
         settings = [f"{key}={in_short(value)}" for key, value in description["settings"].items()]
         return f"{name}({', '.join(settings)})"

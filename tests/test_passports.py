@@ -40,6 +40,7 @@ def test_classes_and_functions_are_their_names(thing):
 def test_in_short():
     text = in_short(describe(Setting([1, Setting("x")])))
     assert text == "Setting(value=[1, Setting(value=x)])"
+    assert in_short({"mixer": describe(Setting(1))}) == "(mixer=Setting(value=1))"
 
 
 def test_private_attributes_shape_nothing():

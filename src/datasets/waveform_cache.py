@@ -20,6 +20,7 @@ from src.datasets.fingerprints import describe_content
 from src.errors import ConfigError
 from src.files import read_json, write_json
 from src.parallel import ItemsFailed, map_items
+from src.passports import in_short
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ def check_manifest(corpus, folder):
     found, wanted = manifest["content"], {"format": FORMAT, **content}
     if found != wanted:
         differing = [
-            f"{key} {found.get(key)!r} where {wanted.get(key)!r} is asked for"
+            f"{key} {in_short(found.get(key))} where {in_short(wanted.get(key))} is asked for"
             for key in sorted({*found, *wanted})
             if found.get(key) != wanted.get(key)
         ]
