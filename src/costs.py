@@ -1,7 +1,6 @@
 """What a run has cost: `cost.json` in its folder, one entry per step."""
 
 from src.files import read_json, write_json
-from src.memory import peak_memory
 
 
 def read_costs(run):
@@ -14,7 +13,7 @@ def costs_path(run):
     return run.folder / "cost.json"
 
 
-def record_training(run, epoch, seconds):
+def record_training(run, epoch, seconds, peaks):
     """Adds an epoch, its validation and its checkpoint to the training's wall seconds.
 
     The first epoch begins anew. What a kill cuts off before the end of an epoch is not counted.
@@ -22,27 +21,30 @@ def record_training(run, epoch, seconds):
     Args:
         epoch: epochs done so far.
         seconds: since the last epoch, or since the process took up the training.
+        peaks: dict, what `PeakMemory.measure` says of this process so far.
     """
     before = read_costs(run).get("train", {}) if epoch > 1 else {}
-    record(run, "train", before, epochs=epoch, seconds=before.get("seconds", 0.0) + seconds)
+    highest = {
+        name: max(filter(None, (peak, before.get(name))), default=None)
+        for name, peak in peaks.items()
+    }
+    seconds += before.get("seconds", 0.0)
+    record(run, "train", {"epochs": epoch, "seconds": seconds, **highest})
 
 
-def record_evaluation(run, seconds, seconds_of_audio):
+def record_evaluation(run, seconds, seconds_of_audio, peaks):
     """Notes what the evaluation took that has just ended: of the tracks that it did itself.
 
     Args:
         seconds: from the first track read to the last one scored.
         seconds_of_audio: total length of the mixtures.
+        peaks: dict, what `PeakMemory.measure` says.
     """
-    record(run, "evaluate", {}, seconds=seconds, seconds_of_audio=seconds_of_audio)
+    record(run, "evaluate", {"seconds": seconds, "seconds_of_audio": seconds_of_audio, **peaks})
 
 
-def record(run, step, before, **amounts):
-    peaks = peak_memory()
-    for name, bytes_before in before.items():
-        if name in peaks:
-            peaks[name] = max(filter(None, (peaks[name], bytes_before)), default=None)
-    write_json(costs_path(run), {**read_costs(run), step: {**amounts, **peaks}})
+def record(run, step, amounts):
+    write_json(costs_path(run), {**read_costs(run), step: amounts})
 
 
 def duration(seconds):

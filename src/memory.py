@@ -1,14 +1,19 @@
 """Memory of this process: freed blocks are kept for the next batch; the most that was in use."""
 
+import contextlib
 import ctypes
+import re
 import resource
 import sys
+from pathlib import Path
 
 import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 KEPT_BYTES = 2**30
 RUSAGE_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes in which ru_maxrss counts
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+FORGET_PEAK = "5"  # proc_pid_clear_refs(5)
 
 
 def keep_freed_memory():
@@ -23,15 +28,40 @@ def keep_freed_memory():
         library.mallopt(M_TRIM_THRESHOLD, KEPT_BYTES)
 
 
-def peak_memory():
-    """Bytes at most in use since this process began.
+class PeakMemory:
+    """The most memory in use from here on, by this process and by what it starts.
 
-    Returns:
-        dict with `peak_memory_bytes`, resident, of this process or the largest worker that has
-        ended; and `peak_gpu_memory_bytes`, of all GPUs that torch used, None where it used none.
+    The system keeps the peak of a process, which Linux can be asked to forget; elsewhere, and where
+    that is forbidden, a peak before counts, too. Of worker processes it keeps the largest that ever
+    ended, so they count where they are larger than those before.
     """
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    resident = RUSAGE_UNIT * max(resource.getrusage(who).ru_maxrss for who in whose)
-    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
-    on_gpus = sum(torch.cuda.max_memory_allocated(gpu) for gpu in gpus) or None
-    return {"peak_memory_bytes": resident, "peak_gpu_memory_bytes": on_gpus}
+
+    def __init__(self):
+        with contextlib.suppress(OSError):
+            CLEAR_REFS.write_text(FORGET_PEAK)
+        for gpu in used_gpus():
+            torch.cuda.reset_peak_memory_stats(gpu)
+        self.workers = peak_of_workers()
+
+    def measure(self):
+        """dict of bytes: `peak_memory_bytes`, resident, of this process or of the largest worker;
+        `peak_gpu_memory_bytes`, of all GPUs that torch used, None where it used none."""
+        workers = peak_of_workers()
+        on_gpus = sum(torch.cuda.max_memory_allocated(gpu) for gpu in used_gpus()) or None
+        resident = max(peak_resident(), workers if workers > self.workers else 0)
+        return {"peak_memory_bytes": resident, "peak_gpu_memory_bytes": on_gpus}
+
+
+def peak_resident():
+    if STATUS.is_file():
+        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
+        return 1024 * int(kilobytes)
+    return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def peak_of_workers():
+    return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def used_gpus():
+    return range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()

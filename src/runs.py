@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import logging
 import re
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from src.errors import ConfigError
 from src.files import file_sha256, read_json
 
+log = logging.getLogger(__name__)
 PACKAGES = ("gin-config", "torch", "nussl", "pytorch-ignite", "numpy", "scipy", "museval")
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -89,6 +91,26 @@ def compiled_configs(paths):
             yield path / "config.gin"
         else:
             yield from sorted(path.glob("run[0-9]*/config.gin"), key=lambda p: run_number(p.parent))
+
+
+def runs_in(folder):
+    """The runs, or a bootstrap's rounds, in a folder, by number; the folder itself where it is one."""
+    inside = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
+    inside.sort(key=lambda path: int(re.search(r"\d+", path.name)[0]))
+    return [run for path in inside for run in runs_in(path)] or [folder]
+
+
+def with_results(folders):
+    """The Runs of those of the `folders` that evaluate wrote to, each once; the others are told."""
+    found = {path.resolve(): path for path in folders}
+    for path in found.values():
+        if not has_results(path):
+            log.warning("%s has no results: it is left out", path)
+    return [Run(path) for path in found.values() if has_results(path)]
+
+
+def has_results(folder):
+    return any((folder / "results").glob("*.json"))
 
 
 def require(run, command, paths):

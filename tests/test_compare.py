@@ -123,7 +123,8 @@ def test_one_run_and_one_without_results(two_runs, tmp_path, capsys, caplog):
     for path in two_runs[1].results.iterdir():
         path.unlink()
     capsys.readouterr()
-    compare(tmp_path, [tmp_path / "out", two_runs[0].folder], "compare.columns = ['SI-SDR']")
+    folders = f"compare.folders = '{tmp_path / 'out'}'"  # one of them needs no list
+    compare(tmp_path, [two_runs[0].folder], folders, "compare.columns = ['SI-SDR']")
     printed = capsys.readouterr().out
     assert "verdict" not in printed and len(printed.splitlines()) == 1 + 2 + 3
     assert "run1" in caplog.text and "has no results: it is left out" in caplog.text
@@ -143,6 +144,9 @@ def test_nothing_to_compare_is_said(instantiate, capsys):
 def test_mistakes_in_bindings_are_told(two_runs, tmp_path, capsys):
     line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.baseline = 'run7'")
     assert line == "compare.baseline = 'run7' is none of the runs; it is one of out/run0, out/run1."
+    assert "compare.baseline = '1' is" in refusal(
+        capsys, tmp_path, [tmp_path / "out"], "compare.baseline = 1"
+    )
     line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.columns = ['SDR']")
     assert line.startswith("compare.columns names SDR, which no run has; they have SI-SDR, ")
     line = refusal(capsys, tmp_path, [tmp_path / "out"], "compare.columns = 'SDR'")

@@ -107,6 +107,31 @@ def test_the_same_scores_are_no_difference():
     assert set(rows["low"]) == set(rows["high"]) == {0.0}
 
 
+@pytest.mark.parametrize("num_same", [0, 15, 95])
+def test_tracks_that_do_not_differ_prove_nothing(num_same):
+    """Of five tracks, all better, the exact p is 2 / 2**5, whatever else stayed as it was."""
+    changes = np.array([0.0] * num_same + [1.0, 2.0, 3.0, 4.0, 5.0])
+    first = scores(len(changes), noise=0)
+    second = first.assign(**{COLUMN: first[COLUMN] + np.repeat(changes, 2)})
+    row = differences(first, second, each_source=False).loc["OVERALL"]
+    assert row["p"] == pytest.approx(2 / 2**5)
+    assert (row["tracks"], row["verdict"]) == (num_same + 5, "too few tracks")
+
+
+def test_tracks_that_do_not_differ_turn_no_verdict():
+    changes = np.array([0.01 * n for n in range(1, 29)] + [-1.0 - 0.01 * n for n in range(22)])
+    verdicts = [
+        verdict_of(np.concatenate([changes, np.zeros(num_same)])) for num_same in (0, 10, 100)
+    ]
+    assert verdicts == ["worse"] * 3
+
+
+def verdict_of(changes):
+    first = scores(len(changes), noise=0)
+    second = first.assign(**{COLUMN: first[COLUMN] + np.repeat(changes, 2)})
+    return differences(first, second, each_source=False).loc["OVERALL", "verdict"]
+
+
 def test_undefined_pairs_are_left_out_and_counted():
     """The other source of that track still counts."""
     second = change(scores(seed=2), "track03", "s1", np.nan)

@@ -12,6 +12,8 @@ import soundfile
 
 from src.commands.evaluate import evaluate
 from src.errors import ConfigError
+from src.estimates import has_estimates, read_estimates, write_estimates
+from src.memory import PeakMemory
 from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
 from src.parallel import ItemsFailed
 from src.runs import Run
@@ -146,8 +148,7 @@ def test_results_say_what_audio_was_scored(run, corpus, tmp_path):
     audio, rate = soundfile.read(path, dtype="float32")
     audio[100] += 1e-4
     soundfile.write(path, audio, rate, subtype="FLOAT")
-    (run.results / "track1.json").unlink()
-    evaluate(run, corpus, HPSS)
+    evaluate(run, corpus, HPSS)  # sees that the file of a reference is another
     after = {name: one["metadata"]["audio"] for name, one in read_results(run).items()}
     changed = after["track1"]["sources"].pop("s2"), before["track1"]["sources"].pop("s2")
     assert changed[0] != changed[1] and after == before
@@ -166,11 +167,13 @@ def test_changed_and_vanished_tracks(run, corpus, tmp_path):
     log = tmp_path / "asked"
     evaluate(run, corpus, Counting(log))
     (run.results / "mine.json").write_text("{}")
+    (run.results / "list.json").write_text("[1]")
     os.utime(tmp_path / "data" / "mix" / "track0.wav", ns=(1, 1))
     corpus.dataset.items = corpus.dataset.items[:2]
     smaller = type(corpus)(corpus.dataset, "test", None)
     evaluate(run, smaller, Counting(log))
-    assert sorted(path.stem for path in run.results.iterdir()) == ["mine", "track0", "track1"]
+    left = sorted(path.stem for path in run.results.iterdir())
+    assert left == ["list", "mine", "track0", "track1"]
     assert json.loads((run.folder / "evaluation.json").read_text())["tracks"] == smaller.names
 
 
@@ -216,6 +219,32 @@ def test_audio_is_kept_in_float(run, corpus):
             audio, _ = soundfile.read(path)
             truth = corpus[corpus.names.index(name)]["sources"][source].audio_data[0]
             assert np.corrcoef(audio, truth)[0, 1] > 0.9
+
+
+def test_kept_audio_comes_back_in_the_order_that_was_scored(tmp_path):
+    """A separator may give more estimates than there are sources."""
+    mix, sources = (
+        nussl.AudioSignal(audio_data_array=np.zeros((2, 9)), sample_rate=8000),
+        ["a", "b"],
+    )
+    estimates = [mix.make_copy_with_audio_data(mix.audio_data + level) for level in (2.5, -0.5, 1)]
+    write_estimates(tmp_path / "track", sources, estimates)
+    assert has_estimates(tmp_path / "track", sources)
+    found = read_estimates(tmp_path / "track", sources, mix)
+    for estimate, read in zip(estimates, found, strict=True):
+        np.testing.assert_array_equal(read.audio_data, estimate.audio_data)
+    write_estimates(tmp_path / "track", sources, estimates[:2])
+    assert len(read_estimates(tmp_path / "track", sources, mix)) == 2
+    (tmp_path / "track" / "b.wav").unlink()
+    assert not has_estimates(tmp_path / "track", sources)
+
+
+def test_memory_is_that_of_the_step_itself():
+    """Linux forgets the peak of what was before, such as a training in the same process."""
+    taken = bytearray(2**28)
+    before = PeakMemory().measure()["peak_memory_bytes"]
+    del taken
+    assert PeakMemory().measure()["peak_memory_bytes"] < before - 2**27
 
 
 def test_silent_source_is_said_aloud(run, corpus, tmp_path, caplog):

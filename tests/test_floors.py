@@ -27,6 +27,7 @@ FLOORS = {
         "hparams",
         "memory",
         "registry",
+        "estimates",
         "signals",
         "spectral",
         "rendering",

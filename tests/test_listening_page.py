@@ -17,7 +17,16 @@ from src.commands.listening_page import TakeExcerpt
 from src.costs import duration, read_costs, record_training
 from src.errors import ConfigError
 from src.files import write_json
-from src.pages import Curves, Heard, RunHead, choose_tracks, draw_card, excerpt_seconds, render
+from src.pages import (
+    Curves,
+    Heard,
+    RunHead,
+    choose_tracks,
+    draw_card,
+    excerpt_seconds,
+    ranking_run,
+    render,
+)
 from src.pages.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
 from src.runs import Run
 from src.separators import MaskEstimation, Measured
@@ -131,16 +140,17 @@ def heard(mix, estimates=None, **changes):
     return Heard(mix, references, **{**parts, **whole, **changes})
 
 
-def render_one(card, name="run0"):
+def render_cards(cards, num_runs=1, name="run0"):
     curves = Curves(1, name, [2.0, float("nan"), 1.0], [])
     return render(
         title=name,
-        heads=[RunHead(1, name, {"separator": name})],
+        heads=[RunHead(n, name, {"separator": name}) for n in range(1, num_runs + 1)],
         curves=[curves],
-        cards=[card],
+        cards=cards,
         rows=[],
         metrics=["SI-SDR"],
         metric="SI-SDR",
+        ranked_by=1,
         made=name,
     )
 
@@ -149,7 +159,9 @@ def test_names_that_would_break_out_do_not():
     one = heard(voice(0.5, 110))
     sources = {HOSTILE: one.mix}
     one = one._replace(references=sources, estimates=sources)
-    reader = Reader(render_one(draw_card(HOSTILE, "worst", [one], [{HOSTILE: 1.0}]), HOSTILE))
+    reader = Reader(
+        render_cards([draw_card(HOSTILE, "worst", [one], [{HOSTILE: 1.0}])], name=HOSTILE)
+    )
     assert not {"b"} & {tag for tag, a in reader.tags if tag == "b" and "class" not in a}
     assert len(reader.all("script")) == 1
     assert [a["src"][:5] for a in reader.all("img")] == ["data:"] * 3
@@ -162,7 +174,7 @@ def test_silence_nan_and_infinite_samples_are_drawn():
     bad[0, 0] = np.inf
     card = draw_card("t", "worst", [heard(silent, {"s1": bad, "s2": silent})], [{"s1": np.nan}])
     assert "nan" not in card.sources[0][1][1].envelope
-    assert "–" in Reader(render_one(card)).texts
+    assert "–" in Reader(render_cards([card])).texts
     audio, _ = decode(card.sources[0][1][1].sound)
     assert np.isfinite(audio).all()
 
@@ -186,22 +198,25 @@ def test_one_gain_keeps_loudness_comparable():
     assert common_gain([np.zeros((1, 9))]) == 1
 
 
-def test_ten_noisy_half_minutes_of_two_runs_stay_below_20_megabytes():
+@pytest.mark.parametrize(("num_runs", "rate"), [(2, 8000), (12, 8000), (5, 44100)])
+def test_ten_tracks_of_noise_stay_below_20_megabytes(num_runs, rate):
     """Noise is the worst there is to compress; a tenth of the page is encoded."""
-    seconds = excerpt_seconds(10 * 7, 8000, 30.0, 20)
-    assert 28 < seconds <= 30
-    noise = np.random.RandomState(0).randn(1, round(seconds * 8000)).astype(np.float32)
-    card = draw_card("t", "worst", [heard(noise)] * 2, [{}] * 2)
-    signals = [card.mixture, *(signal for _, group in card.sources for signal in group)]
-    assert len(signals) == 7
-    assert 10 * sum(len(text) for one in signals for text in one if isinstance(text, str)) < 20e6
-    assert len(signals[0].sound) < 1.02 * seconds * bytes_per_second(8000)
+    num_signals = 1 + 2 * (1 + num_runs)
+    around = len(render_cards([]).encode())
+    seconds = excerpt_seconds(10 * num_signals, rate, 30.0, 20, around)
+    noise = np.random.RandomState(0).randn(1, round(seconds * rate)).astype(np.float32)
+    one = heard(noise, sample_rate=rate)
+    card = draw_card("t", "worst", [one] * num_runs, [{}] * num_runs)
+    size = around + 10 * (len(render_cards([card], num_runs).encode()) - around)
+    assert 14e6 < size < 20e6
+    assert len(card.mixture.sound) < 1.02 * seconds * bytes_per_second(rate)
 
 
-def test_a_page_too_small_for_its_signals_says_what_to_lower(caplog):
+def test_a_page_too_small_for_its_signals_says_what_to_lower():
     with pytest.raises(ConfigError, match="lower listening_page.num_tracks, give fewer runs"):
-        excerpt_seconds(10 * 7, 44100, 30.0, 1)
-    assert excerpt_seconds(10 * 13, 44100, 30.0, 20) < 10
+        excerpt_seconds(10 * 7, 44100, 30.0, 1, 0)
+    with pytest.raises(ConfigError, match="leave 0 s of each"):
+        excerpt_seconds(10 * 7, 44100, 30.0, 20, 30e6)
 
 
 def test_the_loudest_stretch_is_found():
@@ -224,6 +239,21 @@ def test_worst_median_and_best_are_among_the_chosen(num):
     assert next(iter(choose_tracks(scores, num, lower_is_better=True))) == "t23"
 
 
+def test_a_run_whose_tracks_all_score_alike_ranks_none():
+    tracks = ["a", "b", "c"]
+    mixture, network = (
+        pd.DataFrame({"track": tracks, "source": "s1", "SI-SDRi": values})
+        for values in ([0.0, 1e-9, 0.0], [3.0, 1.0, 2.0])
+    )
+    number, means = ranking_run([mixture, network], "SI-SDRi")
+    assert number == 2 and list(choose_tracks(means, 3)) == ["b", "c", "a"]
+    assert ranking_run([mixture], "SI-SDRi")[0] == 1
+    perfect = mixture.assign(**{"SI-SDRi": np.inf})
+    assert ranking_run([perfect, mixture], "SI-SDRi")[0] == 2
+    with pytest.raises(ConfigError, match="No track has a finite SI-SDRi"):
+        ranking_run([perfect], "SI-SDRi")
+
+
 def told(capsys, *words):
     assert road.call("listening_page", *words, check=False) == 2
     return capsys.readouterr().err
@@ -239,6 +269,37 @@ def test_mistakes_are_told_in_one_sentence(runs, instantiate, capsys):
         capsys, runs[1].config, "listening_page.metric = 'PESQ'"
     )
     assert "run evaluate again" in told(capsys, runs[1].config, "evaluate.seed = 1")
+    assert "num_tracks = 0 must be at least 1" in told(
+        capsys, runs[1].config, "listening_page.num_tracks = 0"
+    )
+    output = f"listening_page.output = '{runs[1].folder}'"
+    assert "is a folder: name a file in it" in told(capsys, runs[1].config, output)
+
+
+def test_a_run_that_is_not_evaluated_yet_is_left_out(runs, instantiate, caplog, tmp_path):
+    (fresh,) = instantiate()
+    output = f"listening_page.output = '{tmp_path / 'page.html'}'"
+    road.call("listening_page", runs[0].config, fresh.config, output)
+    assert f"{fresh.folder} has no results: it is left out" in caplog.text
+    assert len(Reader((tmp_path / "page.html").read_text()).all("article")) == 4
+
+
+def test_a_bootstrap_is_shown_by_its_rounds(bootstrapped, tmp_path):
+    output = f"listening_page.output = '{tmp_path / 'page.html'}'"
+    road.call("listening_page", bootstrapped.config, output, "listening_page.max_seconds = 2.0")
+    texts = Reader((tmp_path / "page.html").read_text()).texts
+    assert {"round0", "round1", "round2"} <= set(texts)
+
+
+def test_audio_that_was_swapped_since_is_not_played_for_what_was_scored(speech, tmp_path, capsys):
+    shutil.copytree(speech, tmp_path / "wham")
+    (run,) = road.instantiate(tmp_path / "wham", tmp_path, ORACLE)
+    road.call("evaluate", run.config)
+    for folder in ("mix_clean", "s1", "s2"):
+        first, second, *_ = sorted((tmp_path / "wham/wav8k/min/tt" / folder).glob("*.wav"))
+        shutil.copy(second, first)
+    assert road.call("listening_page", run.config, check=False) != 0
+    assert "changed since it was scored: run evaluate again" in capsys.readouterr().err
 
 
 def test_runs_of_other_test_sets_are_refused(runs, instantiate, capsys):
@@ -254,18 +315,19 @@ def test_what_travels_to_workers_pickles(tmp_path):
     (output,) = separator.on_device([corpus[0]["mix"]], "cpu")
     estimates = pickle.loads(pickle.dumps(separator)).finish(corpus[0]["mix"], output)
     assert set(estimates.confidences) == {"silhouette", "posterior", "confidence"}
-    take = pickle.loads(pickle.dumps(TakeExcerpt(0.5, True)))
-    assert (take.seconds, take.orders) == (0.5, True)
+    take = pickle.loads(pickle.dumps(TakeExcerpt(0.5, True, {})))
+    assert (take.seconds, take.orders, take.scored) == (0.5, True, {})
 
 
 def test_training_time_adds_up_over_restarts_and_begins_anew(tmp_path):
     run = Run(tmp_path)
     write_json(tmp_path / "cost.json", {"train": {"seconds": 100.0, "epochs": 9}})
     for epoch, seconds in enumerate([1.0, 2.0, 4.0], start=1):
-        record_training(run, epoch, seconds)
+        peaks = {"peak_memory_bytes": int(8 / seconds), "peak_gpu_memory_bytes": None}
+        record_training(run, epoch, seconds, peaks)
     train = read_costs(run)["train"]
     assert (train["epochs"], train["seconds"]) == (3, 7.0)
-    assert train["peak_gpu_memory_bytes"] is None or train["peak_gpu_memory_bytes"] > 0
+    assert (train["peak_memory_bytes"], train["peak_gpu_memory_bytes"]) == (8, None)
     assert [duration(s) for s in (40, 720, 11100)] == ["40 s", "12 min", "3 h 05 min"]
 
 

@@ -1,7 +1,6 @@
 """Print and write one table of the scores of many runs, and whether they differ."""
 
 import logging
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +14,7 @@ from src.metrics import comparison_table, score_table
 from src.metrics.comparison import LEVEL, paired_differences
 from src.metrics.evaluations import check_comparable, other_versions, read_evaluation
 from src.metrics.report_card import OVERALL
-from src.runs import Run, find_run, run_number, sweep_point
+from src.runs import find_run, has_results, run_number, runs_in, sweep_point, with_results
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ def compare(run, folders=None, baseline=None, columns=None, each_source=True, fo
 
     Args:
         run: not used; the runs to compare are in `folders`, or given after -c.
-        folders: list of run folders, and of folders that hold some; of a bootstrap, its rounds are
+        folders: list of run folders, and of folders that hold some, or one; of a bootstrap, its rounds are
             the runs; None: the runs after -c.
         baseline: the run that the others are compared to, as the table calls it, or its folder;
             None: the first.
@@ -90,29 +89,19 @@ def scored_runs(folders):
         folders: see `compare`.
     """
     if folders is None:
-        given_runs = [path.parent for path in map(Path, configs.loaded.paths) if find_run([path])]
-        found = [path for run in given_runs for path in runs_in(run)]
+        found = [Path(path).parent for path in configs.loaded.paths if find_run([path])]
         given = "the files after -c are"
     else:
+        folders = [folders] if isinstance(folders, str) else folders
         found = [path for folder in map(Path, folders) for path in some_in(folder)]
         given = f"compare.folders = {folders!r} is"
-    scored = {path.resolve(): Run(path) for path in found if has_results(path)}
-    for path in found:
-        if path.resolve() not in scored:
-            log.warning("%s has no results: it is left out", path)
+    scored = with_results(run for path in found for run in runs_in(path))
     if not scored:
         raise ConfigError(
             f"compare needs runs with results, and {given} of none; give run folders after -c or "
             "in compare.folders, and evaluate them first."
         )
-    return list(scored.values())
-
-
-def runs_in(folder):
-    """The runs, or a bootstrap's rounds, in a folder, by number; the folder itself where it is one."""
-    inside = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
-    inside.sort(key=lambda path: int(re.search(r"\d+", path.name)[0]))
-    return [run for path in inside for run in runs_in(path)] or [folder]
+    return scored
 
 
 def some_in(folder):
@@ -124,10 +113,6 @@ def some_in(folder):
             "run evaluate first."
         )
     return found
-
-
-def has_results(folder):
-    return any((folder / "results").glob("*.json"))
 
 
 def labelled(runs):
@@ -148,11 +133,12 @@ def choose_baseline(runs, baseline):
     """Label of the run that `baseline` means."""
     if baseline is None:
         return next(iter(runs))
+    baseline = str(baseline)
     for label, one in runs.items():
-        if str(baseline) in (label, one.label) or Path(baseline).resolve() == one.folder.resolve():
+        if baseline in (label, one.label) or Path(baseline).resolve() == one.folder.resolve():
             return label
     raise ConfigError(
-        f"compare.baseline = {str(baseline)!r} is none of the runs; it is one of {', '.join(runs)}."
+        f"compare.baseline = {baseline!r} is none of the runs; it is one of {', '.join(runs)}."
     )
 
 
@@ -185,7 +171,10 @@ def explain(differences, baseline, lower_is_better):
     if (differences["verdict"] == "mixed").any():
         yield "mixed: better on most tracks and worse in the mean, or the other way round."
     if (differences["verdict"] == "too few tracks").any():
-        yield f"too few tracks: with these, no p corrected over {count} comparisons reaches 5 %."
+        yield (
+            f"too few tracks: too few differ for any p, corrected over {count} comparisons, to reach "
+            "5 %."
+        )
 
 
 def left_out(differences):

@@ -5,20 +5,20 @@ import logging
 import time
 
 import gin
-import numpy as np
 from tqdm import tqdm
 
 from src import configs
 from src.costs import record_evaluation
-from src.datasets.filters import mix_path
-from src.datasets.fingerprints import describe_content
+from src.datasets.fingerprints import describe_content, file_states
 from src.errors import ConfigError
+from src.estimates import write_estimates
 from src.files import fingerprint, write_json
+from src.memory import PeakMemory
 from src.metrics import BSSEvalScale, read_results
+from src.metrics.evaluations import fingerprints
 from src.metrics.scores import is_silent, stack_channels
-from src.passports import array_passport, describe, public_versions
+from src.passports import describe, public_versions
 from src.separators import LoopSettings, separate_all
-from src.waveforms import write_wav
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
@@ -71,7 +71,7 @@ def evaluate(
     todo = [i for i, name in enumerate(test_data.names) if passports[name] not in present]
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
-    began, seconds_of_audio = time.monotonic(), 0.0
+    memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
     first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
     remove_others(run, passports)
@@ -84,7 +84,7 @@ def evaluate(
         about = {"track": name, "passport": passports[name], "settings": fingerprint(settings)}
         write_json(result_path(run, name), {**scores, "metadata": {**about, **content}})
     if todo:
-        record_evaluation(run, time.monotonic() - began, seconds_of_audio)
+        record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
 
 
@@ -109,27 +109,13 @@ class ScoreTrack:
             for name, columns in metric(track.sources, estimates, track.mix).items():
                 check_columns(metric, scores[name], columns)
                 scores[name] |= columns
-        return scores, silent_sources(track.sources), describe_audio(track)
+        content = {"audio": fingerprints(track), "seconds": track.mix.signal_duration}
+        return scores, silent_sources(track.sources), content
 
 
 def silent_sources(sources):
     silent = [name for name, source in sources.items() if is_silent(stack_channels([source])).all()]
     return [f"source {name} is silent, so its scores are NaN" for name in silent]
-
-
-def describe_audio(track):
-    """What was separated and what it was scored against, by content: two people's copies of a corpus
-    agree, and another recording under the same name does not; and how long it is."""
-    sources = {name: audio_fingerprint(source) for name, source in track.sources.items()}
-    audio = {"mix": audio_fingerprint(track.mix), "sources": sources}
-    return {"audio": audio, "seconds": track.mix.signal_duration}
-
-
-def audio_fingerprint(signal):
-    """Of float32: files of 16 or 24 bits are exact in it, and the last bit of a sum is rounded off."""
-    return fingerprint(
-        [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
-    )
 
 
 def check_columns(metric, present, columns):
@@ -143,14 +129,6 @@ def check_columns(metric, present, columns):
 def check_metrics(metrics):
     if not metrics:
         raise ConfigError("evaluate.metrics is empty: bind it to a list such as [@BSSEvalScale()].")
-
-
-def write_estimates(folder, sources, estimates):
-    """32-bit float .wav files, which neither clip nor round; named as the sources, then numbered."""
-    names = [*sources, *(f"estimate{number}" for number in range(len(sources), len(estimates)))]
-    for name, estimate in zip(names, estimates, strict=False):
-        path = folder / f"{name}.wav"
-        write_wav(path, estimate.audio_data.T, estimate.sample_rate, "FLOAT")
 
 
 def describe_settings(data, separator, metrics, loop, save_audio):
@@ -179,15 +157,14 @@ def describe_metric(metric, data):
 def track_passports(data, settings):
     """Dict, name of the track → fingerprint of all that its result depends on.
 
-    A track is known by its name and by the size and time of its mixture's file, so that a restart
-    need not read any audio.
+    A track is known by its name and by the sizes and times of its files, so that a restart need not
+    read any audio.
     """
-    passports = {}
-    for name, item in zip(data.names, data.dataset.items, strict=True):
-        path = mix_path(data.dataset, item)
-        state = None if path is None else [path.stat().st_size, path.stat().st_mtime_ns]
-        passports[name] = fingerprint([name, state, settings])
-    return passports
+    states = file_states(data.dataset)
+    return {
+        name: fingerprint([name, state, settings])
+        for name, state in zip(data.names, states, strict=True)
+    }
 
 
 def remove_others(run, passports):

@@ -10,35 +10,33 @@ from pathlib import Path
 import gin
 import numpy as np
 import pandas as pd
-import soundfile
 from tqdm import tqdm
 
 from src import configs
 from src.checkpoints import read as read_checkpoint
 from src.errors import ConfigError
+from src.estimates import has_estimates, read_estimates
 from src.files import fingerprint, read_json, write_and_rename
 from src.metrics import score_table
-from src.metrics.evaluations import Evaluation, check_comparable, read_evaluation
+from src.metrics.evaluations import Evaluation, check_comparable, fingerprints, read_evaluation
 from src.metrics.scores import best_order
 from src.pages import (
     Curves,
     Heard,
     RunHead,
     choose_tracks,
-    cost_facts,
     draw_card,
     excerpt_seconds,
     loudest_start,
-    mean_scores,
+    ranking_run,
     render,
-    score_facts,
+    run_facts,
     score_rows,
 )
-from src.passports import describe, in_short
-from src.runs import Run, find_run
+from src.passports import describe
+from src.runs import Run, find_run, runs_in, with_results
 from src.separators import LoopSettings, Measured, separate_all
 from src.separators.loop import read_track
-from src.signals import signal_like
 
 log = logging.getLogger(__name__)
 
@@ -57,14 +55,16 @@ def listening_page(
 ):
     """Writes one .html file that works from the disk: players, pictures, scores, losses and costs.
 
-    The tracks go from the worst to the best of the first run; runs that `compare` would refuse to
-    compare are refused here, too. Where evaluate.save_audio has kept the estimates they are taken
-    from there; else the tracks are separated once more, with the run's own settings and seed, which
-    also measures the confidence. Each run's config.gin is read on its own, so that runs of different
-    experiments don't mix; other .gin files after -c, and -b, hold for all of them.
+    The tracks go from the worst to the best of the first run whose scores differ between tracks; runs
+    that `compare` would refuse to compare are refused here, too. Where evaluate.save_audio has kept
+    the estimates they are taken from there; else the tracks are separated once more, with the run's
+    own settings and seed, which also measures the confidence. Each run's config.gin is read on its
+    own, so that runs of different experiments don't mix; other .gin files after -c, and -b, hold for
+    all of them.
 
     Args:
-        run: the last of the runs; all whose config.gin, or out folder, is given are shown.
+        run: the last of the runs; all whose config.gin, or out folder, is given are shown, of a
+            bootstrap its rounds. Those without results are left out.
         output: path of the page; None is `listening_page.html` in the run's folder or, for several
             runs, in the folder that holds them all.
         metric: score to choose tracks by: the mean over their sources.
@@ -81,10 +81,31 @@ def listening_page(
     """
     shown = open_runs()
     folder = Path(os.path.commonpath([one.run.folder for one in shown]))
-    lower_is_better = metric in shown[0].evaluation.lower_is_better
-    chosen = choose_tracks(mean_scores(shown[0].table, metric), num_tracks, lower_is_better)
-    sample_rate, num_signals = shown[0].data.sample_rate, len(chosen) * signals_per_track(shown)
-    seconds = excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes)
+    path = Path(output or folder / "listening_page.html")
+    if path.is_dir():
+        raise ConfigError(f"listening_page.output = {output!r} is a folder: name a file in it.")
+    tables = [one.table for one in shown]
+    ranked_by, scores = ranking_run(tables, metric)
+    chosen = choose_tracks(scores, num_tracks, metric in shown[0].evaluation.lower_is_better)
+    around = {
+        "title": title_of(shown),
+        "heads": [
+            RunHead(number, one.name, run_facts(one, metric))
+            for number, one in enumerate(shown, start=1)
+        ],
+        "curves": [*itertools.chain.from_iterable(map(curves_of, itertools.count(1), shown))],
+        **score_rows(tables, metric, list(chosen)),
+        "metric": metric,
+        "ranked_by": ranked_by,
+        "made": f"Written by main.py listening_page on {datetime.date.today()}.",
+    }
+    seconds = excerpt_seconds(
+        len(chosen) * signals_per_track(shown),
+        shown[0].data.sample_rate,
+        max_seconds,
+        megabytes,
+        len(render(**around, cards=[]).encode()),
+    )
     loop = {"device": device, "num_workers": num_workers}
     heard = [one.listen(list(chosen), seconds, use_saved_audio, loop) for one in shown]
     cards = [
@@ -96,16 +117,7 @@ def listening_page(
         )
         for track, rank in tqdm(chosen.items(), "draw", unit="track")
     ]
-    text = render(
-        title=title_of(shown),
-        heads=[head_of(number, one, metric) for number, one in enumerate(shown, start=1)],
-        curves=[*itertools.chain.from_iterable(map(curves_of, itertools.count(1), shown))],
-        cards=cards,
-        **score_rows([one.table for one in shown], metric, list(chosen)),
-        metric=metric,
-        made=f"Written by main.py listening_page on {datetime.date.today()}.",
-    )
-    write(Path(output or folder / "listening_page.html"), text, megabytes)
+    write(path, render(**around, cards=cards).encode())
 
 
 @dataclass
@@ -143,7 +155,7 @@ class Evaluated:
             )
         indices = [self.data.names.index(track) for track in tracks]
         orders = any(metric.compute_permutation for metric in self.bindings.get("metrics", ()))
-        take = TakeExcerpt(seconds, orders)
+        take = TakeExcerpt(seconds, orders, self.evaluation.audio)
         if use_saved_audio and self.has_audio(tracks):
             found = ((self.data.names[index], self.read(index, take)) for index in indices)
         else:
@@ -175,14 +187,15 @@ class Evaluated:
 
     def has_audio(self, tracks):
         """Whether evaluate kept the audio of these scores, and it is still there."""
-        kept = self.settings["save_audio"]
-        return kept and all((self.run.audio / track).is_dir() for track in tracks)
+        sources = {track: group.source for track, group in self.table.groupby("track")}
+        return self.settings["save_audio"] and all(
+            has_estimates(self.run.audio / track, sources[track]) for track in tracks
+        )
 
     def read(self, index, take):
         track = read_track(self.data, index)
-        paths = [self.run.audio / track.name / f"{source}.wav" for source in track.sources]
-        audio = [soundfile.read(path, always_2d=True)[0].T for path in paths]
-        return take(track, [signal_like(track.mix, one) for one in audio])
+        folder = self.run.audio / track.name
+        return take(track, read_estimates(folder, track.sources, track.mix))
 
 
 class TakeExcerpt:
@@ -191,13 +204,19 @@ class TakeExcerpt:
     Args:
         seconds: of the excerpt; shorter tracks are taken whole.
         orders: match estimates to references, as the metrics did.
+        scored: dict, name of a track → fingerprints of the audio that was scored.
     """
 
-    def __init__(self, seconds, orders):
+    def __init__(self, seconds, orders, scored):
         self.seconds = seconds
         self.orders = orders
+        self.scored = scored
 
     def __call__(self, track, estimates):
+        if fingerprints(track) != self.scored[track.name]:
+            raise ConfigError(
+                f"The audio of track {track.name!r} changed since it was scored: run evaluate again."
+            )
         confidences = getattr(estimates, "confidences", {})  # {} of long tracks: pieces have no sum
         if self.orders:
             estimates = [estimates[index] for index in best_order(track.sources, estimates)]
@@ -226,9 +245,11 @@ def open_runs():
         raise ConfigError(
             "listening_page needs runs; give an out folder, or the config.gin of runs, after -c."
         )
-    common = os.path.commonpath([folder.parent for folder in folders])
-    runs = {str(folder.relative_to(common)): Run(folder) for folder in folders}
-    shown = [open_run(name, run, given) for name, run in runs.items()]
+    runs = with_results(inside for folder in folders for inside in runs_in(folder))
+    if not runs:
+        raise ConfigError(f"{next(iter(folders))} holds no results: run evaluate first.")
+    common = os.path.commonpath([run.folder.parent for run in runs])
+    shown = [open_run(str(run.folder.relative_to(common)), run, given) for run in runs]
     for one in shown[1:]:
         check_comparable(shown[0].evaluation, one.evaluation)
     return shown
@@ -236,8 +257,8 @@ def open_runs():
 
 def open_run(name, run, given):
     table, evaluation = score_table(run), read_evaluation(run, name)
-    own = [p for p in given.paths if not find_run([p]) or Path(p).resolve() == run.config.resolve()]
-    configs.load(own, given.bindings, given.command_line)
+    beside = [path for path in given.paths if not find_run([path])]
+    configs.load([run.config, *beside], given.bindings, given.command_line)
     bound = gin.get_bindings("evaluate")
     for argument in ("test_data", "separator"):
         if argument not in bound:
@@ -260,16 +281,6 @@ def title_of(shown):
     return shown[0].run.label if len(shown) == 1 else f"{', '.join(experiments)}: {len(shown)} runs"
 
 
-def head_of(number, one, metric):
-    facts = {
-        "separator": in_short(one.settings["separator"]["class"].rpartition(".")[2]),
-        "tracks": str(one.table.track.nunique()),
-        **score_facts(one.table[metric], metric),
-        **cost_facts(one.run),
-    }
-    return RunHead(number, one.name, facts)
-
-
 def curves_of(number, one):
     """The Curves of a run that was trained; nothing of one that wasn't."""
     path = one.run.checkpoints / "latest.pth"
@@ -281,14 +292,7 @@ def curves_of(number, one):
         yield Curves(number, one.name, *losses)
 
 
-def write(path, text, megabytes):
-    content = text.encode()
+def write(path, content):
     with write_and_rename(path, "wb") as file:
         file.write(content)
     log.info("%s: %.1f MB", path, len(content) / 1e6)
-    if len(content) > megabytes * 1e6:
-        log.warning(
-            "That is more than listening_page.megabytes = %g, as the table of scores is long: lower "
-            "listening_page.num_tracks or max_seconds.",
-            megabytes,
-        )

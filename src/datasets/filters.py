@@ -81,6 +81,22 @@ def duration_seconds(dataset, item):
     return header.frames / header.samplerate
 
 
+def audio_paths(dataset, item):
+    """Paths of the files that an item is read from, its mix's first; [] where there is none."""
+    mix = mix_path(dataset, item)
+    if mix is None:
+        return []
+    if isinstance(dataset, nussl.datasets.MUSDB18):
+        sources = [source.path for source in dataset.musdb[item].sources.values()]
+    elif isinstance(dataset, nussl.datasets.MixSourceFolder):
+        sources = [Path(dataset.folder, source, item) for source in dataset.source_folders]
+    elif isinstance(dataset, nussl.datasets.Scaper):
+        sources = dataset._get_info_from_item(item)[3]
+    else:
+        sources = []
+    return list(dict.fromkeys([mix, *map(Path, sources)]))
+
+
 def mix_path(dataset, item):
     """Path of the file of an item's mix (its first source where the mix is the sum), or None."""
     if hasattr(dataset, "mix_path"):

@@ -1,6 +1,6 @@
 """What a corpus is made of, in plain values that can be compared and stored."""
 
-from src.datasets.filters import mix_path
+from src.datasets.filters import audio_paths, mix_path
 from src.files import fingerprint
 from src.passports import describe, public_attributes
 
@@ -32,3 +32,13 @@ def sizes(dataset):
     """Bytes of each item's mixture file; None where it has no file."""
     paths = (mix_path(dataset, item) for item in dataset.items)
     return [None if path is None else path.stat().st_size for path in paths]
+
+
+def file_states(dataset):
+    """Of each item, `[size, time]` of each of its files, None for one that is missing; [] for an item
+    that has no files. They tell that an item is unchanged without reading it."""
+    return [[state(path) for path in audio_paths(dataset, item)] for item in dataset.items]
+
+
+def state(path):
+    return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None

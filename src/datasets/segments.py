@@ -9,7 +9,8 @@ import pandas
 import soundfile
 
 from src.datasets.audio_folder import UNLABELLED
-from src.datasets.filters import duration_seconds, mix_path
+from src.datasets.filters import duration_seconds
+from src.datasets.fingerprints import file_states
 from src.errors import ConfigError
 from src.files import read_json
 from src.signals import cut
@@ -86,10 +87,8 @@ class Segments:
         return self.held[1]
 
     def file_states(self):
-        """`[size, time]` of the mixture's file of each segment, None where it has no file."""
-        dataset = self.corpus.dataset
-        paths = [mix_path(dataset, item) for item in dataset.items]
-        states = [p and [p.stat().st_size, p.stat().st_mtime_ns] for p in paths]
+        """Of each segment, `[size, time]` of each file of the item that it is cut from."""
+        states = file_states(self.corpus.dataset)
         return [states[window.item] for window in self.windows]
 
 

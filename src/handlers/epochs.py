@@ -12,6 +12,7 @@ from src.costs import record_training
 from src.errors import ConfigError
 from src.files import write_json
 from src.handlers.training import TrainingEvents
+from src.memory import PeakMemory
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def validate(validator, loader):
 def attach_reports(training):
     """One line of the epoch table per epoch, `progress.json` for whoever watches the sweep, and
     the training's part of `cost.json`."""
-    clock = Timer()  # from now on
+    clock, memory = Timer(), PeakMemory()  # from now on
     timer = Timer(average=False)
     timer.attach(
         training.trainer,
@@ -116,10 +117,12 @@ def attach_reports(training):
         resume=Events.GET_BATCH_STARTED,
     )
     training.trainer.add_event_handler(Events.STARTED, lambda engine: log.info(HEADING))
-    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, report, training, timer, clock)
+    training.trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, report, training, timer, clock, memory
+    )
 
 
-def report(engine, training, timer, clock):
+def report(engine, training, timer, clock, memory):
     seconds = engine.state.times[Events.EPOCH_COMPLETED.name]
     rate = training.optimizer.param_groups[0]["lr"]
     waiting = 100 * timer.value() / seconds
@@ -139,7 +142,7 @@ def report(engine, training, timer, clock):
         "seconds_per_epoch": seconds,
     }
     write_json(training.run.folder / "progress.json", progress)
-    record_training(training.run, engine.state.epoch, clock.value())
+    record_training(training.run, engine.state.epoch, clock.value(), memory.measure())
     clock.reset()
 
 

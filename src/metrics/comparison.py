@@ -27,6 +27,7 @@ class Difference(NamedTuple):
     high: float
     p: float
     direction: int  # of the ranks: 1, -1 or 0
+    changed: int  # tracks whose difference isn't 0
 
 
 def paired_differences(tables, baseline, columns=None, each_source=True, lower_is_better=()):
@@ -35,7 +36,8 @@ def paired_differences(tables, baseline, columns=None, each_source=True, lower_i
     The unit is a track, because the sources of a track are not independent: overall, its difference
     is the mean of its sources' differences. Pairs of which one score is NaN (a silent source) are
     left out and counted. A track whose difference is infinite (a silent or perfect estimate) counts
-    in the test, by its rank, and not in the mean and its interval.
+    in the test, by its rank, and not in the mean and its interval. One that is 0 counts in the mean
+    and not in the test, as Wilcoxon has it.
 
     The interval is the bias-corrected accelerated bootstrap of the mean (Efron 1987), from a fixed
     seed, and stands for its row alone; the test is Wilcoxon's signed-rank test, two-sided. Its p is
@@ -55,7 +57,8 @@ def paired_differences(tables, baseline, columns=None, each_source=True, lower_i
         DataFrame, a row per metric, source ("OVERALL" first) and run but the baseline, with the
         fields of `Difference` (dB, as the scores), `p_holm`, `comparisons`, the number of rows that
         it is corrected for, and `verdict`: "better", "worse", "no difference"; "mixed" where ranks
-        and mean point to different sides; "too few tracks" where no p could fall below 5 %.
+        and mean point to different sides; "too few tracks" where so few differ that no p could fall
+        below 5 %.
     """
     columns = [c for c in columns or score_columns(tables) if not c.startswith(OF_THE_MIXTURE)]
     sources = [OVERALL, *several_sources(tables)] if each_source else [OVERALL]
@@ -73,7 +76,7 @@ def paired_differences(tables, baseline, columns=None, each_source=True, lower_i
     table["verdict"] = [
         verdict(row, sign) for row, sign in zip(table.itertuples(), signs, strict=True)
     ]
-    return table.drop(columns="direction")
+    return table.drop(columns=["direction", "changed"])
 
 
 def score_columns(tables):
@@ -115,7 +118,7 @@ def difference_of(pairs, source):
         infinite=len(changes) - len(finite),
         difference=mean,
         **dict(zip(("low", "high"), mean_interval(finite), strict=True)),
-        **dict(zip(("p", "direction"), signed_rank(changes), strict=True)),
+        **dict(zip(("p", "direction", "changed"), signed_rank(changes), strict=True)),
     )
 
 
@@ -142,12 +145,15 @@ def mean_interval(changes):
 
 
 def signed_rank(changes):
-    """`(p, direction)`; p is 1 where nothing changes, and NaN where there is nothing."""
-    if not changes.any():
-        return (1.0 if len(changes) else np.nan), 0
-    ranks = stats.rankdata(np.abs(changes)) * np.sign(changes)
-    # auto: exact up to 50 tracks; with ties exact up to 13, else by the normal approximation
-    return float(stats.wilcoxon(changes, method="auto").pvalue), int(np.sign(ranks.sum()))
+    """`(p, direction, number of changes that aren't 0)`; p is 1 where nothing changes, and NaN where
+    there is nothing."""
+    nonzero = changes[changes != 0]
+    if not len(nonzero):
+        return (1.0 if len(changes) else np.nan), 0, 0
+    ranks = stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)
+    # auto: exact up to 50 of them; with ties exact up to 13, else by the normal approximation
+    p = float(stats.wilcoxon(nonzero, method="auto").pvalue)
+    return p, int(np.sign(ranks.sum())), len(nonzero)
 
 
 def holm(p):
@@ -163,5 +169,6 @@ def verdict(row, sign):
         if row.direction * row.difference <= 0:
             return "mixed"
         return "better" if row.direction * sign > 0 else "worse"
-    smallest = max(row.comparisons, 1) * 2.0 ** (1 - row.tracks)  # p of the exact test, corrected
+    counted = row.changed or row.tracks
+    smallest = max(row.comparisons, 1) * 2.0 ** (1 - counted)  # p of the exact test, corrected
     return "too few tracks" if smallest >= LEVEL else "no difference"

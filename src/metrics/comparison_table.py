@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from src.metrics.comparison import Difference, score_columns, scores_of, several_sources
-from src.metrics.report_card import OVERALL, finite
+from src.metrics.report_card import KEYS, OVERALL, finite
 
 ROW = ["metric", "source", "run"]  # what a row is about; swept parameters follow
 SUMMARY = ["tracks", "mean", "std", "median"]
@@ -39,7 +39,8 @@ def long_table(tables, points, differences, baseline, columns=None, each_source=
                     scores = scores[scores.index.get_level_values("source") == source]
                 about = dict(zip(ROW, (column, source, label), strict=True))
                 rows.append({**about, **summary(finite(scores))})
-    shown = with_points(pd.DataFrame(rows, columns=[*ROW, *SUMMARY]), points)
+    shown = pd.DataFrame(rows, columns=[*ROW, *SUMMARY])
+    shown = with_points(shown, points, score_columns(tables))
     found = differences.rename(columns={"tracks": "pairs"})
     whole = shown.merge(found, on=ROW, how="left").astype(dict.fromkeys(COUNTS, "Int64"))
     is_baseline = (whole["run"] == baseline) & whole["metric"].isin(found["metric"])
@@ -59,13 +60,13 @@ def joined_scores(tables, points):
     """
     joined = pd.concat([table.assign(run=label) for label, table in tables.items()])
     columns = ["run", *joined.columns.drop("run")]
-    return with_points(joined[columns].reset_index(drop=True), points)
+    return with_points(joined[columns].reset_index(drop=True), points, score_columns(tables))
 
 
-def with_points(table, points):
-    """`table` with a column per swept binding, after its column `run`."""
+def with_points(table, points, scores):
+    """`table` with a column per swept binding, after its column `run`; none is called like a score."""
     first = table.columns.get_loc("run") + 1
-    for place, (name, title) in enumerate(short_names(points).items(), start=first):
+    for place, (name, title) in enumerate(short_names(points, scores).items(), start=first):
         values = [points[label].get(name) for label in table["run"]]
         table.insert(place, title, pd.Series(values, dtype=object))  # else None makes 1 to 1.0
     return table
@@ -80,11 +81,12 @@ def summary(scores):
     }
 
 
-def short_names(points):
+def short_names(points, scores):
     """dict, swept binding → title of its column: its last part, where that is no other's."""
     names = list(dict.fromkeys(name for point in points.values() for name in point))
     last = [name.split(".")[-1] for name in names]
-    taken = {*ROW, *SUMMARY, *NUMBERS, *COUNTS, *Difference._fields, "p_holm", "verdict"}
+    taken = {*KEYS, *ROW, *SUMMARY, *NUMBERS, *COUNTS, *Difference._fields, "p_holm", "verdict"}
+    taken |= set(scores)
     return {
         name: short if last.count(short) == 1 and short not in taken else name
         for name, short in zip(names, last, strict=True)

@@ -2,9 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from src.errors import ConfigError
-from src.files import read_json
+from src.files import fingerprint, read_json
 from src.metrics.report_card import read_results
+from src.passports import array_passport
 
 
 class Evaluation(NamedTuple):
@@ -19,6 +22,24 @@ class Evaluation(NamedTuple):
     @property
     def lower_is_better(self):
         return [name for metric in self.metrics.values() for name in metric["lower_is_better"]]
+
+
+def fingerprints(track):
+    """What was separated and what it was scored against, by content: two people's copies of a corpus
+    agree, and another recording under the same name does not.
+
+    Args:
+        track: has `mix`, an AudioSignal, and `sources`, a dict of them.
+    """
+    sources = {name: audio_fingerprint(source) for name, source in track.sources.items()}
+    return {"mix": audio_fingerprint(track.mix), "sources": sources}
+
+
+def audio_fingerprint(signal):
+    """Of float32: files of 16 or 24 bits are exact in it, and the last bit of a sum is rounded off."""
+    return fingerprint(
+        [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
+    )
 
 
 def read_evaluation(run, label):

@@ -41,7 +41,8 @@ def score_table(run):
 def read_results(run):
     """The result files of evaluate, parsed; other files in the folder are left alone."""
     found = (read_json(path) for path in sorted(run.results.glob("*.json")))
-    return [result for result in found if "passport" in result.get("metadata", {})]
+    ours = (one for one in found if isinstance(one, dict) and isinstance(one.get("metadata"), dict))
+    return [result for result in ours if "passport" in result["metadata"]]
 
 
 def result_rows(result):

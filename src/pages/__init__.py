@@ -1,7 +1,7 @@
 """Pages that a browser shows from the disk: sounds, pictures and templates, all in one file."""
 
-from src.pages.choice import choose_tracks, mean_scores, score_rows
-from src.pages.facts import cost_facts, score_facts
+from src.pages.choice import choose_tracks, ranking_run, score_rows
+from src.pages.facts import run_facts
 from src.pages.listening import Curves, Heard, RunHead, draw_card, render
 from src.pages.sounds import excerpt_seconds, loudest_start
 
@@ -10,12 +10,11 @@ __all__ = [
     "Heard",
     "RunHead",
     "choose_tracks",
-    "cost_facts",
     "draw_card",
     "excerpt_seconds",
     "loudest_start",
-    "mean_scores",
+    "ranking_run",
     "render",
-    "score_facts",
+    "run_facts",
     "score_rows",
 ]

@@ -7,6 +7,29 @@ from src.errors import ConfigError
 from src.pages.listening import Row
 
 KEYS = ["track", "source"]
+SAME = 0.005  # scores closer than this are shown as the same
+
+
+def ranking_run(tables, metric):
+    """The first run whose tracks differ in their score: a mixture, which gains 0 dB on all of them,
+    ranks none.
+
+    Args:
+        tables: list of DataFrames as of `score_table`, one per run.
+
+    Returns:
+        `(number of the run, from 1; Series, track → its mean score)`.
+
+    Raises:
+        ConfigError: there is no such score, or not a finite one.
+    """
+    means = [mean_scores(table, metric) for table in tables]
+    finite = [one[np.isfinite(one)] for one in means]
+    if not any(map(len, finite)):
+        raise ConfigError(f"No track has a finite {metric}: choose another listening_page.metric.")
+    spreads = [np.ptp(one) if len(one) else -1.0 for one in finite]
+    place = next((i for i, spread in enumerate(spreads) if spread > SAME), int(np.argmax(spreads)))
+    return place + 1, means[place]
 
 
 def choose_tracks(scores, num_tracks, lower_is_better=False):
@@ -18,7 +41,12 @@ def choose_tracks(scores, num_tracks, lower_is_better=False):
 
     Returns:
         dict, track → what it is among all ("worst", "rank 3 of 24", …); worst first.
+
+    Raises:
+        ConfigError: no track is asked for.
     """
+    if num_tracks < 1:
+        raise ConfigError(f"listening_page.num_tracks = {num_tracks} must be at least 1.")
     ranked = scores[np.isfinite(scores)].sort_values(ascending=not lower_is_better, kind="stable")
     last = len(ranked) - 1
     places = np.unique(np.linspace(0, last, min(num_tracks, last + 1)).round().astype(int))
@@ -36,20 +64,13 @@ def rank_name(place, last):
 
 
 def mean_scores(table, metric):
-    """Series, track → mean score over its sources.
-
-    Raises:
-        ConfigError: there is no such score, or not a finite one.
-    """
+    """Series, track → mean score over its sources."""
     if metric not in table:
         raise ConfigError(
             f"listening_page.metric = {metric!r}, but the scores are {', '.join(score_names(table))}: "
             "choose one of these."
         )
-    means = table.groupby("track")[metric].mean()
-    if not np.isfinite(means).any():
-        raise ConfigError(f"No track has a finite {metric}: choose another listening_page.metric.")
-    return means
+    return table.groupby("track")[metric].mean()
 
 
 def score_rows(tables, metric, chosen):

@@ -7,6 +7,20 @@ from src.costs import duration, read_costs
 GIBIBYTE = 2**30
 
 
+def run_facts(evaluated, metric):
+    """dict, heading → text.
+
+    Args:
+        evaluated: has `run`, `table` (its scores) and `settings` (its evaluation.json).
+    """
+    return {
+        "separator": evaluated.settings["separator"]["class"].rpartition(".")[2],
+        "tracks": str(evaluated.table.track.nunique()),
+        **score_facts(evaluated.table[metric], metric),
+        **cost_facts(evaluated.run),
+    }
+
+
 def score_facts(values, metric):
     """dict, heading → text, of the scores of all tracks and sources; only finite ones count."""
     values = np.asarray(values, float)

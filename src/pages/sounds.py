@@ -17,7 +17,7 @@ COMPRESSION = 0.75  # of libsndfile: constant bit rates as below
 HEADROOM = 0.89  # an MP3 overshoots the peaks of what it encodes, by 1 dB at most in our tests
 BASE64 = 4 / 3
 SHORTEST_SECONDS = 1.0
-AUDIO_SHARE = 0.85  # of a page; the rest is for pictures and the table
+PICTURE_BYTES = 45_000  # of a signal at most: its waveform, its spectrogram, and the tags around
 
 
 def bytes_per_second(sample_rate):
@@ -25,14 +25,15 @@ def bytes_per_second(sample_rate):
     return (48_000 if mp3_rate(sample_rate) <= 24_000 else 96_000) / 8 * BASE64
 
 
-def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes):
-    """`max_seconds`, or less where a page of `num_signals` signals would get larger than `megabytes`.
+def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes, other_bytes):
+    """`max_seconds`, or less where a page of `num_signals` signals, with `other_bytes` of text around
+    them, would get larger than `megabytes`.
 
     Raises:
         ConfigError: less than a second is left.
     """
-    most_bytes = AUDIO_SHARE * megabytes * 1e6
-    fit = most_bytes / (num_signals * bytes_per_second(sample_rate))
+    for_sound = megabytes * 1e6 - other_bytes - num_signals * PICTURE_BYTES
+    fit = max(for_sound, 0) / (num_signals * bytes_per_second(sample_rate))
     if min(fit, max_seconds) < SHORTEST_SECONDS:
         raise ConfigError(
             f"{num_signals} signals leave {min(fit, max_seconds):.2g} s of each in a page of "
