@@ -44,6 +44,24 @@ def current_umask():
     return mask
 
 
+def files_below(folder, suffixes):
+    """Sorted paths of the files with these suffixes, at any depth, in linked folders, too.
+
+    Hidden files and folders are left out: no recording's name begins with a dot, and what some
+    systems put beside each recording does.
+    """
+    found, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:  # a link that leads back
+            folders.clear()
+            continue
+        seen.add(real)
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        visible = (Path(parent, name) for name in names if not name.startswith("."))
+        found += [path for path in visible if path.suffix.lower() in suffixes]
+    return sorted(found)
+
+
 def write_json(path, value):
     """Writes `value` as indented JSON, whole or not at all."""
     with write_and_rename(path) as file:

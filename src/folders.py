@@ -16,7 +16,9 @@ def claim(root, marker, settings, binding, contents):
     """
     path = root / marker
     if not path.exists():
-        if root.exists() and any(root.iterdir()):
+        held = list(root.iterdir()) if root.exists() else []
+        # a hidden file of the marker's name is of a process that was killed while it wrote that
+        if not all(path.name.startswith(f".{marker}.") for path in held):
             raise ConfigError(
                 f"{binding} = {str(root)!r} holds files but no {marker}, so it is not {contents}: "
                 "give a new or empty folder."

@@ -83,21 +83,26 @@ def find_run(config_paths):
 
 def compiled_configs(paths):
     """The .gin files of `paths`, where a run folder stands for its `config.gin` and an out folder
-    for those of its runs, by number."""
+    for those of its runs, by number, or of the runs in it that have names."""
     for path in map(Path, paths):
         if not path.is_dir():
             yield path
         elif (path / "config.gin").is_file():
             yield path / "config.gin"
         else:
-            yield from sorted(path.glob("run[0-9]*/config.gin"), key=lambda p: run_number(p.parent))
+            runs = numbered(path) or sorted(config.parent for config in path.glob("*/config.gin"))
+            yield from (run / "config.gin" for run in runs if (run / "config.gin").is_file())
+
+
+def numbered(folder):
+    """The runs of an out folder, or the rounds of a bootstrap's run, by number."""
+    found = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
+    return sorted(filter(Path.is_dir, found), key=lambda path: int(re.search(r"\d+", path.name)[0]))
 
 
 def runs_in(folder):
-    """The runs, or a bootstrap's rounds, in a folder, by number; the folder itself where it is one."""
-    inside = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
-    inside.sort(key=lambda path: int(re.search(r"\d+", path.name)[0]))
-    return [run for path in inside for run in runs_in(path)] or [folder]
+    """The runs in a folder, a bootstrap's rounds in its place; the folder itself where it is a run."""
+    return [run for path in numbered(folder) for run in runs_in(path)] or [folder]
 
 
 def with_results(folders):

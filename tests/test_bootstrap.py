@@ -17,7 +17,7 @@ from src.errors import ConfigError
 from src.files import read_json
 from src.metrics.rounds import Round, quintile_table, round_table, tables_text
 from src.runs import Run
-from src.status import is_complete, read_status, status_path
+from src.status import is_complete, read_status
 from tests import music, road
 
 OF_ONE_SONG = [*music.BOOTSTRAP[:-1], "toy/exp/music/one_song.gin"]
@@ -94,10 +94,10 @@ def copied(bootstrapped, tmp_path):
 
 
 def test_what_only_changes_the_speed_may_change(copied):
-    road.call("bootstrap", copied.config, "segment_and_separate.num_workers = 3")
-    assert (
-        "segment_and_separate.num_workers = 3" in (copied.folder / "round1/config.gin").read_text()
-    )
+    faster = ["segment_and_separate.num_workers = 3", "segment_and_separate.batch_size = 1"]
+    road.call("bootstrap", copied.config, *faster)
+    text = (copied.folder / "round1/config.gin").read_text()
+    assert all(binding in text for binding in faster)
 
 
 def test_a_refusal_leaves_a_complete_run_complete(copied):
@@ -106,16 +106,39 @@ def test_a_refusal_leaves_a_complete_run_complete(copied):
 
 
 def test_a_round_is_not_done_anew_under_the_one_it_taught(copied, capsys):
-    status_path(Run(copied.folder / "round1")).unlink()
+    first = copied.folder / "round1"
+    shutil.copy(first / "checkpoints/latest.model.pth", first / "checkpoints/best.model.pth")
     assert road.call("bootstrap", copied.config, check=False) == 2
     assert f"delete {copied.folder / 'round2'} first" in capsys.readouterr().err
 
 
-def test_resume_of_a_round_is_no_whole_round(copied):
+def test_resume_of_a_complete_round_leaves_it_complete(copied):
     first = Run(copied.folder / "round1")
+    road.call("resume", first.config)
     assert pipelines.is_done(first)
+    road.call("bootstrap", copied.config)
+
+
+def test_resume_of_an_unfinished_round_is_no_whole_round(copied):
+    first = Run(copied.folder / "round1")
+    (first.folder / pipelines.MARKER).unlink()
     road.call("resume", first.config)
     assert is_complete(read_status(first)) and not pipelines.is_done(first)
+
+
+@pytest.mark.parametrize("command", ["all", "resume"])
+def test_a_bootstrap_is_not_taken_for_one_training(bootstrapped, capsys, command):
+    before = read_status(bootstrapped)
+    assert road.call(command, bootstrapped.config, check=False) == 2
+    assert f"{command} is for a single training" in capsys.readouterr().err
+    assert read_status(bootstrapped) == before
+
+
+def test_a_score_that_is_none_is_told_before_anything_is_learned(prepared_songs, tmp_path, capsys):
+    run = music.compile_bootstrap(prepared_songs, tmp_path / "out", "bootstrap.score = 'SDR'")
+    assert road.call("bootstrap", run.config, check=False) == 2
+    assert "bootstrap.score = 'SDR': round0 has no such score" in capsys.readouterr().err
+    assert not (run.folder / "round1").exists()
 
 
 def test_round_0_is_the_teacher_of_round_1():

@@ -11,7 +11,7 @@ import soundfile
 
 from src.datasets import build_dataset
 from src.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
-from src.datasets.filters import LongerThan, NotSilent, ShorterThan
+from src.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
 from src.datasets.transforms import KeepSources
 from src.errors import ConfigError
 from tests.corpora import (
@@ -175,6 +175,8 @@ def test_names_with_the_same_stem_keep_their_ending(tmp_path):
 
 def test_filters(tmp_path):
     dataset = WHAM(str(write_wham(tmp_path)))
+    assert build_dataset(dataset, "train", [NamedLike("[13]")]).names == ["1", "3"]
+    assert build_dataset(dataset, "train", [NamedLike(["1", "x*"])]).names == ["1"]
     assert build_dataset(dataset, "train", [LongerThan(1.2)]).names == ["1", "3"]
     assert build_dataset(dataset, "train", [LongerThan(1.2), ShorterThan(1.4)]).names == ["3"]
     assert len(dataset) == 4

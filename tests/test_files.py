@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from src.files import fingerprint, read_json, write_and_rename, write_json
+from src.files import files_below, fingerprint, read_json, write_and_rename, write_json
+from src.folders import claim
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path):
@@ -43,3 +44,26 @@ def test_written_files_have_the_permissions_that_the_umask_grants(tmp_path):
 def test_fingerprint_ignores_the_order_of_keys_only():
     assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
     assert fingerprint({"a": 1, "b": 2}) != fingerprint({"a": 2, "b": 1})
+
+
+def test_files_are_found_in_linked_folders_and_hidden_ones_are_not(tmp_path):
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / "folder"
+    for path in (
+        elsewhere / "b.WAV",
+        folder / "sub/a.wav",
+        folder / "._a.wav",
+        folder / ".x/a.wav",
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("")
+    (folder / "link").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(folder)
+    found = files_below(folder, [".wav"])
+    assert [str(path.relative_to(folder)) for path in found] == ["link/b.WAV", "sub/a.wav"]
+
+
+def test_a_folder_whose_marker_was_being_written_is_still_to_be_had(tmp_path):
+    """A process that is killed there leaves a hidden file."""
+    (tmp_path / ".mine.json.x3b1").write_text("{")
+    claim(tmp_path, "mine.json", {"a": 1}, "mine.folder", "things")
+    assert read_json(tmp_path / "mine.json") == {"a": 1}

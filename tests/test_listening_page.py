@@ -209,7 +209,7 @@ def test_ten_tracks_of_noise_stay_below_20_megabytes(num_runs, rate):
     card = draw_card("t", "worst", [one] * num_runs, [{}] * num_runs)
     size = around + 10 * (len(render_cards([card], num_runs).encode()) - around)
     assert 14e6 < size < 20e6
-    assert len(card.mixture.sound) < 1.02 * seconds * bytes_per_second(rate)
+    assert len(card.mixture.sound) < 1.02 * seconds * bytes_per_second(rate) + 1000
 
 
 def test_a_page_too_small_for_its_signals_says_what_to_lower():

@@ -121,9 +121,12 @@ def test_the_fingerprint_follows_the_content_and_not_the_path(scene, folder):
     before = describe_content(on_the_fly(coherent(scene)))
     assert describe_content(on_the_fly(coherent(moved))) == before
     assert describe_content(on_the_fly(coherent(scene, seed=1))) != before
-    soundfile.write(next((folder / "other").iterdir()), np.zeros(1000), music.SAMPLE_RATE)
-    changed = Scene(folder, 2.0, music.SAMPLE_RATE)
-    assert describe_content(on_the_fly(coherent(changed))) != before
+    path = next((folder / "other").iterdir())
+    reversed_one, _ = soundfile.read(path)
+    for audio in (reversed_one[::-1], np.zeros(1000)):  # of the same size, and of another
+        soundfile.write(path, audio, music.SAMPLE_RATE)
+        changed = Scene(folder, 2.0, music.SAMPLE_RATE)
+        assert describe_content(on_the_fly(coherent(changed))) != before
 
 
 # coherent, incoherent, balanced ---------------------------------------------------

@@ -217,6 +217,21 @@ def test_of_many_that_start_at_once_one_gets_in(tmp_path):
     assert sorted(answers) == ["in"] + 7 * ["refused"]
 
 
+def test_sweep_status_shows_rounds_and_runs_with_names(bootstrapped, tmp_path, capsys):
+    found = status(capsys, bootstrapped.folder.parent)
+    assert list(found) == ["run0", "run0/round0", "run0/round1", "run0/round2"]
+    assert (
+        found["run0"] == "bootstrap finished" and "finished: mean SI-SDRi" in found["run0/round1"]
+    )
+    assert list(status(capsys, bootstrapped.folder / "round1")) == ["round0", "round1", "round2"]
+    for name in ("Q1", "Q5"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.gin").write_text("")
+        (tmp_path / name / "run.json").write_text("{}")
+    assert status(capsys, tmp_path) == {"Q1": "not started", "Q5": "not started"}
+    assert status(capsys, tmp_path / "Q1") == {"Q1": "not started"}
+
+
 def test_sweep_status_without_runs_is_told(capsys):
     assert road.call("sweep_status", *road.RECIPE, check=False) == 2
     assert "sweep_status needs runs" in capsys.readouterr().err

@@ -108,6 +108,18 @@ def test_a_segment_is_its_part_of_the_song(corpus):
     assert item["metadata"]["track"] == corpus.names[0]
 
 
+def test_a_broken_recording_fails_and_the_others_are_done(tmp_path):
+    for name in ("a", "c"):
+        voices_of = np.random.RandomState(0).randn(songs.SAMPLE_RATE)
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * voices_of, songs.SAMPLE_RATE)
+    (tmp_path / "b.wav").write_text("no audio at all, of any length")
+    recordings = build_dataset(AudioFolder(tmp_path, sample_rate=songs.SAMPLE_RATE), "songs")
+    out = tmp_path / "out"
+    with pytest.raises(ItemsFailed, match="b_0000: .*b.wav can't be read as audio"):
+        run_on(recordings, out, Halves(), measures=())
+    assert sorted(results_in(out)) == ["a_0000", "c_0000"]
+
+
 def test_a_hop_longer_than_a_window_is_told(corpus):
     with pytest.raises(ConfigError, match="hop_seconds = 2.0 with window_seconds = 1.0"):
         Segments(corpus, 1.0, 2.0)
@@ -269,13 +281,13 @@ def test_links_follow_the_rules_and_move_with_their_folders(segments, tmp_path):
     assert all(path.is_symlink() and path.exists() for path in everything)
     assert not any(os.path.isabs(path.readlink()) for path in everything)
     track = segment_table(segments)["track"].iloc[0]
-    rules = [LabelIn((track,), "track"), PercentilesBetween(50, 100)]
+    rules = [LabelIn(track, "track"), PercentilesBetween(50, 100)]
     construct_symlink_folder(None, segments, destination, rules)
     fewer = {path for path in destination.rglob("*.wav")}
     assert 0 < len(fewer) < len(everything) and all(track in path.name for path in fewer)
     assert len(songs.open_songs(destination, ["s0", "s1"])) == len(fewer) // 3
     with pytest.raises(ConfigError, match="LabelIn.* leaves no segment"):
-        construct_symlink_folder(None, segments, destination, [LabelIn(("jazz",))])
+        construct_symlink_folder(None, segments, destination, [LabelIn(["jazz"])])
 
 
 def test_several_folders_are_chosen_from_as_one(segments, tmp_path):

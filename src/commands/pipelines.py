@@ -16,19 +16,31 @@ from src.commands.segment_and_separate import segment_and_separate
 from src.commands.train import train
 from src.datasets.segments import segment_table
 from src.errors import ConfigError
-from src.files import write_and_rename, write_json
+from src.files import file_sha256, read_json, write_and_rename, write_json
 from src.metrics import score_table
-from src.metrics.rounds import Round, calibration, quintile_table, round_table, tables_text
+from src.metrics.rounds import (
+    Round,
+    calibration,
+    check_score,
+    quintile_table,
+    round_table,
+    tables_text,
+)
 from src.runs import Run, describe
 from src.status import is_complete, read_status, recorded
 
 log = logging.getLogger(__name__)
-ONLY_SPEED = (".num_workers", ".num_data_workers", ".num_threads", ".device")
+ONLY_SPEED = (
+    *(".num_workers", ".num_data_workers", ".num_threads", ".device"),
+    *("evaluate.batch_size", "segment_and_separate.batch_size"),
+)
+MARKER = "round.json"  # in a round's folder, once all its steps are done
 OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that make no round another one
 
 
 def all(run):
     """Train, evaluate, analyze; a separator that learns nothing is only evaluated."""
+    check_no_bootstrap("all")
     if has_network():
         train(run)
     evaluate(run)
@@ -37,10 +49,19 @@ def all(run):
 
 def resume(run):
     """Go on from the latest checkpoint (from the start where there is none), evaluate, analyze."""
+    check_no_bootstrap("resume")
     if has_network():
         train(run, resume=True)
     evaluate(run)
     analyze(run)
+
+
+def check_no_bootstrap(command):
+    if configs.raw_binding("bootstrap.rounds") is not None:
+        raise ConfigError(
+            f"{command} is for a single training, and bootstrap.rounds is bound: run bootstrap, which "
+            "also goes on where it was stopped."
+        )
 
 
 def has_network():
@@ -104,11 +125,13 @@ def run_rounds(run, rounds, score="SI-SDRi"):
         if is_done(one):
             log.info("%s is complete", one.name)
             continue
-        if number > 0:
+        if number > 0 and not is_as_it_taught(one):
             check_teaches_nobody(one, ones[number + 1 :])
         with recorded(one, "bootstrap"):
             for step in steps(one, number, score):
                 carry_out(step, one)
+            write_json(one.folder / MARKER, {"model_sha256": model_sha256(one)})
+        check_score(score_table(one), one.name, score)
     report(run, ones, score)
 
 
@@ -122,9 +145,20 @@ def first_teacher(rounds):
 
 
 def is_done(one):
-    """Whether a bootstrap has gone through all steps of the round; `resume` there is only three."""
-    status = read_status(one)
-    return is_complete(status) and status["command"] == "bootstrap"
+    """Whether a bootstrap has gone through all steps of the round, and none has been left since."""
+    return is_complete(read_status(one)) and is_as_it_taught(one)
+
+
+def is_as_it_taught(one):
+    """Whether the round once was complete, and its network is still that which came out then."""
+    marker = one.folder / MARKER
+    return marker.is_file() and read_json(marker)["model_sha256"] == model_sha256(one)
+
+
+def model_sha256(one):
+    """None in a round without a network, such as round 0."""
+    path = one.checkpoints / "best.model.pth"
+    return file_sha256(path) if path.is_file() else None
 
 
 def check_teaches_nobody(one, later):

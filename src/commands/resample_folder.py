@@ -7,6 +7,7 @@ import gin
 
 from src.datasets.corpora import read
 from src.errors import ConfigError
+from src.files import files_below
 from src.folders import claim
 from src.parallel import map_items
 from src.waveforms import AUDIO_SUFFIXES, convert, to_16_bit, write_wav
@@ -67,15 +68,14 @@ def resample_folder(
 def plan(source, class_level):
     """dict, path in the destination → file to read."""
     targets = {}
-    for path in sorted(source.rglob("*")):
-        if path.suffix.lower() in AUDIO_SUFFIXES and path.is_file():
-            target = choose_target(path.relative_to(source), class_level)
-            if target in targets:
-                raise ConfigError(
-                    f"resample_folder.source: {targets[target]} and {path} would both become "
-                    f"{target}; rename one."
-                )
-            targets[target] = path
+    for path in files_below(source, AUDIO_SUFFIXES):
+        target = choose_target(path.relative_to(source), class_level)
+        if target in targets:
+            raise ConfigError(
+                f"resample_folder.source: {targets[target]} and {path} would both become "
+                f"{target}; rename one."
+            )
+        targets[target] = path
     if not targets:
         raise ConfigError(
             f"resample_folder.source = {str(source)!r} holds no audio file "

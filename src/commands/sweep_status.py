@@ -12,7 +12,7 @@ from src import configs
 from src.costs import duration
 from src.errors import ConfigError
 from src.files import read_json
-from src.runs import Run, find_run, run_number
+from src.runs import Run, find_run, numbered
 from src.status import is_alive, is_complete, read_status
 
 
@@ -20,7 +20,8 @@ from src.status import is_alive, is_complete, read_status
 def sweep_status(run, metric="SI-SDRi"):
     """Prints, per run: not started, queued, running, finished or failed, with what matters then.
 
-    Works on the run folders whose `config.gin` is given, or on all beside the one given.
+    Works on the run folders whose `config.gin` is given, or on all beside the one given; the rounds
+    of a bootstrap follow it.
 
     Args:
         run: Run; all runs of its out folder are shown.
@@ -32,12 +33,17 @@ def sweep_status(run, metric="SI-SDRi"):
             "sweep_status needs runs; give an out folder, or the config.gin of runs, after -c."
         )
     if len(folders) == 1:
-        folders = sorted(run.folder.resolve().parent.glob("run[0-9]*"), key=run_number)
-    queued = queued_labels()
-    width = max(len(folder.resolve().name) for folder in folders)
-    for folder in folders:
-        one = Run(folder)
-        print(f"{one.name:<{width}}  {describe(one, queued, metric)}")
+        folders = numbered(run.folder.resolve().parent) or folders
+    queued, shown = queued_labels(), [one for folder in folders for one in with_rounds(folder)]
+    width = max(len(name) for name, _ in shown)
+    for name, one in shown:
+        print(f"{name:<{width}}  {describe(one, queued, metric)}")
+
+
+def with_rounds(folder):
+    """`(name, Run)` of a run and of its rounds."""
+    name = folder.resolve().name
+    return [(name, Run(folder)), *((f"{name}/{p.name}", Run(p)) for p in numbered(folder))]
 
 
 def describe(run, queued, metric):

@@ -6,6 +6,7 @@ import gin
 from nussl.datasets import BaseDataset
 
 from src.datasets.corpora import ReadsBySoundfile, require_folders
+from src.files import files_below
 
 UNLABELLED = "unlabelled"
 
@@ -30,8 +31,7 @@ class AudioFolder(ReadsBySoundfile, BaseDataset):
         super().__init__(str(folder), **settings)
 
     def get_items(self, folder):
-        paths = (path for path in Path(folder).rglob("*") if path.suffix.lower() in self.ext)
-        return sorted(str(path.relative_to(folder)) for path in paths)
+        return sorted(str(path.relative_to(folder)) for path in files_below(folder, self.ext))
 
     def process_item(self, item):
         mix = self._load_audio_file(str(self.mix_path(item)))

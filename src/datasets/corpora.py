@@ -77,14 +77,19 @@ def read(path):
             else:
                 audio = file.read(dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
-        raise ConfigError(
-            f"{path} can't be read as audio ({error.error_string}): mend the file or take it out."
-        ) from error
+        raise unreadable(path, error) from error
     if len(audio) == 0:
         raise ConfigError(f"{path} has no samples: mend the file or take it out.")
     if not np.isfinite(audio).all():
         raise ConfigError(f"{path} has samples that are no numbers: mend the file or take it out.")
     return audio, file.samplerate
+
+
+def unreadable(path, error):
+    """The ConfigError for a soundfile.LibsndfileError."""
+    return ConfigError(
+        f"{path} can't be read as audio ({error.error_string}): mend the file or take it out."
+    )
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import nussl
 import soundfile
 
+from src.datasets.corpora import unreadable
 from src.errors import ConfigError
 
 
@@ -55,10 +56,10 @@ class NotSilent:
 class NamedLike:
     """Keeps items whose mixture's file name, without its extension, is like one of `patterns`.
 
-    A pattern may hold *, ? and [seq], as in a shell.
+    A pattern may hold *, ? and [seq], as in a shell; one alone needs no list.
     """
 
-    patterns: tuple
+    patterns: tuple | str
 
     def __call__(self, dataset, item):
         path = mix_path(dataset, item)
@@ -67,17 +68,25 @@ class NamedLike:
                 f"NamedLike chooses by file name, and {type(dataset).__name__} has no files: take it "
                 "out of build_dataset.filters."
             )
-        return any(fnmatch.fnmatchcase(path.stem, pattern) for pattern in self.patterns)
+        patterns = [self.patterns] if isinstance(self.patterns, str) else self.patterns
+        return any(fnmatch.fnmatchcase(path.stem, pattern) for pattern in patterns)
 
 
 def duration_seconds(dataset, item):
-    """Duration of an item's mix, from the header of its file where there is one."""
+    """Duration of an item's mix, from the header of its file where there is one.
+
+    Raises:
+        ConfigError: that file is no audio.
+    """
     if isinstance(dataset, nussl.datasets.MUSDB18):
         return dataset.musdb[item].duration
     path = mix_path(dataset, item)
     if path is None:
         return dataset.process_item(item)["mix"].signal_duration
-    header = soundfile.info(path)
+    try:
+        header = soundfile.info(path)
+    except soundfile.LibsndfileError as error:
+        raise unreadable(path, error) from error
     return header.frames / header.samplerate
 
 

@@ -1,6 +1,7 @@
 """A scene: the folder that mixtures are made of, and what all of them have in common."""
 
 import contextlib
+import hashlib
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from src.errors import ConfigError
 from src.files import fingerprint
 
+BEGINNING_BYTES = 2**20  # some seconds of audio
 EVENT_DEFAULTS = {
     "label": ("choose", []),
     "source_file": ("choose", []),
@@ -85,7 +87,7 @@ class Scene:
         backgrounds = (
             list_files("Scene.background_path", self._background_path) if num_backgrounds else {}
         )
-        self.content = [sizes(self._files), sizes(backgrounds)]
+        self.content = [content(self._files), content(backgrounds)]
         self.duration_seconds = duration_seconds
         self.sample_rate = sample_rate
         self.num_channels = num_channels
@@ -203,14 +205,21 @@ def list_files(binding, folder):
     return files
 
 
-def sizes(files):
-    """A fingerprint of which files there are and how long they are, wherever the folder lies."""
-    return fingerprint(
-        {
-            label: [[Path(path).name, Path(path).stat().st_size] for path in paths]
-            for label, paths in files.items()
-        }
-    )
+def content(files):
+    """A fingerprint of what the files are, wherever the folder lies: their names and sizes, and how
+    the first, the middle and the last of each label begin. Estimates of two separators have the same
+    names and sizes."""
+    found = {}
+    for label, paths in files.items():
+        about = [[Path(path).name, Path(path).stat().st_size] for path in paths]
+        samples = {paths[0], paths[len(paths) // 2], paths[-1]}
+        found[label] = [about, sorted(beginning_sha256(path) for path in samples)]
+    return fingerprint(found)
+
+
+def beginning_sha256(path):
+    with Path(path).open("rb") as file:
+        return hashlib.sha256(file.read(BEGINNING_BYTES)).hexdigest()
 
 
 def draw(distribution, random):

@@ -1,5 +1,6 @@
 """Long recordings in windows, and the table of what was separated from them."""
 
+import logging
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ from src.errors import ConfigError
 from src.files import read_json
 from src.signals import cut
 
+log = logging.getLogger(__name__)
 RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
 
 
@@ -93,8 +95,13 @@ class Segments:
 
 
 def num_samples(corpus, item):
-    """Length of an item, by the header of its file."""
-    seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
+    """Length of an item, by the header of its file; 0 where that can't be read, which makes one
+    segment: its own reading fails then, and no other's."""
+    try:
+        seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
+    except ConfigError as error:
+        log.warning("%s", error)
+        return 0
     return round(seconds * corpus.sample_rate)
 
 

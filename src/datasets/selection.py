@@ -32,13 +32,14 @@ class PercentilesBetween:
 @gin.register
 @dataclass(frozen=True)
 class LabelIn:
-    """Keeps the rows whose `column` ("label", "track", …) is one of `labels`."""
+    """Keeps the rows whose `column` ("label", "track", …) is one of `labels`; one needs no list."""
 
-    labels: tuple
+    labels: tuple | str
     column: str = "label"
 
     def __call__(self, table):
-        return column_of(table, self.column, "LabelIn").isin(list(self.labels))
+        labels = [self.labels] if isinstance(self.labels, str) else list(self.labels)
+        return column_of(table, self.column, "LabelIn").isin(labels)
 
 
 def column_of(table, column, rule):

@@ -8,7 +8,7 @@ import pandas as pd
 from src.errors import ConfigError
 from src.metrics.calibration import correlate
 from src.metrics.comparison import paired_differences
-from src.metrics.report_card import OVERALL, finite
+from src.metrics.report_card import KEYS, OVERALL, finite
 
 CONFIDENCE = "confidence"
 NUM_FIFTHS = 5
@@ -45,18 +45,23 @@ def round_table(rounds, score):
         Holm for the number of rounds, and a verdict.
     """
     tables = {one.name: one.scores for one in rounds}
-    missing = [name for name, table in tables.items() if score not in table]
-    if missing:
-        raise ConfigError(
-            f"bootstrap.score = {score!r}: {missing[0]} has no such score; take one of "
-            f"{', '.join(column for column in rounds[0].scores if column not in ('track', 'source'))}."
-        )
+    for name, table in tables.items():
+        check_score(table, name, score)
     rows = pd.DataFrame([row_of(one, score) for one in rounds])
     if len(rounds) == 1:
         return rows
     against = paired_differences(tables, rounds[0].name, [score], each_source=False)
     against = against[["run", "difference", "low", "high", "p_holm", "verdict"]]
     return rows.merge(against.rename(columns={"run": "round", "p_holm": "p"}), how="left")
+
+
+def check_score(table, name, score):
+    """Raises a ConfigError unless the scores of round `name` have the column `score`."""
+    if score not in table:
+        raise ConfigError(
+            f"bootstrap.score = {score!r}: {name} has no such score; take one of "
+            f"{', '.join(column for column in table if column not in KEYS)}."
+        )
 
 
 def row_of(one, score):
