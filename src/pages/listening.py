@@ -181,7 +181,8 @@ def render(**content):
 
     Args:
         content: what listening.html shows: `title`, `heads` (RunHeads), `curves` (Curves), `cards`,
-            `rows`, `metrics` (names of the scores of a Row), `metric` (the one to sort by), `ranked_by` (number of the run that ranks the cards), `made`.
+            `rows`, `metrics` (names of the scores of a Row), `metric` (the one to sort by),
+            `ranked_by` (number of the run that ranks the cards), `made`.
     """
     import jinja2  # here, not at the top: no other command needs it
 

@@ -17,7 +17,7 @@ COMPRESSION = 0.75  # of libsndfile: constant bit rates as below
 HEADROOM = 0.89  # an MP3 overshoots the peaks of what it encodes, by 1 dB at most in our tests
 BASE64 = 4 / 3
 SHORTEST_SECONDS = 1.0
-PICTURE_BYTES = 45_000  # of a signal at most: its waveform, its spectrogram, and the tags around
+PICTURE_BYTES = 40_000  # of a signal at most: its waveform, its spectrogram, and the tags around
 
 
 def bytes_per_second(sample_rate):
