@@ -44,21 +44,23 @@ def current_umask():
     return mask
 
 
-def files_below(folder, suffixes):
+def files_below(folder, suffixes, above=()):
     """Sorted paths of the files with these suffixes, at any depth, in linked folders, too.
 
-    Hidden files and folders are left out: no recording's name begins with a dot, and what some
-    systems put beside each recording does.
+    Hidden folders are left out, and the `._` files that macOS puts beside others.
+
+    Args:
+        above: real paths of the folders that this one lies in, to which no link leads back.
     """
-    found, seen = [], set()
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        if (real := os.path.realpath(parent)) in seen:  # a link that leads back
-            folders.clear()
-            continue
-        seen.add(real)
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        visible = (Path(parent, name) for name in names if not name.startswith("."))
-        found += [path for path in visible if path.suffix.lower() in suffixes]
+    real, found = os.path.realpath(folder), []
+    if real in above or not os.path.isdir(real):
+        return []
+    for path in Path(folder).iterdir():
+        if path.is_dir():
+            hidden = path.name.startswith(".")
+            found += [] if hidden else files_below(path, suffixes, (*above, real))
+        elif path.suffix.lower() in suffixes and not path.name.startswith("._"):
+            found.append(path)
     return sorted(found)
 
 

@@ -53,9 +53,9 @@ class PeakMemory:
 
 
 def peak_resident():
-    if STATUS.is_file():
-        (kilobytes,) = re.findall(r"VmHWM:\s*(\d+) kB", STATUS.read_text())
-        return 1024 * int(kilobytes)
+    peak = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text()) if STATUS.is_file() else None
+    if peak:
+        return 1024 * int(peak[1])
     return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

@@ -94,6 +94,17 @@ def compiled_configs(paths):
             yield from (run / "config.gin" for run in runs if (run / "config.gin").is_file())
 
 
+def own_paths(run, config_paths):
+    """`config_paths` in their order, without those of other runs; a bootstrap's stands for its round."""
+    own = []
+    for path in config_paths:
+        if not find_run([path]):
+            own.append(path)
+        elif run.folder.resolve().is_relative_to(Path(path).parent.resolve()):
+            own.append(run.config)
+    return own
+
+
 def numbered(folder):
     """The runs of an out folder, or the rounds of a bootstrap's run, by number."""
     found = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]

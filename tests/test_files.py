@@ -48,18 +48,17 @@ def test_fingerprint_ignores_the_order_of_keys_only():
 
 def test_files_are_found_in_linked_folders_and_hidden_ones_are_not(tmp_path):
     elsewhere, folder = tmp_path / "elsewhere", tmp_path / "folder"
-    for path in (
-        elsewhere / "b.WAV",
-        folder / "sub/a.wav",
-        folder / "._a.wav",
-        folder / ".x/a.wav",
-    ):
+    names = ["sub/a.wav", "sub/...And.wav", "sub/._a.wav", ".x/a.wav"]
+    for path in (elsewhere / "b.WAV", *(folder / name for name in names)):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
     (folder / "link").symlink_to(elsewhere)
+    (folder / "again").symlink_to(folder / "sub")
     (elsewhere / "back").symlink_to(folder)
     found = files_below(folder, [".wav"])
-    assert [str(path.relative_to(folder)) for path in found] == ["link/b.WAV", "sub/a.wav"]
+    assert [str(path.relative_to(folder)) for path in found] == [
+        *("again/...And.wav", "again/a.wav", "link/b.WAV", "sub/...And.wav", "sub/a.wav")
+    ]
 
 
 def test_a_folder_whose_marker_was_being_written_is_still_to_be_had(tmp_path):

@@ -28,7 +28,7 @@ from src.pages import (
     render,
 )
 from src.pages.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
-from src.runs import Run
+from src.runs import Run, own_paths
 from src.separators import MaskEstimation, Measured
 from tests import road
 from tests.browser import Browser, needs_chromium
@@ -282,6 +282,19 @@ def test_a_run_that_is_not_evaluated_yet_is_left_out(runs, instantiate, caplog, 
     road.call("listening_page", runs[0].config, fresh.config, output)
     assert f"{fresh.folder} has no results: it is left out" in caplog.text
     assert len(Reader((tmp_path / "page.html").read_text()).all("article")) == 4
+
+
+def test_later_files_win_as_they_do_everywhere(runs, tmp_path):
+    """The seed is that of the run where its config comes last, as when it was evaluated."""
+    (tmp_path / "before.gin").write_text("evaluate.seed = 7\n")
+    output = f"listening_page.output = '{tmp_path / 'page.html'}'"
+    other, config = tmp_path / "before.gin", runs[1].config
+    paths = list(own_paths(runs[1], [str(other), str(runs[0].config), str(config)]))
+    assert paths == [str(other), config]
+    text = config.read_text()
+    config.write_text(text + "\nevaluate.seed = 0\n")
+    road.call("listening_page", other, config, output, "listening_page.num_tracks = 1")
+    config.write_text(text)
 
 
 def test_a_bootstrap_is_shown_by_its_rounds(bootstrapped, tmp_path):

@@ -34,7 +34,7 @@ from src.pages import (
     score_rows,
 )
 from src.passports import describe
-from src.runs import Run, find_run, runs_in, with_results
+from src.runs import Run, find_run, own_paths, runs_in, with_results
 from src.separators import LoopSettings, Measured, separate_all
 from src.separators.loop import read_track
 
@@ -257,8 +257,7 @@ def open_runs():
 
 def open_run(name, run, given):
     table, evaluation = score_table(run), read_evaluation(run, name)
-    beside = [path for path in given.paths if not find_run([path])]
-    configs.load([run.config, *beside], given.bindings, given.command_line)
+    configs.load(own_paths(run, given.paths), given.bindings, given.command_line)
     bound = gin.get_bindings("evaluate")
     for argument in ("test_data", "separator"):
         if argument not in bound:

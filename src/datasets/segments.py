@@ -1,6 +1,5 @@
 """Long recordings in windows, and the table of what was separated from them."""
 
-import logging
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +15,6 @@ from src.errors import ConfigError
 from src.files import read_json
 from src.signals import cut
 
-log = logging.getLogger(__name__)
 RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
 
 
@@ -49,12 +47,21 @@ class Segments:
             )
         self.corpus = corpus
         length, hop = (round(s * corpus.sample_rate) for s in (window_seconds, hop_seconds))
-        self.names, self.windows = [], []
+        self.names, self.windows, self.unreadable = [], [], {}
         for item, name in enumerate(corpus.names):
-            bounds = window_bounds(num_samples(corpus, item), length, hop)
+            bounds = self.bounds(item, length, hop)
             self.windows += [Window(item, *bound) for bound in bounds]
             self.names += [f"{name}_{number:04d}" for number in range(len(bounds))]
         self.held = None, None
+
+    def bounds(self, item, length, hop):
+        """`window_bounds` of an item; one empty segment where its file can't be read, which fails when
+        it is asked for, and no other item with it."""
+        try:
+            return window_bounds(num_samples(self.corpus, item), length, hop)
+        except ConfigError as error:
+            self.unreadable[item] = error
+            return [(0, 0)]
 
     def __len__(self):
         return len(self.windows)
@@ -84,6 +91,8 @@ class Segments:
 
     def read(self, item):
         """The item, kept until another one is asked for: its segments are read one after another."""
+        if item in self.unreadable:
+            raise self.unreadable[item]
         if self.held[0] != item:
             self.held = item, self.corpus[item]
         return self.held[1]
@@ -95,13 +104,8 @@ class Segments:
 
 
 def num_samples(corpus, item):
-    """Length of an item, by the header of its file; 0 where that can't be read, which makes one
-    segment: its own reading fails then, and no other's."""
-    try:
-        seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
-    except ConfigError as error:
-        log.warning("%s", error)
-        return 0
+    """Length of an item, by the header of its file."""
+    seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
     return round(seconds * corpus.sample_rate)
 
 
