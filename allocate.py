@@ -19,11 +19,20 @@ import time
 from collections import namedtuple
 
 from gpus import Trouble
-from gpus.locks import is_held, leased_by, lock, lock_folder, lockers, make_lock_folder
+from gpus.locks import (
+    NAMELESS,
+    is_held,
+    leased_by,
+    lock,
+    lock_folder,
+    lockers,
+    make_lock_folder,
+)
 from gpus.nvml import Nvml, visible
 
 USAGE = __doc__.split("\n\n")[1]
 TIMED_OUT, CANNOT_EXECUTE, NOT_FOUND = 124, 126, 127
+LOOKS = 3  # at a lease that is held by nobody whom we see
 
 Order = namedtuple("Order", "num_gpus command timeout")  # seconds; None waits for ever
 
@@ -166,10 +175,22 @@ def list_gpus():
     nvml = Nvml()
     folder = lock_folder()
     for place, gpu in enumerate(nvml.gpus):
-        held = is_held(folder / gpu.uuid)
-        state = leased_by(folder / gpu.uuid) if held else nvml.why_busy(gpu) or "free"
-        print(place, gpu.uuid, state)
+        print(place, gpu.uuid, state_of(nvml, gpu, folder / gpu.uuid))
     print(len(lockers(folder / "turn")), "waiting")
+
+
+def state_of(nvml, gpu, path):
+    """What --list tells of a GPU whose lease is `path`.
+
+    A job that waits holds a lease for a moment while it looks at the GPU: where nobody is seen to
+    have it any more, we look again.
+    """
+    for _ in range(LOOKS):
+        if not is_held(path):
+            return nvml.why_busy(gpu) or "free"
+        if (state := leased_by(path)) != NAMELESS:
+            return state
+    return NAMELESS
 
 
 def allocate(order):

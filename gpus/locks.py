@@ -12,6 +12,8 @@ from pathlib import Path
 
 from gpus import Trouble
 
+NAMELESS = "is leased"  # by whom, /proc does not show
+
 
 def lock_folder():
     """The folder of the lock files: the same for all users, on no network, emptied by a reboot."""
@@ -116,7 +118,7 @@ def leased_by(path):
     """What to tell of a lock that someone has."""
     alive = [pid for pid, waits in lockers(path) if not waits and Path(f"/proc/{pid}").exists()]
     names = ", ".join(describe(pid) for pid in alive or openers(path))
-    return f"is leased by {names}" if names else "is leased"
+    return f"is leased by {names}" if names else NAMELESS
 
 
 def openers(path):

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+import allocate
 from gpus.locks import lock, lockers
 from gpus.nvml import Gpu, visible
 from tests.fake_gpus import (
@@ -85,6 +87,17 @@ def test_list_tells_of_each_gpu_and_who_waits(machine):
     used = rf"1 GPU-0001-aaaa is (used|leased) by pid ({os.getpid()}|{waiter.pid}) \(uid .*\)"
     assert re.fullmatch(used, lines[1])
     assert (code, lines[2:], error) == (0, ["1 waiting"], "")
+
+
+@pytest.mark.parametrize(
+    ("held", "told"), [([True, False], "free"), ([True] * 9, "is leased"), ([False], "free")]
+)
+def test_a_lease_that_is_gone_at_the_second_look_is_none(monkeypatch, tmp_path, held, told):
+    """A job that waits holds one for a moment while it looks whether the GPU is free."""
+    looks = iter(held)
+    monkeypatch.setattr(allocate, "is_held", lambda path: next(looks))
+    nvml = SimpleNamespace(why_busy=lambda gpu: "")
+    assert allocate.state_of(nvml, None, tmp_path / "lease") == told
 
 
 def test_list_of_an_idle_machine_makes_nothing(machine):
