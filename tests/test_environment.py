@@ -44,7 +44,7 @@ def imported_packages(*folders):
 
 def distributions_of(folders, optional=()):
     """Canonical names of the pip packages that `folders` import, without our own and Python's."""
-    ours = {"src", "benchmarks", "tests", "main", "gpus", "logs", "conftest", *optional}
+    ours = {"src", "benchmarks", "tests", "main", "allocate", "gpus", "logs", "conftest", *optional}
     packages = set(imported_packages(*folders)) - set(sys.stdlib_module_names) - ours
     table = importlib.metadata.packages_distributions()
     return {canonical(table[package][0]) for package in packages}
