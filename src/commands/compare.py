@@ -28,8 +28,8 @@ def compare(run, folders=None, baseline=None, columns=None, each_source=True, fo
 
     Args:
         run: not used; the runs to compare are in `folders`, or given after -c.
-        folders: list of run folders, and of folders that hold some, or one; of a bootstrap, its rounds are
-            the runs; None: the runs after -c.
+        folders: list of run folders, and of folders that hold some, or one; of a bootstrap, its rounds
+            are the runs; None: the runs after -c.
         baseline: the run that the others are compared to, as the table calls it, or its folder;
             None: the first.
         columns: list of scores to compare, or one; None: all that there are.
