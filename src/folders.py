@@ -2,6 +2,7 @@
 
 from src.errors import ConfigError
 from src.files import read_json, write_json
+from src.passports import former
 
 
 def claim(root, marker, settings, binding, contents):
@@ -25,7 +26,8 @@ def claim(root, marker, settings, binding, contents):
             )
         write_json(path, settings)
     held = read_json(path)
-    differing = [key for key, value in settings.items() if held.get(key) != value]
+    as_before = former(settings)
+    differing = [key for key in settings if held.get(key) not in (settings[key], as_before[key])]
     if differing:
         raise ConfigError(
             f"{binding} = {str(root)!r} holds {contents} of other settings ({', '.join(differing)} "

@@ -17,7 +17,7 @@ from src.memory import PeakMemory
 from src.metrics import BSSEvalScale, read_results
 from src.metrics.evaluations import fingerprints
 from src.metrics.scores import is_silent, stack_channels
-from src.passports import describe, public_versions
+from src.passports import describe, passport_and_former, public_versions
 from src.separators import LoopSettings, separate_all
 
 log = logging.getLogger(__name__)
@@ -67,8 +67,9 @@ def evaluate(
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
     passports = track_passports(test_data, settings)
+    adopt_former(run, passports, settings)
     present = {result["metadata"]["passport"] for result in read_results(run)}
-    todo = [i for i, name in enumerate(test_data.names) if passports[name] not in present]
+    todo = [i for i, name in enumerate(test_data.names) if passports[name][0] not in present]
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
@@ -81,7 +82,7 @@ def evaluate(
         seconds_of_audio += content["seconds"]
         for note in notes:
             log.warning("%s: %s", name, note)
-        about = {"track": name, "passport": passports[name], "settings": fingerprint(settings)}
+        about = {"track": name, "passport": passports[name][0], "settings": fingerprint(settings)}
         write_json(result_path(run, name), {**scores, "metadata": {**about, **content}})
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
@@ -155,26 +156,36 @@ def describe_metric(metric, data):
 
 
 def track_passports(data, settings):
-    """Dict, name of the track → fingerprint of all that its result depends on.
+    """Dict, name of the track → `passport_and_former` of all that its result depends on.
 
     A track is known by its name and by the sizes and times of its files, so that a restart need not
     read any audio.
     """
     states = file_states(data.dataset)
     return {
-        name: fingerprint([name, state, settings])
+        name: passport_and_former(name, state, settings)
         for name, state in zip(data.names, states, strict=True)
     }
+
+
+def adopt_former(run, passports, settings):
+    """Gives results that version 0.1 wrote, and that still hold, the passports of today."""
+    for result in read_results(run):
+        about = result["metadata"]
+        current, before = passports.get(about["track"], (None, None))
+        if about["passport"] == before != current:
+            about |= {"passport": current, "settings": fingerprint(settings)}
+            write_json(result_path(run, about["track"]), result)
 
 
 def remove_others(run, passports):
     """Deletes the results, of ours, that are not of this evaluation.
 
     Args:
-        passports: dict, name of the track → passport of its result.
+        passports: as of `track_passports`.
     """
     abouts = [result["metadata"] for result in read_results(run)]
-    others = [a["track"] for a in abouts if passports.get(a["track"]) != a["passport"]]
+    others = [a["track"] for a in abouts if a["passport"] not in passports.get(a["track"], ())]
     for name in others:
         result_path(run, name).unlink()
     if others:

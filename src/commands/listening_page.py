@@ -33,7 +33,7 @@ from src.pages import (
     run_facts,
     score_rows,
 )
-from src.passports import describe
+from src.passports import describe, former
 from src.runs import Run, find_run, own_paths, runs_in, with_results
 from src.separators import LoopSettings, Measured, separate_all
 from src.separators.loop import read_track
@@ -177,7 +177,9 @@ class Evaluated:
             "pieces": [loop.piece_seconds, loop.overlap_seconds],
             "seed": loop.seed,
         }
-        changed = [key for key in now if fingerprint(now[key]) != fingerprint(self.settings[key])]
+        changed = [
+            key for key in now if self.settings[key] not in (now[key], former(now)[key])
+        ]
         if changed:
             raise ConfigError(
                 f"The {' and the '.join(changed)} of {self.run.folder} changed since its tracks were "

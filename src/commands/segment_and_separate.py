@@ -10,10 +10,10 @@ from tqdm import tqdm
 from src import configs
 from src.datasets.fingerprints import describe_content
 from src.datasets.segments import RESULTS, Segments
-from src.files import fingerprint, read_json, write_json
+from src.files import read_json, write_json
 from src.folders import claim
 from src.metrics import BSSEvalScale
-from src.passports import describe, public_versions
+from src.passports import describe, passport_and_former, public_versions
 from src.separators import LoopSettings, Teacher, separate_all
 from src.separators.confidence import LOUD_PERCENTILE
 from src.waveforms import write_wav
@@ -87,7 +87,7 @@ def segment_and_separate(
     results = separate_all(segments, todo, teacher, WriteSegment(folder, metrics), loop)
     num_skipped = 0
     for name, result in tqdm(results, "segment_and_separate", len(todo), unit="segment"):
-        result["metadata"]["passport"] = passports[name]
+        result["metadata"]["passport"] = passports[name][0]
         num_skipped += "skipped" in result
         write_json(result_path(folder, name), result)
     log.info("%d segments were too quiet", num_skipped)
@@ -109,17 +109,17 @@ def describe_settings(data, teacher, metrics, window_and_hop, seed):
 
 
 def segment_passports(segments, settings):
-    """Dict, name of the segment → fingerprint of all that its files depend on."""
+    """Dict, name of the segment → `passport_and_former` of all that its files depend on."""
     states = zip(segments.names, segments.windows, segments.file_states(), strict=True)
     return {
-        name: fingerprint([name, window.start, window.stop, state, settings])
+        name: passport_and_former(name, window.start, window.stop, state, settings)
         for name, window, state in states
     }
 
 
 def is_done(folder, name, passports):
     path = result_path(folder, name)
-    return path.exists() and read_json(path)["metadata"]["passport"] == passports[name]
+    return path.exists() and read_json(path)["metadata"]["passport"] in passports[name]
 
 
 def remove_others(folder, passports):

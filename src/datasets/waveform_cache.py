@@ -20,7 +20,7 @@ from src.datasets.fingerprints import describe_content
 from src.errors import ConfigError
 from src.files import read_json, write_json
 from src.parallel import ItemsFailed, map_items
-from src.passports import in_short
+from src.passports import former, in_short
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def check_manifest(corpus, folder):
         )
     manifest, content = read_json(folder / "manifest.json"), describe_content(corpus)
     found, wanted = manifest["content"], {"format": FORMAT, **content}
-    if found != wanted:
+    if found not in (wanted, former(wanted)):
         differing = [
             f"{key} {in_short(found.get(key))} where {in_short(wanted.get(key))} is asked for"
             for key in sorted({*found, *wanted})

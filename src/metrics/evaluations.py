@@ -7,7 +7,7 @@ import numpy as np
 from src.errors import ConfigError
 from src.files import fingerprint, read_json
 from src.metrics.report_card import read_results
-from src.passports import array_passport
+from src.passports import array_passport, without_addresses
 
 
 class Evaluation(NamedTuple):
@@ -53,10 +53,10 @@ def read_evaluation(run, label):
             f"{run.results} doesn't say what audio was scored, so it can't be compared: an older "
             "version wrote it; evaluate again."
         )
-    settings = read_json(path)
+    settings = without_addresses(read_json(path))
     return Evaluation(
         label,
-        {metric["class"].rpartition(".")[2]: metric for metric in settings["metrics"]},
+        {metric["class"]: metric for metric in settings["metrics"]},
         settings["packages"],
         {about["track"]: about["audio"] for about in abouts},
         settings["tracks"],
