@@ -6,9 +6,12 @@ import difflib
 import importlib
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
-from src.commands import COMMANDS, NEED_A_RUN, module_name
-from src.errors import ConfigError, sentence
+sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
+
+from audition.commands import COMMANDS, NEED_A_RUN, module_name
+from audition.errors import ConfigError, sentence
 
 
 def make_parser():
@@ -60,10 +63,10 @@ def parse_arguments(argv):
 
 
 def run_command(arguments, argv):
-    from src import configs, registry
-    from src.journal import journal
-    from src.runs import compiled_configs, find_run, require
-    from src.status import recorded
+    from audition import configs, registry
+    from audition.runs.folder import compiled_configs, find_run, require
+    from audition.runs.journal import journal
+    from audition.runs.status import recorded
 
     bindings = list(arguments.binding)
     if arguments.output_folder:
@@ -89,7 +92,7 @@ def main(argv=None):
     """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parse_arguments(argv)
-    from src.parallel import ItemsFailed
+    from audition.parallel import ItemsFailed
 
     try:
         run_command(arguments, argv)

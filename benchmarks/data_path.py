@@ -16,10 +16,10 @@ import torch
 from nussl.datasets import transforms
 from torch.utils.data import DataLoader, default_collate
 
-from src.datasets import EpochBatches, Excerpts, batch_collate, build_dataset, waveform_cache
-from src.datasets.corpora import WHAM
-from src.features import SpectrogramFeatures
-from src.memory import keep_freed_memory
+from audition.datasets import EpochBatches, Excerpts, batch_collate, build_dataset, waveform_cache
+from audition.datasets.corpora import WHAM
+from audition.device import keep_freed_memory
+from audition.features import SpectrogramFeatures
 
 SAMPLE_RATE = 8000
 NUM_ITEMS = 48

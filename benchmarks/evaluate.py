@@ -16,13 +16,13 @@ import torch
 from nussl.datasets import transforms
 from nussl.ml.networks import builders
 
-from src.commands.evaluate import evaluate
-from src.datasets import build_dataset
-from src.datasets.corpora import WHAM
-from src.files import read_json
-from src.metrics import BSSEvalScale
-from src.runs import Run
-from src.separators import MaskEstimation
+from audition.commands.evaluate import evaluate
+from audition.datasets import build_dataset
+from audition.datasets.corpora import WHAM
+from audition.files import read_json
+from audition.metrics import BSSEvalScale
+from audition.runs.folder import Run
+from audition.separators import MaskEstimation
 
 SAMPLE_RATE = 8000
 NUM_TRACKS = 50

@@ -15,14 +15,14 @@ import soundfile
 import torch
 from nussl.ml.networks import builders
 
-from src.datasets import EpochBatches, Excerpts, build_dataset, waveform_cache
-from src.datasets.corpora import MixSourceFolder, OnTheFly
-from src.datasets.mixing import CoherentMixer
-from src.datasets.remix import RemixStems
-from src.datasets.scenes import Scene
-from src.features import SpectrogramFeatures
-from src.losses import Losses
-from src.memory import keep_freed_memory
+from audition.datasets import EpochBatches, Excerpts, build_dataset, waveform_cache
+from audition.datasets.corpora import MixSourceFolder, OnTheFly
+from audition.device import keep_freed_memory
+from audition.features import SpectrogramFeatures
+from audition.losses import Losses
+from audition.mixing.mixers import CoherentMixer
+from audition.mixing.remix import RemixStems
+from audition.mixing.scenes import Scene
 
 SAMPLE_RATE = 16000
 SECONDS = 3.2

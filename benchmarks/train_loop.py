@@ -14,13 +14,13 @@ import nussl
 import torch
 from ignite.engine import Events
 
+from audition.commands.train import train
+from audition.datasets import build_dataset, waveform_cache
+from audition.datasets.corpora import WHAM
+from audition.features import SpectrogramFeatures
+from audition.losses import Losses
+from audition.runs.folder import Run
 from benchmarks.data_path import STFT_PARAMS, render_corpus
-from src.commands.train import train
-from src.datasets import build_dataset, waveform_cache
-from src.datasets.corpora import WHAM
-from src.features import SpectrogramFeatures
-from src.losses import Losses
-from src.runs import Run
 
 NUM_ITERATIONS = 15
 LOSSES = {"PermutationInvariantLoss": {"weight": 1.0, "args": ["L1Loss"]}}

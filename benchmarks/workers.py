@@ -12,9 +12,9 @@ from pathlib import Path
 
 import gin
 
-from src import configs, registry
-from src.commands.segment_and_separate import segment_and_separate
-from src.metrics import BSSEvalScale
+from audition import configs, registry
+from audition.commands.segment_and_separate import segment_and_separate
+from audition.metrics import BSSEvalScale
 from tests import songs
 
 NUM_SONGS, SECONDS = 40, 10.0

@@ -3,7 +3,7 @@
 import gin
 import pytest
 
-import src  # noqa: F401
+import audition  # noqa: F401
 from tests import road
 
 

@@ -5,7 +5,7 @@ import signal
 
 import gin
 
-from src.handlers import TrainingEvents
+from audition.training.state import TrainingEvents
 
 
 @gin.register

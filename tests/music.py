@@ -1,8 +1,8 @@
 """Small rendered songs, prepared as MUSDB18 is, and a bootstrap that takes seconds on them."""
 
-from src.commands.make_toy_music import make_toy_music
-from src.commands.prepare_musdb import prepare_musdb
-from src.runs import Run
+from audition.commands.make_toy_music import make_toy_music
+from audition.commands.prepare_musdb import prepare_musdb
+from audition.runs.folder import Run
 from tests import road
 
 SECONDS = 6.0

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import main
-from src.runs import Run
+from audition.runs.folder import Run
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ["toy/env.gin", "wham/wham8k.gin", "tests/exp/tiny.gin"]

@@ -3,9 +3,9 @@
 import nussl
 import soundfile
 
-from src.commands.make_toy_music import make_toy_music
-from src.datasets import build_dataset
-from src.datasets.corpora import MixSourceFolder
+from audition.commands.make_toy_music import make_toy_music
+from audition.datasets import build_dataset
+from audition.datasets.corpora import MixSourceFolder
 
 SAMPLE_RATE = 16000
 SOURCES = ("accompaniment", "vocals")
@@ -27,7 +27,7 @@ def render(root, num_songs, seconds):
 
 
 def open_songs(folder, source_folders=SOURCES, name="test"):
-    """Corpus of what `render` wrote, or of pseudo-sources."""
+    """Split of what `render` wrote, or of pseudo-sources."""
     dataset = MixSourceFolder(
         str(folder),
         source_folders=list(source_folders),

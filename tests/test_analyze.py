@@ -7,14 +7,15 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from src.commands.analyze import analyze
-from src.commands.evaluate import evaluate
-from src.errors import ConfigError
-from src.files import write_json
-from src.metrics import BSSEvalScale, BSSEvalV4, score_table
-from src.metrics.figures import draw_against_input, draw_box_plots, draw_means
-from src.runs import Run
-from src.separators import nussl_recipes
+from audition.commands.analyze import analyze
+from audition.commands.evaluate import evaluate
+from audition.errors import ConfigError
+from audition.files import write_json
+from audition.metrics import BSSEvalScale, BSSEvalV4
+from audition.reports.figures import draw_against_input, draw_box_plots, draw_means
+from audition.reports.report_card import score_table
+from audition.runs.folder import Run
+from audition.separators import nussl_recipes
 from tests.voices import open_corpus, write_corpus
 
 RATIO_MASK = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()

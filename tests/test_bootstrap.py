@@ -11,13 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from src import configs, registry
-from src.commands import pipelines
-from src.errors import ConfigError
-from src.files import read_json
-from src.metrics.rounds import Round, quintile_table, round_table, tables_text
-from src.runs import Run
-from src.status import is_complete, read_status
+from audition import configs, registry
+from audition.bootstrap.summary import Round, quintile_table, round_table, tables_text
+from audition.commands import pipelines
+from audition.errors import ConfigError
+from audition.files import read_json
+from audition.runs.folder import Run
+from audition.runs.status import is_complete, read_status
 from tests import music, road
 
 OF_ONE_SONG = [*music.BOOTSTRAP[:-1], "toy/exp/music/one_song.gin"]

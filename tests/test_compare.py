@@ -8,11 +8,12 @@ import nussl
 import pandas as pd
 import pytest
 
-from src.commands.evaluate import evaluate
-from src.files import read_json, write_json
-from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore, score_table
-from src.runs import Run
-from src.separators import nussl_recipes
+from audition.commands.evaluate import evaluate
+from audition.files import read_json, write_json
+from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
+from audition.reports.report_card import score_table
+from audition.runs.folder import Run
+from audition.separators import nussl_recipes
 from tests import road
 from tests.test_comparison import scores
 from tests.voices import open_corpus, write_corpus

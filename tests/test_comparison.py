@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from src.metrics import comparison
-from src.metrics.comparison import holm, paired_differences
+from audition.reports import comparison
+from audition.reports.comparison import holm, paired_differences
 
 COLUMN = "SI-SDR"
 

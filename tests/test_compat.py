@@ -17,13 +17,13 @@ import scipy.signal
 import soundfile
 import torch
 
-from src import compat
-from src.compat import stand_ins
-from src.compat.hook import find_patch
-from src.compat.pickle_folder import PickleFolder, open_folder
-from src.compat.sox import Transformer
-from src.errors import ConfigError
-from src.parallel import map_items
+from audition import compat
+from audition.compat import stand_ins
+from audition.compat.hook import find_patch
+from audition.compat.pickle_folder import PickleFolder, open_folder
+from audition.compat.sox import Transformer
+from audition.errors import ConfigError
+from audition.parallel import map_items
 
 RATE = 8000
 ROOT = Path(__file__).parent.parent
@@ -267,7 +267,7 @@ assert not isinstance(1, checkpoint.ZeroRedundancyOptimizer)
 
 
 def test_stems_read_a_piece_of_a_wav(tmp_path):
-    from src.compat import stems
+    from audition.compat import stems
 
     soundfile.write(tmp_path / "a.wav", noise(num_channels=2).audio_data.T, RATE)
     info = stems.Info(tmp_path / "a.wav")
@@ -277,7 +277,7 @@ def test_stems_read_a_piece_of_a_wav(tmp_path):
 
 
 def test_stems_name_ffmpeg(tmp_path):
-    from src.compat import stems
+    from audition.compat import stems
 
     (tmp_path / "a.stem.mp4").write_bytes(b"not a wav file")
     with pytest.raises(ConfigError, match=r"a\.stem\.mp4 .*apt install ffmpeg"):

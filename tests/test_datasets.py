@@ -1,4 +1,4 @@
-"""Every dataset of nussl as a Corpus, its filters, and the sentence for each kind of bad data."""
+"""Every dataset of nussl as a Split, its filters, and the sentence for each kind of bad data."""
 
 import json
 import pickle
@@ -9,11 +9,11 @@ import nussl
 import pytest
 import soundfile
 
-from src.datasets import build_dataset
-from src.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
-from src.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
-from src.datasets.transforms import KeepSources
-from src.errors import ConfigError
+from audition.datasets import build_dataset
+from audition.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
+from audition.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
+from audition.datasets.transforms import KeepSources
+from audition.errors import ConfigError
 from tests.corpora import (
     SAMPLE_RATE,
     NoiseMix,

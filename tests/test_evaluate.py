@@ -10,14 +10,14 @@ import nussl
 import pytest
 import soundfile
 
-from src.commands.evaluate import evaluate
-from src.errors import ConfigError
-from src.estimates import has_estimates, read_estimates, write_estimates
-from src.memory import CLEAR_REFS, PeakMemory
-from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
-from src.parallel import ItemsFailed
-from src.runs import Run
-from src.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
+from audition.audio.estimates import has_estimates, read_estimates, write_estimates
+from audition.commands.evaluate import evaluate
+from audition.errors import ConfigError
+from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
+from audition.parallel import ItemsFailed
+from audition.runs.folder import Run
+from audition.runs.memory import CLEAR_REFS, PeakMemory
+from audition.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
 from tests.voices import open_corpus, save_network, write_corpus
 
 ORACLE = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
@@ -249,7 +249,7 @@ def test_memory_is_that_of_the_step_itself():
 
 
 def test_memory_is_known_where_the_status_of_a_process_says_less(tmp_path, monkeypatch):
-    monkeypatch.setattr("src.memory.STATUS", tmp_path / "status")
+    monkeypatch.setattr("audition.runs.memory.STATUS", tmp_path / "status")
     assert PeakMemory().measure()["peak_memory_bytes"] > 2**26
     (tmp_path / "status").write_text("Name:\tpython\nVmRSS:\t1 kB\n")
     assert PeakMemory().measure()["peak_memory_bytes"] > 2**26

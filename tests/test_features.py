@@ -9,8 +9,8 @@ import pytest
 import torch
 from nussl.datasets import transforms
 
-from src.errors import ConfigError
-from src.features import SpectrogramFeatures, WaveformFeatures
+from audition.errors import ConfigError
+from audition.features import SpectrogramFeatures, WaveformFeatures
 
 STFT_PARAMS = nussl.STFTParams(256, 64, "sqrt_hann")
 SAMPLE_RATE = 8000

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from src.files import files_below, fingerprint, read_json, write_and_rename, write_json
-from src.folders import claim
+from audition.files import claim, files_below, read_json, write_and_rename, write_json
+from audition.identity import fingerprint
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path):
@@ -23,7 +23,7 @@ def test_a_process_killed_while_writing_leaves_the_old_file(tmp_path):
     path = tmp_path / "latest.pth"
     path.write_text("old")
     code = (
-        "import os, signal, sys; from src.files import write_and_rename\n"
+        "import os, signal, sys; from audition.files import write_and_rename\n"
         "with write_and_rename(sys.argv[1]) as file:\n"
         "    file.write('new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)"
     )

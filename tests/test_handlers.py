@@ -11,11 +11,10 @@ from nussl.ml.networks import builders
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
 
-from src.commands.train import train
-from src.errors import ConfigError
-from src.features import SpectrogramFeatures
-from src.handlers import (
-    TrainingEvents,
+from audition.commands.train import train
+from audition.errors import ConfigError
+from audition.features import SpectrogramFeatures
+from audition.handlers import (
     add_auto_balance_loss,
     add_autoclip_gradient_handler,
     add_clip_gradient_handler,
@@ -24,10 +23,11 @@ from src.handlers import (
     add_record_batch_and_loss_info_handler,
     early_stopping,
 )
-from src.handlers.balance import Balance
-from src.handlers.gradients import NormHistogram
-from src.losses import Losses
-from src.runs import Run
+from audition.handlers.balance import Balance
+from audition.handlers.gradients import NormHistogram
+from audition.losses import Losses
+from audition.runs.folder import Run
+from audition.training.state import TrainingEvents
 from tests import voices
 
 NUM_TRACKS, BATCH_SIZE = 4, 2  # two iterations an epoch

@@ -7,9 +7,9 @@ import sys
 import gin
 import pytest
 
-from src import configs
-from src.files import read_json
-from src.runs import Run
+from audition import configs
+from audition.files import read_json
+from audition.runs.folder import Run
 from tests import road
 
 

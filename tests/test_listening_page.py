@@ -13,11 +13,11 @@ import pytest
 import soundfile
 from matplotlib import image
 
-from src.commands.listening_page import TakeExcerpt
-from src.costs import duration, read_costs, record_training
-from src.errors import ConfigError
-from src.files import write_json
-from src.pages import (
+from audition.bootstrap.confidence import Measured
+from audition.commands.listening_page import TakeExcerpt
+from audition.errors import ConfigError
+from audition.files import write_json
+from audition.reports.listening import (
     Curves,
     Heard,
     RunHead,
@@ -27,9 +27,10 @@ from src.pages import (
     ranking_run,
     render,
 )
-from src.pages.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
-from src.runs import Run, own_paths
-from src.separators import MaskEstimation, Measured
+from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
+from audition.runs.costs import duration, read_costs, record_training
+from audition.runs.folder import Run, own_paths
+from audition.separators import MaskEstimation
 from tests import road
 from tests.browser import Browser, needs_chromium
 from tests.voices import open_corpus, save_network, voice, write_corpus

@@ -6,8 +6,8 @@ import nussl
 import pytest
 import torch
 
-from src.errors import ConfigError
-from src.losses import Losses, loss
+from audition.errors import ConfigError
+from audition.losses import Losses, loss
 
 BATCH, FRAMES, BINS, EMBEDDING, SOURCES = 2, 3, 4, 5, 2
 SHAPE = BATCH, FRAMES, BINS, 1

@@ -3,7 +3,7 @@
 import pytest
 
 import main
-from src.commands import COMMANDS
+from audition.commands import COMMANDS
 from tests import road
 
 

@@ -6,13 +6,13 @@ import pytest
 import scaper
 import soundfile
 
-from src.commands.make_scaper_datasets import make_scaper_datasets
-from src.datasets import build_dataset
-from src.datasets.corpora import Scaper
-from src.datasets.mixing import BalancedMixer, CoherentMixer, IncoherentMixer
-from src.datasets.scenes import Scene
-from src.errors import ConfigError
-from src.parallel import ItemsFailed
+from audition.commands.make_scaper_datasets import make_scaper_datasets
+from audition.datasets import build_dataset
+from audition.datasets.corpora import Scaper
+from audition.errors import ConfigError
+from audition.mixing.mixers import BalancedMixer, CoherentMixer, IncoherentMixer
+from audition.mixing.scenes import Scene
+from audition.parallel import ItemsFailed
 from tests import corpora
 
 LABELS = ["vocals", "drums"]

@@ -8,9 +8,10 @@ import nussl
 import pandas as pd
 import pytest
 
-from src.errors import ConfigError
-from src.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore, report_card
-from src.metrics.masks import binary_masks
+from audition.errors import ConfigError
+from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
+from audition.metrics.masks import binary_masks
+from audition.reports.report_card import report_card
 from tests.voices import SAMPLE_RATE, signal, two_voices, voice
 
 METRICS = [BSSEvalScale(), BSSEvalV4(), PrecisionRecallFScore()]

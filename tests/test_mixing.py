@@ -9,14 +9,14 @@ import pytest
 import soundfile
 from torch.utils.data import DataLoader
 
-from src.compat import sox as stand_in
-from src.datasets import Excerpts, batch_collate, build_dataset
-from src.datasets.corpora import OnTheFly
-from src.datasets.fingerprints import describe_content
-from src.datasets.loud_regions import LoudRegions, measure
-from src.datasets.mixing import BalancedMixer, CoherentMixer, IncoherentMixer
-from src.datasets.scenes import Scene
-from src.errors import ConfigError
+from audition.compat import sox as stand_in
+from audition.datasets import Excerpts, batch_collate, build_dataset
+from audition.datasets.corpora import OnTheFly
+from audition.datasets.identity import describe_content
+from audition.errors import ConfigError
+from audition.mixing.loud_regions import LoudRegions, measure
+from audition.mixing.mixers import BalancedMixer, CoherentMixer, IncoherentMixer
+from audition.mixing.scenes import Scene
 from tests import music, road
 
 STEMS = ["vocals", "drums", "bass"]

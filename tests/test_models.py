@@ -9,9 +9,9 @@ import nussl
 import pytest
 import torch
 
-from src import registry
-from src.features import SpectrogramFeatures, WaveformFeatures
-from src.models import build_chimera_with_mel, building_block
+from audition import registry
+from audition.features import SpectrogramFeatures, WaveformFeatures
+from audition.models import build_chimera_with_mel, building_block
 from tests import voices
 
 FRAMES, BINS, EMBEDDING, SOURCES = 60, 129, 6, 2

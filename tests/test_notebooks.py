@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from IPython.core.inputtransformer2 import TransformerManager
 
-from src.metrics import score_table
-from src.pages.players import players
+from audition.reports.listening.players import players
+from audition.reports.report_card import score_table
 from tests import road
 
 NOTEBOOKS = sorted((road.ROOT / "notebooks").glob("*.ipynb"))

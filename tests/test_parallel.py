@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from src.parallel import ItemsFailed, map_items
+from audition.parallel import ItemsFailed, map_items
 
 JOBS = [(f"track{i}", (i,)) for i in range(6)]
 
@@ -79,7 +79,7 @@ def hang():
 
 
 HANGING = """
-from src.parallel import map_items
+from audition.parallel import map_items
 from tests.test_parallel import hang
 
 if __name__ == "__main__":

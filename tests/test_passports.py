@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from src.passports import describe, in_short
+from audition.identity import describe, in_short
 
 
 class Setting:

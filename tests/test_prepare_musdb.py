@@ -8,14 +8,14 @@ import pytest
 import soundfile
 import soxr
 
-from src.commands.prepare_musdb import (
+from audition.commands.prepare_musdb import (
     STEMS,
     find_tracks,
     musdb_validation_titles,
     prepare_musdb,
 )
-from src.errors import ConfigError
-from src.parallel import ItemsFailed
+from audition.errors import ConfigError
+from audition.parallel import ItemsFailed
 from tests import corpora, music
 
 FOLDERS = {*STEMS, "accompaniment", "mixture"}

@@ -7,12 +7,12 @@ import gin
 import numpy as np
 import pytest
 
-from src import configs, registry
-from src.errors import ConfigError
-from src.metrics import BSSEvalScale
-from src.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
-from src.separators.loop import seeded
-from src.signals import signal_like
+from audition import configs, registry
+from audition.audio.signals import signal_like
+from audition.errors import ConfigError
+from audition.metrics import BSSEvalScale
+from audition.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
+from audition.separators.loop import seeded
 from tests import road, songs
 
 SHIPPED = sorted((road.ROOT / "musdb/exp/primitives").glob("*.gin"))

@@ -8,7 +8,7 @@ from glob import glob
 
 import pytest
 
-from src.commands import COMMANDS
+from audition.commands import COMMANDS
 from tests import road
 
 README = (road.ROOT / "README.md").read_text()

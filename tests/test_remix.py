@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from src.datasets.remix import RemixStems
-from src.errors import ConfigError
-from src.handlers.steps import Forward
+from audition.errors import ConfigError
+from audition.mixing.remix import RemixStems
+from audition.training.step import Forward
 from tests import road
 
 BINDINGS = [

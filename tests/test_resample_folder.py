@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.commands.resample_folder import resample_folder
-from src.errors import ConfigError
-from src.parallel import ItemsFailed
+from audition.commands.resample_folder import resample_folder
+from audition.errors import ConfigError
+from audition.parallel import ItemsFailed
 
 RATE = 44100
 

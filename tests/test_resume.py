@@ -6,7 +6,7 @@ import signal
 import pytest
 import torch
 
-from src.files import read_json
+from audition.files import read_json
 from tests import road
 
 MOMENT = random.SystemRandom().randint(1, 8)  # of 9 iterations; the test's name says which it was

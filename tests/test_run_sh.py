@@ -10,10 +10,10 @@ from datetime import datetime
 
 import pytest
 
-from src.errors import ConfigError
-from src.files import read_json, write_json
-from src.runs import Run
-from src.status import recorded, status_path, this_process
+from audition.errors import ConfigError
+from audition.files import read_json, write_json
+from audition.runs.folder import Run
+from audition.runs.status import recorded, status_path, this_process
 from tests import road
 from tests.fake_gpus import FakeMachine
 from tests.spooler import FOR_EVER, Spooler, needs_tsp

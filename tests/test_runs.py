@@ -2,8 +2,16 @@ import threading
 
 import pytest
 
-from src.errors import ConfigError
-from src.runs import Run, compiled_configs, describe, find_run, make_run, next_number, require
+from audition.errors import ConfigError
+from audition.runs.folder import (
+    Run,
+    compiled_configs,
+    describe,
+    find_run,
+    make_run,
+    next_number,
+    require,
+)
 
 
 def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_path):

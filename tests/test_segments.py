@@ -9,27 +9,26 @@ import nussl
 import pytest
 import soundfile
 
-from src.commands.construct_symlink_folder import construct_symlink_folder
-from src.commands.plot_calibration import plot_calibration
-from src.commands.segment_and_separate import segment_and_separate
-from src.datasets import build_dataset
-from src.datasets.audio_folder import AudioFolder
-from src.datasets.segments import Segments, segment_table, window_bounds
-from src.datasets.selection import LabelIn, PercentilesBetween
-from src.errors import ConfigError
-from src.metrics import BSSEvalScale
-from src.metrics.calibration import correlate
-from src.parallel import ItemsFailed
-from src.runs import Run
-from src.separators import (
-    MEASURES,
+from audition.bootstrap.calibration import correlate
+from audition.bootstrap.confidence import MEASURES, measure_confidence
+from audition.bootstrap.segments import Segments, segment_table, window_bounds
+from audition.bootstrap.selection import LabelIn, PercentilesBetween
+from audition.commands.construct_symlink_folder import construct_symlink_folder
+from audition.commands.plot_calibration import plot_calibration
+from audition.commands.segment_and_separate import segment_and_separate
+from audition.datasets import build_dataset
+from audition.datasets.audio_folder import AudioFolder
+from audition.errors import ConfigError
+from audition.metrics import BSSEvalScale
+from audition.parallel import ItemsFailed
+from audition.runs.folder import Run
+from audition.separators import (
     EmbeddingClustering,
     MaskEstimation,
     PrimitiveEnsemble,
     Separator,
     nussl_recipes,
 )
-from src.separators.confidence import measure_confidence
 from tests import music, road, songs, voices
 
 WINDOW, HOP = 3.0, 1.5

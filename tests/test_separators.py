@@ -8,10 +8,11 @@ import nussl
 import pytest
 import torch
 
-from src.errors import ConfigError
-from src.parallel import ItemsFailed
-from src.passports import describe
-from src.separators import (
+from audition.device import choose_device
+from audition.errors import ConfigError
+from audition.identity import describe
+from audition.parallel import ItemsFailed
+from audition.separators import (
     EmbeddingClustering,
     LoopSettings,
     MaskEstimation,
@@ -21,8 +22,7 @@ from src.separators import (
     separate_each,
     separator_recipe,
 )
-from src.separators.base import choose_device
-from src.separators.pieces import best_order, join, piece_bounds
+from audition.separators.pieces import best_order, join, piece_bounds
 from tests.voices import (
     STFT_PARAMS,
     open_corpus,

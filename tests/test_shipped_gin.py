@@ -9,8 +9,8 @@ import nussl
 import pytest
 import torch
 
-from src import configs, registry
-from src.losses import Losses
+from audition import configs, registry
+from audition.losses import Losses
 from tests import road
 
 WHAM = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "wham/exp").glob("*.gin"))

@@ -15,9 +15,9 @@ import pytest
 import soundfile
 import torch
 
-from src import configs, registry
-from src.losses import Losses
-from src.runs import Run
+from audition import configs, registry
+from audition.losses import Losses
+from audition.runs.folder import Run
 from tests import road
 
 EXP = road.ROOT / "musdb/exp"

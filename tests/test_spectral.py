@@ -5,7 +5,7 @@ import nussl
 import pytest
 import torch
 
-from src import spectral
+from audition.audio import stft
 
 SETTINGS = [
     nussl.STFTParams(256, 64, "sqrt_hann"),
@@ -37,7 +37,7 @@ def signal(num_samples, stft_params):
 def test_stft_equals_nussl(stft_params, num_samples):
     mix = signal(num_samples, stft_params)
     expected = mix.stft().transpose(2, 1, 0)
-    got = spectral.stft(torch.from_numpy(mix.audio_data), stft_params)
+    got = stft.stft(torch.from_numpy(mix.audio_data), stft_params)
     assert got.shape == expected.shape
     assert got.is_contiguous()
     np.testing.assert_allclose(got.numpy(), expected, atol=1e-5)
@@ -51,25 +51,25 @@ def test_istft_equals_nussl_and_inverts(stft_params, num_samples):
     expected = mix.make_copy_with_stft_data(halved, verbose=False)
     expected.istft()
     spectrogram = torch.from_numpy(halved.transpose(2, 1, 0)).to(torch.complex64)
-    got = spectral.istft(spectrogram, num_samples, stft_params)
+    got = stft.istft(spectrogram, num_samples, stft_params)
     np.testing.assert_allclose(got.numpy(), expected.audio_data, atol=1e-5)
 
     x = torch.from_numpy(mix.audio_data)
-    back = spectral.istft(spectral.stft(x, stft_params), num_samples, stft_params)
+    back = stft.istft(stft.stft(x, stft_params), num_samples, stft_params)
     np.testing.assert_allclose(back.numpy(), mix.audio_data, atol=1e-5)
 
 
 def test_batches_and_gradients():
     x = torch.from_numpy(voiced(4 * 999).reshape(2, 2, 2, 999)).requires_grad_()
     stft_params = SETTINGS[0]
-    spectrogram = spectral.stft(x, stft_params)
-    assert spectrogram.shape == (2, 2, 2, spectral.count_frames(999, stft_params), 129)
-    spectral.istft(spectrogram, 999, stft_params).sum().backward()
+    spectrogram = stft.stft(x, stft_params)
+    assert spectrogram.shape == (2, 2, 2, stft.count_frames(999, stft_params), 129)
+    stft.istft(spectrogram, 999, stft_params).sum().backward()
     torch.testing.assert_close(x.grad, torch.ones_like(x), atol=1e-4, rtol=0)
 
 
 def test_float64_stays_float64():
     x = torch.from_numpy(voiced(900)).double()
-    spectrogram = spectral.stft(x, SETTINGS[0])
+    spectrogram = stft.stft(x, SETTINGS[0])
     assert spectrogram.dtype == torch.complex128
-    assert spectral.istft(spectrogram, 900, SETTINGS[0]).dtype == torch.float64
+    assert stft.istft(spectrogram, 900, SETTINGS[0]).dtype == torch.float64

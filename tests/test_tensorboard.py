@@ -18,13 +18,13 @@ from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.backend_context import Context
 from tensorboard.plugins.hparams.list_session_groups import Handler
 
-from src.commands.train import train
-from src.features import SpectrogramFeatures, WaveformFeatures
-from src.handlers import add_validation_examples
-from src.handlers.examples import magnitude, spectrogram
-from src.metrics import overall_means, score_table
-from src.runs import Run
-from src.separators import MaskEstimation, WaveformEstimation
+from audition.commands.train import train
+from audition.features import SpectrogramFeatures, WaveformFeatures
+from audition.handlers import add_validation_examples
+from audition.handlers.examples import magnitude, spectrogram
+from audition.reports.report_card import overall_means, score_table
+from audition.runs.folder import Run
+from audition.separators import MaskEstimation, WaveformEstimation
 from tests import road, voices
 from tests.test_resume import assert_same, state
 from tests.test_train import QUICK, told

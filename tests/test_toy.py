@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from src.commands.make_toy_music import make_toy_music
-from src.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, draw_plan, make_toy_speech
-from src.errors import ConfigError
-from src.speaking import VARIANTS
+from audition.commands.make_toy_music import make_toy_music
+from audition.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, draw_plan, make_toy_speech
+from audition.errors import ConfigError
+from audition.toy.speech import VARIANTS
 
 SPEECH = {"num_mixtures": {"tr": 3, "cv": 2, "tt": 2}, "seconds": 0.5}
 MUSIC = {"num_songs": {"train": 2, "test": 1}, "seconds": 3.0, "sample_rate": 16000}

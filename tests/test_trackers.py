@@ -136,7 +136,7 @@ def test_trackers_are_imported_only_when_named():
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=road.ROOT, capture_output=True, text=True
     )
-    assert "src.handlers.trackers" in done.stdout.split()
+    assert "audition.handlers.trackers" in done.stdout.split()
     assert not {"mlflow", "wandb", "clearml"} & set(done.stdout.split())
 
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from src.files import read_json
+from audition.files import read_json
 from tests import road
 from tests.test_resume import assert_same, state
 
@@ -356,7 +356,7 @@ KILLER = """
 import os, signal
 import gin
 from torch.utils.data import get_worker_info
-from src.datasets.transforms import KeepSources
+from audition.datasets.transforms import KeepSources
 
 @gin.register
 class KillsItsWorker(KeepSources):

@@ -14,12 +14,12 @@ import numpy as np
 import nussl
 import pytest
 
-from src.commands.cache import cache
-from src.datasets import build_dataset, waveform_cache
-from src.datasets.corpora import MUSDB18, WHAM, MixSourceFolder, OnTheFly
-from src.datasets.filters import LongerThan
-from src.datasets.transforms import KeepSources
-from src.errors import ConfigError
+from audition.commands.cache import cache
+from audition.datasets import build_dataset, waveform_cache
+from audition.datasets.corpora import MUSDB18, WHAM, MixSourceFolder, OnTheFly
+from audition.datasets.filters import LongerThan
+from audition.datasets.transforms import KeepSources
+from audition.errors import ConfigError
 from tests.corpora import NoiseMix, write_folders, write_musdb, write_wham
 
 

@@ -7,7 +7,7 @@ import torch
 from nussl.datasets import transforms
 from nussl.ml.networks import builders
 
-from src.datasets import build_dataset
+from audition.datasets import build_dataset
 
 STFT_PARAMS = nussl.STFTParams(256, 64, "sqrt_hann")
 SAMPLE_RATE = 8000

@@ -1,0 +1,46 @@
+"""Source separation experiments: nouns that a person adds, verbs that a person runs.
+
+The map. A room's name says what to look for there; tests/test_floors.py reads it from here and fails
+when a room is missing or an import goes against it. Imports point down.
+
+    verbs    commands/      one module per command of main.py
+    nouns    bootstrap/     learning without ground truth: confidence, segments, selection, rounds
+             handlers/      what a person adds to a training
+             training/      a training: state, step, loop, epochs, checkpoints
+             reports/       report cards, comparisons, figures, pages to listen to
+             separators/    networks, nussl's algorithms, ensembles; the loop that separates
+             datasets/      corpora, filters, a split of one, the waveform cache, excerpts, loaders
+             features       waveforms to what a network and its losses read
+             losses/        the loss dictionary and its losses
+             metrics/       scores of one track
+             mixing/        scenes, mixers, loud regions, remixing on the device
+             models/        networks and their blocks
+             toy/           rendered speech and music
+    world    registry       table of the third-party classes that a .gin file may build
+             compat/        what nussl and scaper need from today's NumPy, SciPy and torch
+             audio/         signals, STFT, reading and writing files, resampling
+    ground   runs/          one run folder: paths, status, costs, journal
+             configs/       load, check, sweep, write and re-read gin
+             parallel       one loop over many items, here or in a pool of processes
+             device         what the work is done on
+             files          files that are whole or not there, folders that say what they hold
+             identity       what a thing is, for keys of caches and results
+             errors         the one error that is a person's to mend
+
+A noun imports another only along one of these arrows:
+
+    handlers   → training
+    training   → datasets, losses
+    bootstrap  → separators, datasets, metrics, reports
+    reports    → metrics, separators, datasets, training
+
+To add a model, loss, dataset, features, handler, metric or separator: one class in its noun, or a file
+of your own that a .gin file imports. To add a command: one module in commands/ with a function of its
+name; only `pipelines` and `bootstrap` call other commands.
+
+Importing `audition` costs nothing: it registers the hook that patches nussl when nussl is imported.
+"""
+
+from audition import compat
+
+compat.install()

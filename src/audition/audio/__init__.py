@@ -1,0 +1,1 @@
+"""Sound: signals, their STFT, reading and writing files, changing their rate."""

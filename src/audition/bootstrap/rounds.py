@@ -1,0 +1,112 @@
+"""One round of a bootstrap: its folder, its config, and whether it is done."""
+
+from audition import configs
+from audition.bootstrap.segments import segment_table
+from audition.bootstrap.selection import chosen_segments
+from audition.bootstrap.summary import Round
+from audition.configs import points
+from audition.errors import ConfigError
+from audition.files import read_json, write_and_rename, write_json
+from audition.identity import file_sha256
+from audition.reports.report_card import score_table
+from audition.runs.folder import describe
+from audition.runs.status import is_complete, read_status
+
+ONLY_SPEED = (
+    *(".num_workers", ".num_data_workers", ".num_threads", ".device"),
+    *("evaluate.batch_size", "segment_and_separate.batch_size"),
+)
+
+
+MARKER = "round.json"  # in a round's folder, once all its steps are done
+
+
+OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that make no round another one
+
+
+def first_teacher(rounds):
+    """What round 1 binds as its teacher, or what is bound for all rounds, as gin parsed it."""
+    name = "segment_and_separate.separator"
+    teacher = rounds[0].get(name, configs.raw_binding(name))
+    if teacher is None:
+        raise ConfigError(f"{name} is required but not bound; add `{name} = …` to a .gin file.")
+    return teacher
+
+
+def is_done(one):
+    """Whether a bootstrap has gone through all steps of the round, and none has been left since."""
+    return is_complete(read_status(one)) and is_as_it_taught(one)
+
+
+def is_as_it_taught(one):
+    """Whether the round once was complete, and its network is still that which came out then."""
+    marker = one.folder / MARKER
+    return marker.is_file() and read_json(marker)["model_sha256"] == model_sha256(one)
+
+
+def model_sha256(one):
+    """None in a round without a network, such as round 0."""
+    path = one.checkpoints / "best.model.pth"
+    return file_sha256(path) if path.is_file() else None
+
+
+def check_teaches_nobody(one, later):
+    """A round that is begun anew would leave those that it taught with the teacher of before."""
+    pupils = [str(pupil.folder) for pupil in later if pupil.folder.exists()]
+    if pupils:
+        raise ConfigError(
+            f"{one.folder} is to be done anew, and {pupils[0]} has learned from what it was: delete "
+            f"{' and '.join(pupils)} first."
+        )
+
+
+def compile_round(one, point, parent):
+    """Writes the round's config where there is none yet, and loads it.
+
+    What only changes the speed may change later on.
+
+    Args:
+        one: Run of the round.
+        point: dict, binding → value.
+        parent: what is loaded for the whole, a `configs.Loaded`.
+    """
+    configs.load(*parent)
+    text = next(configs.compiled([point], OF_THE_WHOLE))
+    wanted = configs.bindings_in_force()
+    if one.config.is_file():
+        configs.load([one.config])
+        check_same_settings(one, configs.bindings_in_force(), wanted)
+    else:
+        record = describe(points.plain_point(point), parent.paths, parent.command_line)
+        write_json(one.record, record)
+    with write_and_rename(one.config) as file:
+        file.write(points.header(point, parent.paths) + text)
+    configs.load([one.config], (), parent.command_line)
+
+
+def check_same_settings(one, held, wanted):
+    """Refuses a round that was begun with other bindings.
+
+    Args:
+        held, wanted: dict, binding → value.
+    """
+    differing = [
+        name
+        for name in sorted({*held, *wanted})
+        if held.get(name) != wanted.get(name) and not name.endswith(ONLY_SPEED)
+    ]
+    if differing:
+        raise ConfigError(
+            f"{one.config} was compiled from other settings than those given now "
+            f"({', '.join(differing)} differ): bootstrap with the settings it was begun with, or "
+            f"delete {one.folder} and the rounds after it to begin them anew."
+        )
+
+
+def read_round(one):
+    """The Round in a round's folder."""
+    segments = one.folder / "segments"
+    if not segments.is_dir():
+        return Round(one.name, score_table(one))
+    chosen = chosen_segments(one.folder / "chosen")
+    return Round(one.name, score_table(one), segment_table(segments), chosen)

@@ -1,0 +1,169 @@
+"""Long recordings in windows, and the table of what was separated from them."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas
+import soundfile
+
+from audition.audio.signals import cut
+from audition.datasets.audio_folder import UNLABELLED
+from audition.datasets.filters import duration_seconds
+from audition.datasets.identity import file_states
+from audition.errors import ConfigError
+from audition.files import read_json
+
+RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
+
+
+class Window(NamedTuple):
+    item: int  # index in the corpus
+    start: int  # samples
+    stop: int
+
+
+class Segments:
+    """Windows of the items of a corpus, which is read as a corpus is.
+
+    What is left at the end of an item, less than a hop, belongs to no segment; an item shorter than
+    a window is one segment.
+
+    Args:
+        corpus: Split.
+        window_seconds, hop_seconds: length and distance of the segments.
+
+    Attributes:
+        names: `<item>_<number>`, one per segment.
+        windows: Window of each.
+    """
+
+    def __init__(self, corpus, window_seconds, hop_seconds):
+        if not 0 < hop_seconds <= window_seconds:
+            raise ConfigError(
+                f"segment_and_separate.hop_seconds = {hop_seconds} with window_seconds = "
+                f"{window_seconds}: the hop must be more than 0 and at most a window."
+            )
+        self.corpus = corpus
+        length, hop = (round(s * corpus.sample_rate) for s in (window_seconds, hop_seconds))
+        self.names, self.windows, self.unreadable = [], [], {}
+        for item, name in enumerate(corpus.names):
+            bounds = self.bounds(item, length, hop)
+            self.windows += [Window(item, *bound) for bound in bounds]
+            self.names += [f"{name}_{number:04d}" for number in range(len(bounds))]
+        self.held = None, None
+
+    def bounds(self, item, length, hop):
+        """`window_bounds` of an item; one empty segment where its file can't be read, which fails when
+        it is asked for, and no other item with it."""
+        try:
+            return window_bounds(num_samples(self.corpus, item), length, hop)
+        except ConfigError as error:
+            self.unreadable[item] = error
+            return [(0, 0)]
+
+    def __len__(self):
+        return len(self.windows)
+
+    @property
+    def sample_rate(self):
+        return self.corpus.sample_rate
+
+    @property
+    def num_channels(self):
+        return self.corpus.num_channels
+
+    def __getitem__(self, i):
+        window = self.windows[i]
+        data = self.read(window.item)
+        mix = cut(data["mix"], window.start, window.stop)
+        about = {
+            "track": self.corpus.names[window.item],
+            "label": data["metadata"].get("label", UNLABELLED),
+            "start_seconds": window.start / self.sample_rate,
+            "duration_seconds": mix.signal_duration,
+        }
+        sources = {
+            name: cut(source, window.start, window.stop) for name, source in data["sources"].items()
+        }
+        return {"mix": mix, "sources": sources, "metadata": about}
+
+    def read(self, item):
+        """The item, kept until another one is asked for: its segments are read one after another."""
+        if item in self.unreadable:
+            raise self.unreadable[item]
+        if self.held[0] != item:
+            self.held = item, self.corpus[item]
+        return self.held[1]
+
+    def file_states(self):
+        """Of each segment, `[size, time]` of each file of the item that it is cut from."""
+        states = file_states(self.corpus.dataset)
+        return [states[window.item] for window in self.windows]
+
+
+def num_samples(corpus, item):
+    """Length of an item, by the header of its file."""
+    seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
+    return round(seconds * corpus.sample_rate)
+
+
+def window_bounds(total, length, hop):
+    """`(start, stop)` of each window of `length`, all in samples."""
+    return [(start, start + length) for start in range(0, max(1, total - length + 1), hop)]
+
+
+def segment_table(folder):
+    """What segment_and_separate wrote, a row per segment that was not skipped.
+
+    Returns:
+        DataFrame, by the segments' names: track, label, start_seconds, duration_seconds,
+        loudness_lufs; each measure of confidence; each score of each source as `<source>.<score>`,
+        its mean over channels, and as `<score>` the mean over sources.
+    """
+    paths = sorted(Path(folder, RESULTS).glob("*.json"))
+    if not paths:
+        raise ConfigError(
+            f"There is no segment in {str(folder)!r}: run segment_and_separate into it first."
+        )
+    results = {path.stem: read_json(path) for path in paths}
+    kept = {name: row(result) for name, result in results.items() if "skipped" not in result}
+    return pandas.DataFrame.from_dict(kept, orient="index")
+
+
+def row(result):
+    metadata = {key: value for key, value in result["metadata"].items() if key != "passport"}
+    scores = {source: means(columns) for source, columns in result["scores"].items()}
+    each = {f"{s}.{key}": value for s, columns in scores.items() for key, value in columns.items()}
+    return {**metadata, **result["confidences"], **each, **means_over_sources(scores)}
+
+
+def means(columns):
+    return {key: float(np.mean(values)) for key, values in columns.items()}
+
+
+def means_over_sources(scores):
+    """Of the scores that every source has."""
+    columns = [set(columns) for columns in scores.values()]
+    shared = sorted(set.intersection(*columns)) if columns else []
+    return {key: float(np.mean([one[key] for one in scores.values()])) for key in shared}
+
+
+def stems(folder):
+    """mix, s0, s1, …: names of the folders that hold the segments' audio."""
+    return sorted(
+        path.name
+        for path in Path(folder).iterdir()
+        if path.is_dir() and re.fullmatch(r"mix|s\d+", path.name)
+    )
+
+
+def read_segment(folder, name):
+    """`(dict, "mix", "s0", "s1", … → array (channel, sample); sample rate)` of one segment."""
+    audio = {}
+    for stem in stems(folder):
+        path = Path(folder, stem, f"{name}.wav")
+        samples, sample_rate = soundfile.read(path, always_2d=True)
+        audio[stem] = samples.T
+    return audio, sample_rate

@@ -1,0 +1,70 @@
+"""Which segments teach: a rule is called with the table of segments and says which rows stay."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import gin
+
+from audition.errors import ConfigError
+from audition.files import read_json
+
+MARKER = "selection.json"  # in a folder of links: what was chosen, and which links are ours
+
+
+@gin.register
+@dataclass(frozen=True)
+class PercentilesBetween:
+    """Keeps the rows from one percentile to the next of `column`, lowest first.
+
+    The five fifths 0-20, 20-40, … 80-100 share no row and leave none out, but those without a value.
+
+    Args:
+        perc_min, perc_max: 0 to 100.
+        column: of the table; "confidence" is silhouette × posterior.
+    """
+
+    perc_min: float
+    perc_max: float
+    column: str = "confidence"
+
+    def __call__(self, table):
+        values = column_of(table, self.column, "PercentilesBetween")
+        percentile = 100 * values.rank(method="first") / max(1, values.count())
+        return (percentile > self.perc_min) & (percentile <= self.perc_max)
+
+
+@gin.register
+@dataclass(frozen=True)
+class LabelIn:
+    """Keeps the rows whose `column` ("label", "track", …) is one of `labels`; one needs no list."""
+
+    labels: tuple | str
+    column: str = "label"
+
+    def __call__(self, table):
+        labels = [self.labels] if isinstance(self.labels, str) else list(self.labels)
+        return column_of(table, self.column, "LabelIn").isin(labels)
+
+
+def column_of(table, column, rule):
+    if column not in table:
+        raise ConfigError(
+            f"{rule}.column = {column!r}: the segments have {', '.join(map(str, table.columns))}."
+        )
+    return table[column]
+
+
+def select(table, rules):
+    """The rows that every rule keeps; each rule sees what those before it have kept."""
+    for rule in rules:
+        table = table[rule(table)]
+        if table.empty:
+            raise ConfigError(
+                f"construct_symlink_folder.rules: {rule} leaves no segment; loosen the rules."
+            )
+    return table
+
+
+def chosen_segments(destination):
+    """Names of the segments that are linked in `destination`, as a frozenset."""
+    return frozenset(Path(link).stem for link in read_json(destination / MARKER)["links"])

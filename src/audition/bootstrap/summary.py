@@ -1,0 +1,144 @@
+"""Tables of a bootstrap: its rounds on the test set, and what their teachers were sure of."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from audition.bootstrap.calibration import correlate
+from audition.errors import ConfigError
+from audition.reports.comparison import paired_differences
+from audition.reports.report_card import KEYS, OVERALL, finite
+
+CONFIDENCE = "confidence"
+NUM_FIFTHS = 5
+P_COLUMN = {"p": lambda p: "-" if np.isnan(p) else f"{p:.2g}"}
+
+
+class Round(NamedTuple):
+    """What a round left.
+
+    Attributes:
+        name: such as "round1".
+        scores: DataFrame as of `score_table`, of the test set.
+        segments: DataFrame as of `segment_table`; None for round 0, which separates none.
+        chosen: names of the segments that were learned from.
+    """
+
+    name: str
+    scores: pd.DataFrame
+    segments: pd.DataFrame | None = None
+    chosen: frozenset = frozenset()
+
+
+def round_table(rounds, score):
+    """How each round scores on the test set, and how much that is above round 0.
+
+    Args:
+        rounds: list of Rounds, round 0 first.
+        score: column of their scores.
+
+    Returns:
+        DataFrame, a row per round: round, segments, chosen, r (of confidence and true score, with its
+        interval), mean of `score` overall and per source (dB), and its paired difference to round 0
+        over the tracks (dB) with the 95 % interval, p of Wilcoxon's signed-rank test, corrected by
+        Holm for the number of rounds, and a verdict.
+    """
+    tables = {one.name: one.scores for one in rounds}
+    for name, table in tables.items():
+        check_score(table, name, score)
+    rows = pd.DataFrame([row_of(one, score) for one in rounds])
+    if len(rounds) == 1:
+        return rows
+    against = paired_differences(tables, rounds[0].name, [score], each_source=False)
+    against = against[["run", "difference", "low", "high", "p_holm", "verdict"]]
+    return rows.merge(against.rename(columns={"run": "round", "p_holm": "p"}), how="left")
+
+
+def check_score(table, name, score):
+    """Raises a ConfigError unless the scores of round `name` have the column `score`."""
+    if score not in table:
+        raise ConfigError(
+            f"bootstrap.score = {score!r}: {name} has no such score; take one of "
+            f"{', '.join(column for column in table if column not in KEYS)}."
+        )
+
+
+def row_of(one, score):
+    found = calibration(one.segments, score)
+    means = {OVERALL: finite(one.scores[score]).mean()}
+    for source, table in one.scores.groupby("source"):
+        means[source] = finite(table[score]).mean()
+    return {
+        "round": one.name,
+        "segments": 0 if one.segments is None else len(one.segments),
+        "chosen": len(one.chosen),
+        "r": found.r if found else np.nan,
+        "r_low": found.low if found else np.nan,
+        "r_high": found.high if found else np.nan,
+        **means,
+    }
+
+
+def calibration(segments, score):
+    """The Correlation of confidence and true score; None without truth or with too few segments."""
+    if segments is None or score not in segments or CONFIDENCE not in segments:
+        return None
+    try:
+        return correlate(segments[CONFIDENCE], segments[score])
+    except ConfigError:
+        return None
+
+
+def quintile_table(rounds, score):
+    """What the segments of each round are worth, by fifths of their confidence, lowest first.
+
+    Returns:
+        DataFrame, a row per round and quintile (1 to 5): segments, chosen, lowest and highest
+        confidence, and the mean of the true `score` (dB) where the segments have stems.
+    """
+    return pd.DataFrame(
+        [
+            {"round": one.name, **row}
+            for one in rounds
+            if one.segments is not None and CONFIDENCE in one.segments
+            for row in fifths(one, score)
+        ]
+    )
+
+
+def fifths(one, score):
+    """Of the segments that have a confidence."""
+    for number, part in one.segments.groupby(quintiles(one.segments[CONFIDENCE])):
+        row = {
+            "quintile": number,
+            "segments": len(part),
+            "chosen": len(one.chosen & set(part.index)),
+            "lowest": part[CONFIDENCE].min(),
+            "highest": part[CONFIDENCE].max(),
+        }
+        yield {**row, score: finite(part[score]).mean()} if score in part else row
+
+
+def quintiles(values):
+    """Series of 1, the lowest fifth, to 5; nothing for a value that is NaN."""
+    percentile = values.rank(method="first") / values.count()
+    return np.ceil(NUM_FIFTHS * percentile).astype("Int64")
+
+
+def tables_text(rounds, quintiles, score):
+    """The two tables, for people."""
+    parts = [
+        f"ROUNDS: mean {score} (dB) on the test set; r of confidence and true {score} of the segments;",
+        "difference to round 0 over the same tracks: mean, 95 % interval, Wilcoxon's p (Holm)",
+        rounds.to_string(
+            index=False, float_format="{:z.2f}".format, na_rep="-", formatters=P_COLUMN
+        ),
+    ]
+    if len(quintiles):
+        parts += [
+            "",
+            f"QUINTILES: the segments of each round by confidence; mean true {score} (dB)",
+            quintiles.to_string(index=False, float_format="{:z.2f}".format, na_rep="-"),
+        ]
+    return "\n".join(parts) + "\n"

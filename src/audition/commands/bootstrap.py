@@ -1,0 +1,123 @@
+"""Learn to separate without ground truth: rounds of separate, choose, train, evaluate."""
+
+import functools
+import logging
+
+import gin
+
+from audition import configs
+from audition.bootstrap.rounds import (
+    MARKER,
+    check_teaches_nobody,
+    compile_round,
+    first_teacher,
+    is_as_it_taught,
+    is_done,
+    model_sha256,
+    read_round,
+)
+from audition.bootstrap.segments import segment_table
+from audition.bootstrap.summary import (
+    calibration,
+    check_score,
+    quintile_table,
+    round_table,
+    tables_text,
+)
+from audition.commands.analyze import analyze
+from audition.commands.cache import cache
+from audition.commands.construct_symlink_folder import construct_symlink_folder
+from audition.commands.evaluate import evaluate
+from audition.commands.plot_calibration import plot_calibration
+from audition.commands.segment_and_separate import segment_and_separate
+from audition.commands.train import train
+from audition.files import write_and_rename, write_json
+from audition.reports.report_card import score_table
+from audition.runs.folder import Run
+from audition.runs.status import recorded
+
+log = logging.getLogger(__name__)
+
+
+def bootstrap(run):
+    """Rounds of separate, choose the confident, train on them, evaluate; see `run_rounds`."""
+    # by position, so that gin leaves the references in the rounds as they are: rounds build them
+    run_rounds(run, configs.round_points())
+
+
+@gin.configurable("bootstrap", denylist=["run"])
+def run_rounds(run, rounds, score="SI-SDRi"):
+    """Learns to separate without ground truth: what one separator is sure of teaches the next.
+
+    Round N is a run folder of its own, `<run>/round<N>`: it separates `segment_and_separate.data`
+    into `segments/`, links the confident in `chosen/`, trains on them, evaluates. Its config is that
+    of the run and the bindings of `rounds[N - 1]`. Round 0 is the teacher of the first round,
+    evaluated. Training data lie where `@in_run()` with `in_run.path = 'chosen'` says; the network of
+    the round before is '../round<N - 1>/checkpoints/best.model.pth' as a teacher's `model_path`.
+
+    A stopped bootstrap goes on when called again. At the end, and when all is there already, it
+    prints the rounds, each against round 0 over the same tracks, and the fifths of the segments by
+    confidence, and writes them to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`.
+
+    Args:
+        run: Run.
+        rounds: list of dicts, binding → value, such as `[{'TEACHER': @PrimitiveEnsemble()}]`.
+        score: column of the tables.
+
+    Raises:
+        ConfigError: rounds that can't be, or that were begun with other settings.
+    """
+    parent = configs.loaded
+    points = [{**rounds[0], "evaluate.separator": first_teacher(rounds)}, *rounds]
+    ones = [Run(run.folder / f"round{number}") for number in range(len(points))]
+    for number, (one, point) in enumerate(zip(ones, points, strict=True)):
+        compile_round(one, point, parent)
+        if is_done(one):
+            log.info("%s is complete", one.name)
+            continue
+        if number > 0 and not is_as_it_taught(one):
+            check_teaches_nobody(one, ones[number + 1 :])
+        with recorded(one, "bootstrap"):
+            for step in steps(one, number, score):
+                carry_out(step, one)
+            write_json(one.folder / MARKER, {"model_sha256": model_sha256(one)})
+        check_score(score_table(one), one.name, score)
+    report(run, ones, score)
+
+
+def steps(one, number, score):
+    """The commands of a round, each of which goes on where it was stopped.
+
+    They are drawn one by one: what comes next may depend on what the one before has left.
+    """
+    segments, chosen = one.folder / "segments", one.folder / "chosen"
+    if number > 0:
+        yield functools.partial(segment_and_separate, folder=segments)
+        if calibration(segment_table(segments), score):
+            yield functools.partial(plot_calibration, segments=segments, score=score)
+        yield functools.partial(construct_symlink_folder, segments=segments, destination=chosen)
+        if configs.raw_binding("cache.datasets") is not None:
+            yield cache
+        yield functools.partial(train, resume=True)
+    yield evaluate
+    yield analyze
+
+
+def carry_out(step, one):
+    name = getattr(step, "func", step).__name__
+    log.info("%s: %s", one.name, name)
+    configs.call(step, one)
+    configs.write_operative(one.operative(name))
+
+
+def report(run, ones, score):
+    """Prints and writes the tables of rounds and quintiles."""
+    rounds = [read_round(one) for one in ones]
+    by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)
+    text = tables_text(by_round, by_quintile, score)
+    for name, table in (("rounds", by_round), ("quintiles", by_quintile)):
+        with write_and_rename(run.folder / f"{name}.csv") as file:
+            table.to_csv(file, index=False)
+    with write_and_rename(run.folder / "bootstrap.txt") as file:
+        file.write(text)
+    print(text, end="")

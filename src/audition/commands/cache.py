@@ -1,0 +1,44 @@
+"""Pack the waveforms of the splits, once for all runs."""
+
+import logging
+import time
+
+import gin
+
+from audition.datasets import waveform_cache
+from audition.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+@gin.configurable(denylist=["run"])
+def cache(run, datasets=gin.REQUIRED, num_workers=0):
+    """Fills the waveform caches that are not there yet. Works with or without a run folder.
+
+    Args:
+        run: not used; a cache belongs to the corpus.
+        datasets: list of Corpora, each with a `build_dataset.cache_root`.
+        num_workers: processes that read audio; 0 reads in this one.
+    """
+    for corpus in datasets:
+        if corpus.cache_folder is None:
+            raise ConfigError(
+                f"{corpus.name}/build_dataset.cache_root is None, so its cache has no place; bind "
+                "it, or take the corpus out of cache.datasets."
+            )
+    for corpus in datasets:
+        fill_and_report(corpus, num_workers)
+
+
+def fill_and_report(corpus, num_workers):
+    start = time.monotonic()
+    filled = waveform_cache.fill(corpus, num_workers)
+    seconds = time.monotonic() - start
+    size = sum(path.stat().st_size for path in corpus.cache_folder.iterdir())
+    log.info(
+        "%s: %d items, %.3g MB, %s",
+        corpus.cache_folder,
+        len(corpus),
+        size / 1e6,
+        f"filled in {seconds:.1f} s" if filled else "already complete",
+    )

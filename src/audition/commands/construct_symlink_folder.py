@@ -1,0 +1,91 @@
+"""Choose segments to learn from: a folder of links to their files."""
+
+import logging
+import os
+from pathlib import Path
+
+import gin
+import pandas
+
+from audition.bootstrap.segments import segment_table, stems
+from audition.bootstrap.selection import MARKER, select
+from audition.errors import ConfigError
+from audition.files import read_json, write_json
+from audition.identity import describe
+
+log = logging.getLogger(__name__)
+
+
+@gin.configurable(denylist=["run"])
+def construct_symlink_folder(
+    run, segments=gin.REQUIRED, destination=gin.REQUIRED, rules=gin.REQUIRED
+):
+    """Fills `<destination>/{mix,s0,s1,…}` with relative links to the segments that the rules keep.
+
+    The layout is that of MixSourceFolder, with the sources s0, s1, … to train on. A second call
+    replaces the links of the first. No file is ever deleted, and no link that this command did not
+    make: a destination that holds anything else is refused.
+
+    Args:
+        run: not used; a choice of segments belongs to no run.
+        segments: folder that segment_and_separate filled, or a list of such folders, which are
+            chosen from as if they were one.
+        destination: folder of the links, new or made by this command.
+        rules: list of functions of the table of segments that say which rows stay, such as
+            `@PercentilesBetween()` and `@LabelIn()`, in order; each sees what those before it kept.
+    """
+    folders = [Path(one) for one in ([segments] if isinstance(segments, str | Path) else segments)]
+    destination = Path(destination)
+    if destination.resolve() in [folder.resolve() for folder in folders]:
+        raise ConfigError("construct_symlink_folder.destination is segments; give another folder.")
+    table = joined_table(folders)
+    kept = select(table, rules)
+    old, stems_of = own_links(destination), {folder: stems(folder) for folder in folders}
+    links = {
+        f"{stem}/{name}.wav": folder / stem / f"{name}.wav"
+        for name, folder in kept["folder"].items()
+        for stem in stems_of[folder]
+    }
+    selection = {"rules": [describe(rule) for rule in rules], "num_segments": len(kept)}
+    write_json(destination / MARKER, {**selection, "links": sorted({*links, *old})})
+    for link in old:
+        (destination / link).unlink(missing_ok=True)
+    for link, target in links.items():
+        make_link(destination / link, target)
+    write_json(destination / MARKER, {**selection, "links": sorted(links)})
+    log.info("%d of %d segments linked in %s", len(kept), len(table), destination)
+
+
+def joined_table(folders):
+    """The tables of all folders in one, with the `folder` of each segment."""
+    table = pandas.concat([segment_table(folder).assign(folder=folder) for folder in folders])
+    twice = table.index[table.index.duplicated()]
+    if len(twice):
+        raise ConfigError(
+            f"construct_symlink_folder.segments has several segments {twice[0]!r}; rename a recording "
+            "and separate it again."
+        )
+    return table
+
+
+def own_links(destination):
+    """The links in `destination` that this command made, as it noted them; refuses all else."""
+    marker = destination / MARKER
+    for unfinished in destination.glob(f".{MARKER}.*"):  # of a process that was killed
+        unfinished.unlink()
+    noted = set(read_json(marker).get("links", ())) if marker.exists() else set()
+    paths = [path for path in destination.rglob("*") if path.is_symlink() or not path.is_dir()]
+    for path in paths:
+        is_own = path.is_symlink() and path.relative_to(destination).as_posix() in noted
+        if not (is_own or (path == marker and noted)):
+            raise ConfigError(
+                f"construct_symlink_folder.destination = {str(destination)!r} holds {path.name}, "
+                "which is not a link of this command: give a new or empty folder."
+            )
+    return noted
+
+
+def make_link(path, target):
+    """A link that holds as long as the two folders move together."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(os.path.relpath(target.resolve(), path.parent.resolve()))

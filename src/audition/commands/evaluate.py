@@ -1,0 +1,197 @@
+"""Separate a test set and score it."""
+
+import itertools
+import logging
+import time
+
+import gin
+from tqdm import tqdm
+
+from audition import configs
+from audition.audio.estimates import write_estimates
+from audition.datasets.identity import describe_content, file_states
+from audition.errors import ConfigError
+from audition.files import write_json
+from audition.identity import describe, fingerprint, passport_and_former, public_versions
+from audition.metrics import BSSEvalScale
+from audition.metrics.scores import is_silent, stack_channels
+from audition.reports.evaluations import fingerprints
+from audition.reports.report_card import read_results
+from audition.runs.costs import record_evaluation
+from audition.runs.memory import PeakMemory
+from audition.separators import LoopSettings, separate_all
+
+log = logging.getLogger(__name__)
+PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
+
+
+@gin.configurable(denylist=["run"])
+def evaluate(
+    run,
+    test_data=gin.REQUIRED,
+    separator=gin.REQUIRED,
+    metrics=(BSSEvalScale(),),
+    num_workers=0,
+    device="auto",
+    batch_size=8,
+    piece_seconds=60.0,
+    overlap_seconds=2.0,
+    save_audio=False,
+    seed=0,
+):
+    """Scores a separator on each track of a test set, into `results/<track>.json`.
+
+    What is there already is skipped, as long as it is of the same track, separator, checkpoint,
+    metrics and settings; all else in `results/` is replaced.
+
+    Args:
+        run: Run.
+        test_data: Split.
+        separator: Separator, such as `@MaskEstimation()` or `@nussl.separation.primitive.HPSS()`.
+        metrics: list of Metrics.
+        num_workers: processes that cluster, mask and score; 0 does it in this one.
+        device: of the network; "auto" takes a GPU where there is one.
+        batch_size: signals that go through the network at once, where they have one length.
+        piece_seconds: longer tracks are separated in pieces of this length, which bounds the memory
+            and is also the most audio that goes through the network at once; None: never.
+        overlap_seconds: of the pieces; they are crossfaded there, and their sources matched.
+        save_audio: also write the estimates, as `audio/<track>/<source>.wav`.
+        seed: with the track's name, seeds the separators that draw random numbers.
+
+    Raises:
+        ConfigError: the separator or a metric cannot work on this data.
+        ItemsFailed: some tracks failed; the others are done.
+    """
+    separator = separator.located(run.folder)
+    separator.check(test_data)
+    check_metrics(metrics)
+    loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
+    settings = describe_settings(test_data, separator, metrics, loop, save_audio)
+    passports = track_passports(test_data, settings)
+    adopt_former(run, passports, settings)
+    present = {result["metadata"]["passport"] for result in read_results(run)}
+    todo = [i for i, name in enumerate(test_data.names) if passports[name][0] not in present]
+    log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
+    last_step = ScoreTrack(metrics, run.audio if save_audio else None)
+    memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
+    results = separate_all(test_data, todo, separator, last_step, loop)
+    first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
+    remove_others(run, passports)
+    write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
+    results = itertools.chain(first, results)
+    for name, (scores, notes, content) in tqdm(results, "evaluate", len(todo), unit="track"):
+        seconds_of_audio += content["seconds"]
+        for note in notes:
+            log.warning("%s: %s", name, note)
+        about = {"track": name, "passport": passports[name][0], "settings": fingerprint(settings)}
+        write_json(result_path(run, name), {**scores, "metadata": {**about, **content}})
+    if todo:
+        record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
+    configs.write_operative(run.operative("evaluate"))
+
+
+class ScoreTrack:
+    """The last step, in the workers: scores a track and writes its audio.
+
+    Args:
+        metrics: list of Metrics.
+        audio_folder: where estimates go, or None.
+    """
+
+    def __init__(self, metrics, audio_folder):
+        self.metrics = metrics
+        self.audio_folder = audio_folder
+
+    def __call__(self, track, estimates):
+        """`(dict, source → score → list of float; list of remarks; dict on the audio itself)`."""
+        if self.audio_folder is not None:
+            write_estimates(self.audio_folder / track.name, track.sources, estimates)
+        scores = {name: {} for name in track.sources}
+        for metric in self.metrics:
+            for name, columns in metric(track.sources, estimates, track.mix).items():
+                check_columns(metric, scores[name], columns)
+                scores[name] |= columns
+        content = {"audio": fingerprints(track), "seconds": track.mix.signal_duration}
+        return scores, silent_sources(track.sources), content
+
+
+def silent_sources(sources):
+    silent = [name for name, source in sources.items() if is_silent(stack_channels([source])).all()]
+    return [f"source {name} is silent, so its scores are NaN" for name in silent]
+
+
+def check_columns(metric, present, columns):
+    if common := set(present) & set(columns):
+        raise ConfigError(
+            f"evaluate.metrics: {type(metric).__name__} and one before it both give "
+            f"{', '.join(sorted(common))}; keep one of them."
+        )
+
+
+def check_metrics(metrics):
+    if not metrics:
+        raise ConfigError("evaluate.metrics is empty: bind it to a list such as [@BSSEvalScale()].")
+
+
+def describe_settings(data, separator, metrics, loop, save_audio):
+    """JSON-able: everything but the track that shapes a result.
+
+    Device, batch size and workers are not in it: they change the speed.
+    """
+    content = describe_content(data)
+    return {
+        "separator": describe(separator),
+        "metrics": [describe_metric(metric, data) for metric in metrics],
+        "pieces": [loop.piece_seconds, loop.overlap_seconds],
+        "seed": loop.seed,
+        "save_audio": save_audio,
+        "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")}
+        | {"stft": describe(data.stft_params)},  # that of algorithms without a network
+        "packages": public_versions(PACKAGES),
+    }
+
+
+def describe_metric(metric, data):
+    stft = {"stft": describe(data.stft_params)} if metric.uses_stft else {}
+    return {**describe(metric), **stft}
+
+
+def track_passports(data, settings):
+    """Dict, name of the track → `passport_and_former` of all that its result depends on.
+
+    A track is known by its name and by the sizes and times of its files, so that a restart need not
+    read any audio.
+    """
+    states = file_states(data.dataset)
+    return {
+        name: passport_and_former(name, state, settings)
+        for name, state in zip(data.names, states, strict=True)
+    }
+
+
+def adopt_former(run, passports, settings):
+    """Gives results that version 0.1 wrote, and that still hold, the passports of today."""
+    for result in read_results(run):
+        about = result["metadata"]
+        current, before = passports.get(about["track"], (None, None))
+        if about["passport"] == before != current:
+            about |= {"passport": current, "settings": fingerprint(settings)}
+            write_json(result_path(run, about["track"]), result)
+
+
+def remove_others(run, passports):
+    """Deletes the results, of ours, that are not of this evaluation.
+
+    Args:
+        passports: as of `track_passports`.
+    """
+    abouts = [result["metadata"] for result in read_results(run)]
+    others = [a["track"] for a in abouts if a["passport"] not in passports.get(a["track"], ())]
+    for name in others:
+        result_path(run, name).unlink()
+    if others:
+        log.info("removed %d results of other settings, checkpoints or tracks", len(others))
+
+
+def result_path(run, name):
+    return run.results / f"{name}.json"

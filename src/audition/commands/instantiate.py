@@ -1,0 +1,146 @@
+"""Compile .gin files into one run folder per point of the sweep."""
+
+import logging
+import os
+import shlex
+from pathlib import Path
+
+import gin
+
+from audition import configs
+from audition.configs import points
+from audition.errors import ConfigError
+from audition.files import write_and_rename, write_json
+from audition.identity import fingerprint
+from audition.runs.folder import Run, describe, find_run, make_run
+from audition.runs.status import status_path
+
+log = logging.getLogger(__name__)
+SHARED_RECORD = ("sweep_point", "sources")  # of run.json: what is the same at any time and place
+SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for two paths
+
+
+@gin.configurable(denylist=["run"])
+def instantiate(run, output_folder=None, machine_file=None, run_folder=None):
+    """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
+
+    All points are checked before the first folder is made.
+
+    Args:
+        output_folder: where the run folders go; None derives it from the experiment's path,
+            `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
+        machine_file: .gin file of this machine's paths, such as 'musdb/env.gin', that the configs
+            include in place of holding what it binds, so that they are good on any machine (see
+            `configs.compiled`); None compiles it in like the others.
+        run_folder: the folder of the one run there is, in place of `run<N>`, for a run to be shared:
+            it is compiled anew as long as nothing ran there, and its run.json names no time or place.
+
+    Raises:
+        ConfigError: no config given, a sweep that names or holds something that can't be, or a
+            run_folder that something ran in.
+    """
+    loaded = configs.loaded
+    if not loaded.paths:
+        raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
+    points = configs.sweep_points()
+    check_not_rebound(points[0], loaded.bindings)
+    texts, caches = [], []
+    for text in configs.compiled(points):
+        texts.append(text)
+        caches.append(configs.reachable("cache.datasets") if reads_caches() else "")
+    if run_folder is not None:
+        return [write_shared(Run(Path(run_folder)), texts, points, loaded)]
+    folder = Path(output_folder or derived_folder(loaded.paths))
+    runs = []
+    for point, text, cache in zip(points, texts, caches, strict=True):
+        runs.append(make_run(folder, points.label(point)))
+        fill(runs[-1], text, point, cache, loaded)
+    script = write_script(folder)
+    for run in runs:
+        log.info("%s", run.config)
+    log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
+    return runs
+
+
+def write_shared(run, texts, points, loaded):
+    """Writes the one run that is to be shared; returns it."""
+    if len(texts) > 1:
+        raise ConfigError(
+            f"instantiate.run_folder is for one run, and sweep.parameters makes {len(texts)}; bind "
+            "one of the two to None."
+        )
+    text = points.header(points[0], loaded.paths) + texts[0]
+    is_same = run.config.exists() and run.config.read_text() == text
+    if not is_same and status_path(run).exists():
+        raise ConfigError(
+            f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config left; "
+            "move it elsewhere."
+        )
+    record = describe(points.plain_point(points[0]), loaded.paths, loaded.command_line)
+    write_json(run.record, {name: record[name] for name in SHARED_RECORD})
+    write_config(run, text)
+    log.info("%s", run.config)
+    return run
+
+
+def derived_folder(paths):
+    """The out folder of the experiment: the last .gin file given that lies in a folder `exp`.
+
+    A compiled config belongs to the out folder it is in.
+    """
+    experiments = [Path(path) for path in paths if Path(path).parent.name == "exp"]
+    path = experiments[-1] if experiments else Path(paths[-1])
+    if find_run([path]):
+        return path.resolve().parent.parent
+    return path.parent / "out" / path.stem
+
+
+def check_not_rebound(point, bindings):
+    """What is swept gets its values from the sweep; a `-b` for it would be lost without a word."""
+    for binding in bindings:
+        name = binding.split("=")[0].strip()
+        if name in point:
+            raise ConfigError(
+                f"-b {binding!r} binds what sweep.parameters sweeps; add "
+                "-b 'sweep.parameters = None', or leave it out."
+            )
+
+
+def fill(run, text, point, cache, loaded):
+    """Writes a run's record and, last, its config.
+
+    Args:
+        cache: text of what its caches depend on; runs that agree share them.
+    """
+    record = describe(points.plain_point(point), loaded.paths, loaded.command_line)
+    pipeline = "bootstrap" if is_bootstrap() else "all"
+    key = fingerprint(cache) if cache else ""
+    write_json(run.record, {**record, "pipeline": pipeline, "cache_key": key})
+    write_config(run, points.header(point, loaded.paths) + text)
+
+
+def write_config(run, text):
+    with write_and_rename(run.config) as file:
+        file.write(text)
+
+
+def is_bootstrap():
+    """Whether these runs learn in rounds."""
+    return configs.raw_binding("bootstrap.rounds") is not None
+
+
+def reads_caches():
+    """Whether run.sh shall fill caches: nothing reads them without training, and a round of a
+    bootstrap fills those of its own data."""
+    return configs.raw_binding("train.model_config") is not None and not is_bootstrap()
+
+
+def write_script(folder):
+    """Writes `run.sh`, which finds the runs beside it when it is called."""
+    path = folder / "run.sh"
+    root, here = os.path.relpath(Path.cwd(), folder), os.path.relpath(folder)
+    with write_and_rename(path) as file:
+        text = SCRIPT.read_text().replace("@ROOT@", shlex.quote(root))
+        file.write(text.replace("@FOLDER@", shlex.quote(here)))
+    path.chmod(0o755)
+    return os.path.relpath(path)

@@ -1,0 +1,115 @@
+"""make_scaper_datasets: mixtures of a mixer on disk, with their isolated sources and jams."""
+
+import logging
+from collections import Counter
+from pathlib import Path
+
+import gin
+import numpy as np
+
+from audition.audio.files import write_wav
+from audition.errors import ConfigError
+from audition.files import claim, write_and_rename
+from audition.identity import describe
+from audition.parallel import map_items
+
+log = logging.getLogger(__name__)
+
+MARKER = "make_scaper_datasets.json"
+BITDEPTHS = (16, 24, 32)
+
+
+@gin.configurable(denylist=["run"])
+def make_scaper_datasets(
+    run,
+    destination=gin.REQUIRED,
+    mixers=gin.REQUIRED,
+    num_mixtures=gin.REQUIRED,
+    quiet_db=-60.0,
+    max_attempts=10,
+    bitdepth=16,
+    num_workers=0,
+):
+    """Writes `<destination>/<name>/00000000.{wav,jams}` and `00000000_events/*.wav` for each mixer.
+
+    The layout is Scaper's own; the dataset `Scaper` reads it. Mixture `i` is the one that OnTheFly
+    would make of the same mixer, so more mixtures can be added to a folder later. A second call
+    goes on where the first was stopped.
+
+    Args:
+        run: not used; the data sets belong to no run.
+        destination: folder of the data sets, new or made by this command with the same settings.
+        mixers: dict, name of a data set → mixer, such as `{'train': @train/CoherentMixer()}`.
+        num_mixtures: dict, name of a data set → number of mixtures.
+        quiet_db: a mixture of a lower RMS, dB of full scale, is drawn anew; None takes all.
+        max_attempts: draws of a mixture before giving up.
+        bitdepth: 16, 24 or 32, of the wav files.
+        num_workers: processes; 0 works in this one.
+    """
+    check(mixers, num_mixtures, bitdepth)
+    settings = {"quiet_db": quiet_db, "max_attempts": max_attempts, "bitdepth": bitdepth}
+    folders = {name: Path(destination, name).absolute() for name in mixers}
+    for name, folder in folders.items():
+        claimed = {**settings, "mixer": describe(mixers[name])}
+        claim(folder, MARKER, claimed, "make_scaper_datasets.destination", "mixtures")
+    jobs = [
+        (f"{name}/{number:08d}", (mixers[name], folder, number, *settings.values()))
+        for name, folder in folders.items()
+        for number in range(num_mixtures[name])
+        if not (folder / f"{number:08d}.jams").exists()
+    ]
+    attempts = map_items(write_mixture, jobs, num_workers, "make_scaper_datasets", len(jobs))
+    redrawn = sum(attempt > 0 for _, attempt in attempts)
+    log.info("%d mixtures in %s, %d of them drawn anew: quiet", len(jobs), destination, redrawn)
+
+
+def check(mixers, num_mixtures, bitdepth):
+    if set(mixers) != set(num_mixtures):
+        raise ConfigError(
+            f"make_scaper_datasets.mixers has {sorted(mixers)} and num_mixtures has "
+            f"{sorted(num_mixtures)}; both need the same names."
+        )
+    if bitdepth not in BITDEPTHS:
+        raise ConfigError(f"make_scaper_datasets.bitdepth = {bitdepth} must be 16, 24 or 32.")
+
+
+def write_mixture(mixer, folder, number, quiet_db, max_attempts, bitdepth):
+    """Writes the files of one mixture, its jams last; returns how many draws were too quiet."""
+    mixture, attempt = draw_mixture(mixer, number, quiet_db, max_attempts)
+    annotation = mixture.jam.annotations[0]
+    stem, subtype = f"{number:08d}", f"PCM_{bitdepth}"
+    paths = [folder / f"{stem}_events" / name for name in event_files(annotation)]
+    path, rate = folder / f"{stem}.wav", mixer.sample_rate
+    for event_path, audio in zip(paths, mixture.sources.values(), strict=True):
+        write_wav(event_path, audio, rate, subtype)
+    write_wav(path, mixture.mix, rate, subtype)
+    annotation.sandbox.scaper.update(
+        audio_path=str(path),
+        soundscape_audio_path=str(path),
+        isolated_events_audio_path=[str(event_path) for event_path in paths],
+        save_isolated_events=True,
+    )
+    with write_and_rename(folder / f"{stem}.jams") as file:
+        file.write(mixture.jam.dumps(indent=2))
+    return attempt
+
+
+def draw_mixture(mixer, number, quiet_db, max_attempts):
+    """The first Mixture that is not quiet, and the number of those that were."""
+    for attempt in range(max_attempts):
+        mixture = mixer.mix(number, attempt)
+        if quiet_db is None or np.sqrt(np.mean(mixture.mix**2)) > 10 ** (quiet_db / 20):
+            return mixture, attempt
+    raise ConfigError(
+        f"{max_attempts} draws of mixture {number} are all below make_scaper_datasets.quiet_db = "
+        f"{quiet_db}: lower it, or bind the mixer's loud_regions."
+    )
+
+
+def event_files(annotation):
+    """Names as Scaper gives them: role, number among its role, label."""
+    counts = Counter()
+    for observation in annotation.data:
+        role, label = observation.value["role"], observation.value["label"]
+        yield f"{role}{counts[role]}_{label}.wav"
+        counts[role] += 1

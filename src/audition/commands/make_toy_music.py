@@ -1,0 +1,103 @@
+"""make_toy_music: a few coherent songs, played by a SoundFont, in the layout of MUSDB18-HQ."""
+
+import logging
+from pathlib import Path
+
+import gin
+import numpy as np
+
+from audition.audio.files import write_wav
+from audition.errors import ConfigError
+from audition.parallel import map_items
+from audition.toy.music import STEMS, compose, find_soundfont, play
+from audition.toy.rendering import claim, from_db, import_toy_package, quantise, rms
+
+log = logging.getLogger(__name__)
+
+SUBSETS = ("train", "test")
+MARKER = "toy_music.json"
+STEM_DB = {"vocals": 0.0, "drums": -1.0, "bass": -2.0, "other": -3.0}
+SPREAD_DB = 2.0  # each stem's level varies by up to this
+FADE_SECONDS = 0.05
+ADJECTIVES = "Amber Quiet Northern Paper Velvet Hollow Electric Distant".split()
+CREATURES = "Herons Foxes Otters Lanterns Comets Sparrows Machines Rivers".split()
+MOMENTS = "Monday Harbour Winter Window Summit Signal Orchard Midnight".split()
+
+
+@gin.configurable(denylist=["run"])
+def make_toy_music(
+    run,
+    root=gin.REQUIRED,
+    num_songs=gin.REQUIRED,
+    seconds=30.0,
+    sample_rate=44100,
+    seed=0,
+    num_workers=0,
+):
+    """Renders `<root>/{train,test}/<Artist - Title>/{mixture,vocals,drums,bass,other}.wav`, stereo.
+
+    Song `i` of a subset depends on `(seed, subset, i)` only; the mixture is the sum of its stems,
+    sample by sample. A second call goes on where the first was stopped.
+
+    Args:
+        run: not used; the corpus belongs to no run.
+        root: folder of the corpus, new or made by this command with the same settings.
+        num_songs: dict, subset ("train", "test") → number of songs.
+        seconds: length of each song.
+        sample_rate: Hz; MUSDB18 has 44100.
+        seed: int.
+        num_workers: processes; 0 renders in this one.
+    """
+    unknown = [subset for subset in num_songs if subset not in SUBSETS]
+    if unknown:
+        raise ConfigError(f"make_toy_music.num_songs has {unknown[0]!r}; it may hold train, test.")
+    import_toy_package("tinysoundfont")
+    find_soundfont()
+    root = Path(root)
+    settings = {
+        "num_songs": dict(num_songs),
+        "seconds": seconds,
+        "sample_rate": sample_rate,
+        "seed": seed,
+    }
+    claim(root, MARKER, settings, "make_toy_music.root")
+    jobs = [
+        (f"{subset}/{index}", (root, subset, index, seconds, sample_rate, seed))
+        for subset, count in num_songs.items()
+        for index in range(count)
+    ]
+    for _ in map_items(render_song, jobs, num_workers, "make_toy_music", len(jobs)):
+        pass
+    log.info("%d songs in %s", len(jobs), root)
+
+
+def render_song(root, subset, index, seconds, sample_rate, seed):
+    """Writes the five files of one song, where any is missing."""
+    random = np.random.default_rng((seed, SUBSETS.index(subset), index))
+    folder = root / subset / f"{draw_title(random)} {index + 1}"
+    if all((folder / f"{name}.wav").exists() for name in ("mixture", *STEMS)):
+        return
+    song = compose(random, seconds)
+    stems = {}
+    for stem, level_db in STEM_DB.items():
+        audio = play(song.notes[stem], stem, song.programs[stem], seconds, sample_rate)
+        gain = from_db(level_db + random.uniform(-SPREAD_DB, SPREAD_DB)) / rms(audio)
+        pan = random.uniform(0.8, 1.2)
+        stems[stem] = fade(audio * gain * (pan, 2 - pan), sample_rate)
+    stems = quantise(stems)
+    for name, audio in {**stems, "mixture": sum(stems.values())}.items():
+        write_wav(folder / f"{name}.wav", audio, sample_rate)
+
+
+def draw_title(random):
+    """`Artist - Title`."""
+    artist = f"{random.choice(ADJECTIVES)} {random.choice(CREATURES)}"
+    return f"{artist} - {random.choice(ADJECTIVES)} {random.choice(MOMENTS)}"
+
+
+def fade(audio, sample_rate):
+    """Takes the last moments of `audio`, `(sample, channel)`, to silence, as the song is cut."""
+    length = min(int(FADE_SECONDS * sample_rate), len(audio))
+    envelope = np.ones((len(audio), 1))
+    envelope[len(audio) - length :, 0] = np.linspace(1, 0, length)
+    return audio * envelope

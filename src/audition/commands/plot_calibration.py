@@ -1,0 +1,48 @@
+"""Draw how confidence and true scores of segments go together."""
+
+import logging
+from pathlib import Path
+
+import gin
+
+from audition.bootstrap.calibration import draw_calibration
+from audition.bootstrap.confidence import MEASURES
+from audition.bootstrap.segments import segment_table
+from audition.errors import ConfigError
+from audition.files import write_json
+from audition.reports.figures import write_figure
+
+log = logging.getLogger(__name__)
+
+
+@gin.configurable(denylist=["run"])
+def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
+    """Writes `<segments>/calibration.png` and, with the same numbers, `calibration.json`.
+
+    A panel per measure of confidence: r with its 95 % interval by Fisher's z, which takes segments
+    as independent.
+
+    Args:
+        run: not used; segments belong to no run.
+        segments: folder that segment_and_separate filled, from data with sources.
+        score: "SI-SDRi" for the mean over sources, "vocals.SI-SDRi" for that of one.
+    """
+    folder = Path(segments)
+    table = segment_table(folder)
+    measures = [name for name in ("confidence", *MEASURES) if name in table]
+    if score not in table or not measures:
+        raise ConfigError(
+            f"plot_calibration needs {score} and a confidence of each segment, and the segments in "
+            f"{str(folder)!r} have {', '.join(map(str, table.columns))}: separate data with sources."
+        )
+    figure, found = draw_calibration(table, measures, score)
+    write_figure(folder / "calibration.png", figure)
+    write_json(
+        folder / "calibration.json",
+        {"score": score, "measures": {name: fit._asdict() for name, fit in found.items()}},
+    )
+    for name, fit in found.items():
+        log.info(
+            "%s: r = %.2f, 95 %% interval %.2f to %.2f, N = %d",
+            *(name, fit.r, fit.low, fit.high, fit.num),
+        )

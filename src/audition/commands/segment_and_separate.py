@@ -1,0 +1,169 @@
+"""Cut long audio into segments and separate them, for a network to learn from."""
+
+import logging
+from pathlib import Path
+
+import gin
+import numpy as np
+from tqdm import tqdm
+
+from audition import configs
+from audition.audio.files import write_wav
+from audition.bootstrap.confidence import LOUD_PERCENTILE, Teacher
+from audition.bootstrap.segments import RESULTS, Segments
+from audition.datasets.identity import describe_content
+from audition.files import claim, read_json, write_json
+from audition.identity import describe, passport_and_former, public_versions
+from audition.metrics import BSSEvalScale
+from audition.separators import LoopSettings, separate_all
+
+log = logging.getLogger(__name__)
+MARKER = "segments.json"
+PACKAGES = ("nussl", "numpy", "scipy", "scikit-learn", "librosa", "torch")  # that shape estimates
+
+
+@gin.configurable(denylist=["run"])
+def segment_and_separate(
+    run,
+    data=gin.REQUIRED,
+    separator=gin.REQUIRED,
+    folder=gin.REQUIRED,
+    window_seconds=30.0,
+    hop_seconds=15.0,
+    quietest_lufs=-40.0,
+    measures=("silhouette", "posterior"),
+    loud_percentile=LOUD_PERCENTILE,
+    metrics=(BSSEvalScale(),),
+    num_workers=0,
+    device="auto",
+    batch_size=4,
+    seed=0,
+):
+    """Writes `<folder>/{mix,s0,s1,…}/<track>_<number>.wav` and `<folder>/results/` of each segment.
+
+    s0, s1, … are the estimates in the separator's order: of the primitives and PrimitiveEnsemble, s0
+    is the background and s1 the foreground. The files are 32-bit float, in the layout of
+    MixSourceFolder (bind its source_folders, as results/ is a folder too, or let
+    construct_symlink_folder choose). A segment's JSON holds its confidences, where it comes from and,
+    where the data has sources, its scores; of a segment that was too quiet it says that.
+
+    What is there already is skipped, as long as it is of the same track. At the end, results of what
+    is no longer in the data are removed, so that nothing learns from it; the audio stays, as links may
+    point to it. The folder belongs to one separator and one way of cutting: with other settings the
+    command refuses it.
+
+    Args:
+        run: Run whose checkpoint `separator` may be, or None.
+        data: Split of long mixtures, with or without sources; see AudioFolder.
+        separator: Separator.
+        folder: of the segments; new, or filled by this command.
+        window_seconds, hop_seconds: length and distance of the segments.
+        quietest_lufs: integrated loudness (BS.1770) below which a segment is not separated.
+        measures: confidence measures: silhouette, posterior, loudness, dpcl_classic,
+            jensen_shannon, whitened_kmeans. "confidence" is silhouette × posterior.
+        loud_percentile: confidence is measured on the bins louder than this percentile, 0 to 100.
+        metrics: list of Metrics, for data with sources; empty for no scores.
+        num_workers: processes that separate, measure and write; 0 does it in this one.
+        device: of a network; "auto" takes a GPU where there is one.
+        batch_size: segments that go through a network at once.
+        seed: with the segment's name, seeds what draws random numbers.
+
+    Raises:
+        ConfigError: the separator cannot work on this data, or the folder is something else.
+        ItemsFailed: some segments failed; the others are done.
+    """
+    folder = Path(folder)
+    segments = Segments(data, window_seconds, hop_seconds)
+    teacher = Teacher(separator, measures, quietest_lufs, loud_percentile)
+    teacher = teacher.located(run.folder if run else Path())
+    teacher.check(data)
+    settings = describe_settings(data, teacher, metrics, (window_seconds, hop_seconds), seed)
+    claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
+    passports = segment_passports(segments, settings)
+    todo = [i for i, name in enumerate(segments.names) if not is_done(folder, name, passports)]
+    log.info("%d of %d segments to separate", len(todo), len(segments))
+    loop = LoopSettings(device, batch_size, None, num_workers=num_workers, seed=seed)
+    results = separate_all(segments, todo, teacher, WriteSegment(folder, metrics), loop)
+    num_skipped = 0
+    for name, result in tqdm(results, "segment_and_separate", len(todo), unit="segment"):
+        result["metadata"]["passport"] = passports[name][0]
+        num_skipped += "skipped" in result
+        write_json(result_path(folder, name), result)
+    log.info("%d segments were too quiet", num_skipped)
+    remove_others(folder, passports)
+    configs.write_operative(folder / "operative.segment_and_separate.gin")
+
+
+def describe_settings(data, teacher, metrics, window_and_hop, seed):
+    """JSON-able: everything but the track that shapes a segment's files."""
+    content = describe_content(data)
+    return {
+        "separator": describe(teacher),
+        "metrics": [describe(metric) for metric in metrics],
+        "window_and_hop_seconds": list(window_and_hop),
+        "seed": seed,
+        "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
+        "packages": public_versions(PACKAGES),
+    }
+
+
+def segment_passports(segments, settings):
+    """Dict, name of the segment → `passport_and_former` of all that its files depend on."""
+    states = zip(segments.names, segments.windows, segments.file_states(), strict=True)
+    return {
+        name: passport_and_former(name, window.start, window.stop, state, settings)
+        for name, window, state in states
+    }
+
+
+def is_done(folder, name, passports):
+    path = result_path(folder, name)
+    return path.exists() and read_json(path)["metadata"]["passport"] in passports[name]
+
+
+def remove_others(folder, passports):
+    """Deletes the results, of ours, of segments that are no longer in the data."""
+    absent = [path for path in (folder / RESULTS).glob("*.json") if path.stem not in passports]
+    others = [path for path in absent if "passport" in read_json(path).get("metadata", {})]
+    for path in others:
+        path.unlink()
+    if others:
+        log.info("removed %d results of segments that are no longer in the data", len(others))
+
+
+def result_path(folder, name):
+    return folder / RESULTS / f"{name}.json"
+
+
+class WriteSegment:
+    """The last step, in the workers: writes a segment's audio and makes its result.
+
+    Args:
+        folder: Path of the segments.
+        metrics: list of Metrics.
+    """
+
+    def __init__(self, folder, metrics):
+        self.folder = folder
+        self.metrics = metrics
+
+    def __call__(self, track, estimates):
+        """The JSON of the segment, less its passport."""
+        loudness = estimates.loudness_lufs
+        about = {**track.metadata, "loudness_lufs": loudness if np.isfinite(loudness) else None}
+        result = {"metadata": about, "confidences": estimates.confidences, "scores": {}}
+        if not estimates:
+            return {**result, "skipped": "quieter than quietest_lufs"}
+        signals = {"mix": track.mix, **{f"s{i}": one for i, one in enumerate(estimates)}}
+        for name, signal in signals.items():
+            path = self.folder / name / f"{track.name}.wav"
+            write_wav(path, signal.audio_data.T, signal.sample_rate, "FLOAT")
+        return {**result, "scores": self.scores(track, estimates)}
+
+    def scores(self, track, estimates):
+        """Dict, source → score → list of float; empty where there are no sources."""
+        scores = {name: {} for name in track.sources}
+        for metric in self.metrics if track.sources else ():
+            for name, columns in metric(track.sources, list(estimates), track.mix).items():
+                scores[name] |= columns
+        return scores

@@ -1,0 +1,93 @@
+"""Print one line per run of a sweep: where it stands."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import gin
+import pandas as pd
+
+from audition import configs
+from audition.errors import ConfigError
+from audition.files import read_json
+from audition.runs.costs import duration
+from audition.runs.folder import Run, find_run, numbered
+from audition.runs.status import is_alive, is_complete, read_status
+
+
+@gin.configurable(denylist=["run"])
+def sweep_status(run, metric="SI-SDRi"):
+    """Prints, per run: not started, queued, running, finished or failed, with what matters then.
+
+    Works on the run folders whose `config.gin` is given, or on all beside the one given; the rounds
+    of a bootstrap follow it.
+
+    Args:
+        run: Run; all runs of its out folder are shown.
+        metric: column of the report card whose mean is shown for a finished run.
+    """
+    folders = [Path(path).parent for path in configs.loaded.paths if find_run([path])]
+    if not folders:
+        raise ConfigError(
+            "sweep_status needs runs; give an out folder, or the config.gin of runs, after -c."
+        )
+    if len(folders) == 1:
+        folders = numbered(run.folder.resolve().parent) or folders
+    queued, shown = queued_labels(), [one for folder in folders for one in with_rounds(folder)]
+    width = max(len(name) for name, _ in shown)
+    for name, one in shown:
+        print(f"{name:<{width}}  {describe(one, queued, metric)}")
+
+
+def with_rounds(folder):
+    """`(name, Run)` of a run and of its rounds."""
+    name = folder.resolve().name
+    return [(name, Run(folder)), *((f"{name}/{p.name}", Run(p)) for p in numbered(folder))]
+
+
+def describe(run, queued, metric):
+    """One line on a run.
+
+    Args:
+        queued: set of labels that tsp holds back.
+    """
+    status = read_status(run)
+    if run.label in queued:
+        return "queued"
+    if not status:
+        return "not started"
+    if status["state"] == "failed":
+        return f"failed: {status['error']}"
+    if status["state"] == "running":
+        return describe_running(run, status)
+    if not is_complete(status) or not run.report_card_csv.is_file():
+        return f"{status['command']} finished"
+    column = pd.read_csv(run.report_card_csv).get(metric)
+    return "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB"
+
+
+def describe_running(run, status):
+    if not is_alive(status):
+        return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
+    where = f"running {status['command']}"
+    progress = run.folder / "progress.json"
+    if not progress.is_file():
+        return where
+    at = read_json(progress)
+    left = (at["num_epochs"] - at["epoch"]) * at["seconds_per_epoch"]
+    return (
+        f"{where}: epoch {at['epoch']} of {at['num_epochs']}, loss {at['loss']:.4g}, "
+        f"{duration(left)} left"
+    )
+
+
+def queued_labels():
+    """Labels of the jobs that tsp holds back; empty where tsp isn't installed."""
+    if shutil.which("tsp") is None:
+        return set()
+    listing = subprocess.run(["tsp", "-l"], capture_output=True, text=True)
+    if listing.returncode:
+        raise ConfigError(f"tsp -l failed ({listing.stderr.strip()}); is its server reachable?")
+    rows = re.sub(r"\[-?\d+\]&& ", "", listing.stdout)  # the job that a row waits for
+    return set(re.findall(r"^\d+ +queued .*?\[([^\]]+)\]", rows, re.MULTILINE))

@@ -1,0 +1,115 @@
+"""Train the network of a run folder."""
+
+import logging
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import gin
+import torch
+from ignite.utils import manual_seed
+
+from audition import configs
+from audition.device import keep_freed_memory
+from audition.errors import ConfigError
+from audition.reports.hparams import log_row
+from audition.runs.journal import timestamp
+from audition.training import checkpoints
+from audition.training.loop import attach, build, check, go_on, iterate, validation_loader
+
+log = logging.getLogger(__name__)
+
+
+@gin.configurable(denylist=["run", "resume"])
+def train(
+    run,
+    train_data=gin.REQUIRED,
+    val_data=gin.REQUIRED,
+    features=gin.REQUIRED,
+    model_config=gin.REQUIRED,
+    loss_dictionary=gin.REQUIRED,
+    optimizer=gin.REQUIRED,
+    batch_size=gin.REQUIRED,
+    num_epochs=gin.REQUIRED,
+    epoch_length=None,
+    excerpt_frames=None,
+    excerpt_seconds=None,
+    val_loss_dictionary=None,
+    loss_combination="combine_by_sum",
+    val_batch_size=None,
+    handlers=(),
+    remix=None,
+    init_from=None,
+    save_every_iterations=None,
+    save_every_epochs=None,
+    num_data_workers=0,
+    num_threads=None,
+    device="auto",
+    mixed_precision=None,
+    compile_model=False,
+    seed=0,
+    resume=False,
+):
+    """Trains a separation network; leaves its checkpoints and logs in the run folder.
+
+    Args:
+        run: Run.
+        train_data, val_data: Splits; `val_data = None` monitors the training loss instead.
+        features: what turns waveforms into the network's input, such as `@SpectrogramFeatures()`.
+        model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
+        loss_dictionary: see `audition.losses`.
+        optimizer: reference such as `@torch.optim.Adam`; called with the parameters.
+        batch_size: excerpts per iteration.
+        num_epochs: epochs in all, those before a resume included.
+        epoch_length: iterations per epoch; None is once through the training items.
+        excerpt_frames, excerpt_seconds: length of an excerpt; give one of the two.
+        val_loss_dictionary: None takes `loss_dictionary`.
+        loss_combination: "combine_by_sum" or "combine_by_multiply".
+        val_batch_size: None takes `batch_size`.
+        handlers: list of references such as `@add_autoclip_gradient_handler`, see `audition.handlers`.
+        remix: mixes the sources of each training batch anew on the device, such as
+            `@RemixStems()`; None leaves the mixtures as they are.
+        init_from: run folder, or model file, whose weights to start from; None starts at random.
+        save_every_iterations: also write `latest.pth` within an epoch; None: at its end only.
+        save_every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
+        num_data_workers: processes that load excerpts; 0 loads in this one.
+        num_threads: CPU threads of PyTorch; None leaves its default.
+        device: "auto" takes a GPU where there is one; else "cpu", "cuda", "cuda:1", ….
+        mixed_precision: "bfloat16" or "float16" for the network's forward pass; None is float32.
+        compile_model: run the network through `torch.compile`.
+        seed: of weights, dropout and excerpts.
+        resume: go on from `checkpoints/latest.pth` where there is one.
+
+    Raises:
+        ConfigError: a setting, a data set or a checkpoint that can't be used.
+    """
+    settings = SimpleNamespace(**locals())
+    check(settings)
+    manual_seed(seed)
+    keep_freed_memory()
+    if num_threads is not None:
+        torch.set_num_threads(num_threads)
+    latest = run.checkpoints / "latest.pth"
+    if latest.exists() and not resume:
+        raise ConfigError(
+            f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "
+            "train anew."
+        )
+    # here, not at the top: a third of a second that no other command needs
+    from torch.utils.tensorboard import SummaryWriter
+
+    with ExitStack() as exits:
+        training = build(
+            settings, exits.enter_context(SummaryWriter(run.logs / timestamp())), exits
+        )
+        val_loader = None if val_data is None else validation_loader(settings)
+        attach(training, settings, val_loader)
+        start = 0
+        if latest.exists():
+            start = go_on(training, settings, latest)
+        elif init_from is not None:
+            checkpoints.start_from(training.model, init_from)
+        configs.write_operative(run.operative("train"))
+        iterate(training, settings, start, val_loader)
+        training.log_scalar(f"best/{training.monitored_name}", training.best)
+    log_row(run, {f"best/{training.monitored_name}": training.best})
+    return training

@@ -1,0 +1,63 @@
+"""What nussl 1.1.9 and scaper 1.6.5 need from today's NumPy, SciPy, librosa, torch and zarr.
+
+`install()` only registers an import hook; the patches run when the module they concern is imported,
+by whoever imports it: a command, a test, or a spawned worker that unpickles a nussl object (it
+imports `src` to find its task). Patches stay inside nussl and scaper: a name or a method of *their*
+modules is replaced; NumPy, SciPy, librosa and torch are left as they are.
+
+    versions.py      names and defaults that have moved since nussl was written
+    corrections.py   results that nussl computes wrongly on every stack
+    stand_ins.py     what is missing without ffmpeg, sox and zarr 2, or takes long for nothing
+
+To add a patch, write one small function in the file it belongs to and name it in a table below.
+"""
+
+import sys
+
+from audition.compat.hook import ImportHook
+
+# Module -> context managers entered while it is imported.
+AROUND = {
+    "ignite.handlers.checkpoint": ("stand_ins.distributed_optimizers",),
+    "musdb": ("stand_ins.stempeg",),
+    "nussl": ("versions.no_deprecation_warnings",),
+    "nussl.core.constants": ("versions.scipy_window_names",),
+    "nussl.core.effects": ("stand_ins.soxbindings",),
+    "nussl.datasets.transforms": ("stand_ins.zarr",),
+    "scaper": ("versions.no_deprecation_warnings",),
+    "scaper.core": ("stand_ins.soxbindings",),
+}
+
+# Module -> functions called with it once it is imported.
+AFTER = {
+    "nussl.core.audio_signal": (
+        "versions.librosa_keywords_of_signals",
+        "versions.hanning_window",
+        "corrections.clip_written_audio",
+    ),
+    "nussl.core.migration": ("versions.checkpoint_classes",),
+    "nussl.datasets.transforms": ("corrections.keep_dataset_labels",),
+    "nussl.evaluation.bss_eval": ("versions.scores_in_double_precision",),
+    "nussl.ml.confidence": ("corrections.nearest_cluster_confidence",),
+    "nussl.ml.networks.modules.blocks": ("versions.librosa_keywords_of_mel",),
+    "nussl.separation.spatial.duet": ("versions.numpy_mat",),
+    "scaper.core": ("versions.numpy_inf",),
+}
+
+
+def install():
+    """Patches nussl, scaper and musdb when they are imported; a second call changes nothing."""
+    if not any(isinstance(finder, ImportHook) for finder in sys.meta_path):
+        sys.meta_path.insert(0, ImportHook(AROUND, AFTER))
+
+
+def allow_in_checkpoints(*classes):
+    """Lets instances of `classes` be read from a nussl checkpoint, and can decorate a class.
+
+    torch reads a checkpoint's classes only where they are named (core/migration.py:81); nussl's
+    own transforms are named already, a transform of ours is not.
+    """
+    from audition.compat.versions import ALLOWED_IN_CHECKPOINTS
+
+    ALLOWED_IN_CHECKPOINTS.update(classes)
+    return classes[0]

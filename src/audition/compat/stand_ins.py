@@ -1,0 +1,103 @@
+"""Modules that stand in, for those who want them only, where ffmpeg, sox or zarr 2 are missing.
+
+Each is in `sys.modules` just while the module that wants it is imported.
+"""
+
+import contextlib
+import importlib.metadata
+import importlib.util
+import shutil
+import sys
+import types
+
+
+@contextlib.contextmanager
+def _standing_in(name, module):
+    """Makes `import name` give `module`; whatever stood there before is put back afterwards."""
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+
+
+def _module(name, **contents):
+    module = types.ModuleType(name)
+    module.__dict__.update(contents)
+    return module
+
+
+def stempeg():
+    """stempeg raises RuntimeError on import without ffmpeg and ffprobe, and takes nussl with it.
+
+    nussl guards its own `import musdb`, but evaluation/bss_eval.py:2 imports museval, which imports
+    musdb, which imports stempeg. The stand-in reads wav files.
+    """
+    if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+        return contextlib.nullcontext()
+    from audition.compat import stems
+
+    return _standing_in("stempeg", stems)
+
+
+def soxbindings():
+    """scaper/core.py:2 and nussl/core/effects.py:29 import soxbindings, else pysox.
+
+    soxbindings needs libsox and a compiler; pysox without the sox program prints a page of advice
+    on import and fails in every scaper.generate(). The stand-in does what every mixture needs.
+    """
+    if importlib.util.find_spec("soxbindings") or shutil.which("sox"):
+        return contextlib.nullcontext()
+    from audition.compat.sox import Transformer
+
+    return _standing_in("soxbindings", _module("soxbindings", Transformer=Transformer))
+
+
+@contextlib.contextmanager
+def zarr():
+    """datasets/transforms.py:644-654 need zarr 2: ThreadSynchronizer and arrays of objects.
+
+    zarr 3 has neither, so nussl's Cache gets a folder of pickles in its place. zarr itself need not
+    be installed, which also saves a tenth of the time that importing nussl takes.
+    """
+    if _installed_version("zarr").startswith("2."):
+        yield
+        return
+    from audition.compat.pickle_folder import open_folder
+
+    fake_zarr = _module("zarr", open=open_folder, ThreadSynchronizer=object)
+    fake_numcodecs = _module("numcodecs", Pickle=object)
+    with _standing_in("zarr", fake_zarr), _standing_in("numcodecs", fake_numcodecs):
+        yield
+
+
+def distributed_optimizers():
+    """ignite/handlers/checkpoint.py:16 imports torch.distributed.optim to recognise one class.
+
+    Nothing is missing here, but that import is a third of the time of importing nussl: it brings
+    sympy, sharded training and scripted optimizers. Who uses the class has imported it already.
+    """
+    if "torch.distributed.optim" in sys.modules:
+        return contextlib.nullcontext()
+    optim = _module("torch.distributed.optim", ZeroRedundancyOptimizer=_ZeroRedundancyOptimizer)
+    return _standing_in("torch.distributed.optim", optim)
+
+
+class _RecognisedOnceImported(type):
+    def __instancecheck__(cls, instance):
+        optim = sys.modules.get("torch.distributed.optim")
+        return optim is not None and isinstance(instance, optim.ZeroRedundancyOptimizer)
+
+
+class _ZeroRedundancyOptimizer(metaclass=_RecognisedOnceImported):
+    """For `isinstance` only: true for what torch's class of this name has made."""
+
+
+def _installed_version(distribution):
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""

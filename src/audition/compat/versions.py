@@ -1,0 +1,148 @@
+"""Names and defaults that have moved in NumPy, SciPy, librosa and torch since nussl was written.
+
+Line numbers are those of nussl 1.1.9 and scaper 1.6.5.
+"""
+
+import collections
+import contextlib
+import inspect
+import types
+import warnings
+
+import numpy as np
+
+from audition.compat.hook import SeenThrough
+
+ALLOWED_IN_CHECKPOINTS = set()
+
+
+@contextlib.contextmanager
+def no_deprecation_warnings():
+    """Importing nussl warns of its own old habits, which a user of this project cannot mend.
+
+    ml/train/trainer.py:9 imports ignite.contrib, separation/primitive/ft2d.py:2 imports
+    scipy.ndimage.filters, and several docstrings hold invalid escapes.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        warnings.simplefilter("ignore", SyntaxWarning)
+        yield
+
+
+@contextlib.contextmanager
+def scipy_window_names():
+    """core/constants.py:27,29,30 read windows from scipy.signal, which lost them in SciPy 1.13."""
+    import scipy.signal
+    import scipy.signal.windows as windows
+
+    missing = [n for n in ("hamming", "hann", "blackman") if not hasattr(scipy.signal, n)]
+    for name in missing:
+        setattr(scipy.signal, name, getattr(windows, name))
+    try:
+        yield
+    finally:
+        for name in missing:
+            delattr(scipy.signal, name)
+
+
+def librosa_keywords_of_signals(audio_signal):
+    """core/audio_signal.py:1434,1491 pass `rms` and `resample` arguments by position.
+
+    librosa takes them by keyword since 0.10. Since 0.9 it also pads `rms` with zeros, which makes
+    the first and last frames quieter; nussl was written for reflected edges.
+    """
+    librosa = audio_signal.librosa
+
+    def rms(samples, pad_mode="reflect", **keywords):
+        return librosa.feature.rms(y=samples, pad_mode=pad_mode, **keywords)
+
+    def resample(samples, old_rate, new_rate, **keywords):
+        return librosa.resample(y=samples, orig_sr=old_rate, target_sr=new_rate, **keywords)
+
+    audio_signal.librosa = SeenThrough(
+        librosa, feature=types.SimpleNamespace(rms=rms), resample=resample
+    )
+
+
+def librosa_keywords_of_mel(blocks):
+    """ml/networks/modules/blocks.py:270 passes the arguments of `mel` by position, too."""
+    librosa = blocks.librosa
+
+    def mel(sample_rate, window_length, num_mels):
+        return librosa.filters.mel(sr=sample_rate, n_fft=window_length, n_mels=num_mels)
+
+    blocks.librosa = SeenThrough(librosa, filters=types.SimpleNamespace(mel=mel))
+
+
+def hanning_window(audio_signal):
+    """'hanning', OverlapAdd's default (separation/composite/overlap_add.py:7), is SciPy's 'hann'.
+
+    core/audio_signal.py:943 hands the name on to scipy.signal.get_window, which rejects it.
+    """
+    get_window = audio_signal.AudioSignal.get_window
+
+    def get_window_by_either_name(window_type, window_length):
+        return get_window("hann" if window_type == "hanning" else window_type, window_length)
+
+    audio_signal.AudioSignal.get_window = staticmethod(get_window_by_either_name)
+
+
+def numpy_mat(duet):
+    """separation/spatial/duet.py:227,364 use np.mat, gone in NumPy 2."""
+    if not hasattr(np, "mat"):
+        duet.np = SeenThrough(np, mat=np.asmatrix)
+
+
+def numpy_inf(scaper_core):
+    """scaper/core.py:1489,1512,1562,1598 use np.Inf, gone in NumPy 2; every event meets one."""
+    if not hasattr(np, "Inf"):
+        scaper_core.np = SeenThrough(np, Inf=np.inf)
+
+
+def scores_in_double_precision(bss_eval):
+    """evaluation/bss_eval.py:166 scores in the precision of the audio, float32 when read from files.
+
+    Under NumPy 2 the scores are then np.float32, which `json` cannot write; and sums over millions
+    of squared samples lose digits.
+    """
+    base = bss_eval.BSSEvaluationBase
+    stack = base.preprocess
+
+    def preprocess(self):
+        references, estimates = stack(self)
+        return references.astype(np.float64), estimates.astype(np.float64)
+
+    base.preprocess = preprocess
+
+
+def checkpoint_classes(migration):
+    """core/migration.py:81 calls torch.load, which since 2.6 reads only tensors and plain values.
+
+    A nussl checkpoint also holds its dataset's transforms, STFTParams and NumPy numbers. They are
+    named one by one: a checkpoint from elsewhere still cannot run code of its own.
+    """
+    torch = migration.torch
+
+    def load(file, **keywords):
+        with torch.serialization.safe_globals(_checkpoint_globals(migration)):
+            return torch.load(file, weights_only=True, **keywords)
+
+    migration.torch = SeenThrough(torch, load=load)
+
+
+def _checkpoint_globals(migration):
+    transforms = [
+        found
+        for _, found in inspect.getmembers(migration.tfm, inspect.isclass)
+        if found.__module__ == migration.tfm.__name__
+    ]
+    rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
+    scalar = np.float64.__reduce__(np.float64(0))[0]
+    by_numpy_1_names = [  # what a checkpoint written under NumPy 1 calls the same two functions
+        (rebuild, "numpy.core.multiarray._reconstruct"),
+        (scalar, "numpy.core.multiarray.scalar"),
+    ]
+    plain = [migration.STFTParams, collections.OrderedDict, np.dtype, np.ndarray, rebuild, scalar]
+    number_types = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
+    return [*plain, *number_types, *by_numpy_1_names, *transforms, *ALLOWED_IN_CHECKPOINTS]

@@ -1,0 +1,73 @@
+"""What gin complains of, in one sentence."""
+
+import contextlib
+import difflib
+import re
+import tokenize
+from pathlib import Path
+
+import gin
+
+from audition.errors import ConfigError
+
+GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
+
+
+@contextlib.contextmanager
+def told_in_one_sentence(origin):
+    """Turns what gin raises into a ConfigError that names where it was read."""
+    try:
+        yield
+    except GIN_ERRORS as error:
+        raise ConfigError(sentence(error, origin)) from error
+
+
+def sentence(error, origin):
+    """One line of what, where and what to do, from gin's several."""
+    text = str(error)
+    if isinstance(error, tokenize.TokenError):
+        return f"{origin}: a bracket or a string is never closed ({error.args[0]})."
+    missing = re.search(r"^ +include +['\"](.+)['\"]", text, re.MULTILINE)
+    if missing:
+        path = missing.group(1)
+        return f"{origin}: there is no file {path!r} to include; {remedy(path)}"
+    if isinstance(error, SyntaxError):
+        return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
+    what = text.splitlines()[0].rstrip(". ")
+    if "malformed node" in what:
+        what = (
+            "the value is no number, string, list, dict, @reference or %macro (strings need quotes)"
+        )
+    where = re.findall(r'In (?:file "(.+)",|bindings string) line (\d+)', text)
+    place = f"{where[0][0] or origin} line {where[0][1]}" if where else origin
+    return f"{place}: {what}{suggestion(what)}"
+
+
+def remedy(path):
+    """What to do about a .gin file that isn't there; one with an example beside it is to be copied."""
+    example = Path(path).with_suffix(".example.gin")
+    if example.is_file():
+        return f"copy {example} to {path} and fill it in."
+    return "check its path."
+
+
+def suggestion(what):
+    """`; did you mean 'train'?` where gin complains of a name with a close neighbour, else a stop."""
+    unknown = re.search(r"No configurable matching '(?:.*/)?([^']+)'", what)
+    names = [selector for selector, _ in gin.config._REGISTRY.items()] if unknown else []
+    names += [name.rsplit(".", 1)[-1] for name in names]
+    close = difflib.get_close_matches(unknown.group(1), names, n=1) if unknown else []
+    return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def missing_binding(text):
+    """`(configurable, parameter)` where gin complains that an argument has no value, else None."""
+    match = re.match(r"Required bindings for `(.+?)` not provided in config: \['?(\w+)", text)
+    if match is None:
+        match = re.search(
+            r"No values supplied by Gin or caller for arguments: \['(\w+)'(?:.|\n)*?"
+            r"In call to configurable '(\w+)'",
+            text,
+        )
+        return match and match.group(2, 1)
+    return match.groups()

@@ -1,0 +1,31 @@
+"""Paths that a .gin file can't spell: below a root that only env.gin knows, or in the run folder."""
+
+from pathlib import Path
+
+import gin
+
+from audition import configs
+from audition.errors import ConfigError
+from audition.runs.folder import find_run
+
+
+@gin.register
+def subfolder(root, name):
+    """The path of the folder `name` in `root`, for a binding such as `Scene.foreground_path`."""
+    return str(Path(root, name))
+
+
+@gin.register
+def in_run(path):
+    """`path`, taken from the folder of the run whose config.gin was given.
+
+    Raises:
+        ConfigError: a value is needed outside a run.
+    """
+    run = find_run(configs.loaded.paths)
+    if run is None:
+        raise ConfigError(
+            f"in_run.path = {str(path)!r} is a path in a run folder: run instantiate first, then give "
+            "the config.gin it makes."
+        )
+    return str(run.folder / path)

@@ -1,0 +1,17 @@
+"""Datasets: what is separated, learned from and listened to."""
+
+from audition.datasets import audio_folder, corpora, filters, transforms
+from audition.datasets.excerpts import EpochBatches, Excerpts, batch_collate
+from audition.datasets.split import Split, build_dataset
+
+__all__ = [
+    "EpochBatches",
+    "Excerpts",
+    "Split",
+    "audio_folder",
+    "batch_collate",
+    "build_dataset",
+    "corpora",
+    "filters",
+    "transforms",
+]

@@ -1,0 +1,207 @@
+"""nussl's datasets, under the same names: faster to read, and with errors that say what to mend.
+
+`num_channels = 1` mixes the channels of a file down to their mean (nussl takes the left one).
+"""
+
+import contextlib
+import copy
+import functools
+from pathlib import Path
+
+import gin
+import nussl
+from nussl.datasets.base_dataset import DataSetException
+
+from audition.audio.files import read
+from audition.errors import ConfigError
+
+register = gin.register(module="nussl.datasets")
+
+
+class ReadsBySoundfile:
+    """Reads a file in one go, the same numbers as nussl (float32) at twenty times the speed."""
+
+    def _load_audio_file(self, path_to_audio_file):
+        audio, sample_rate = read(path_to_audio_file)
+        self.check_sample_rate(path_to_audio_file, sample_rate)
+        self.check_channels(path_to_audio_file, audio.shape[1])
+        signal = copy.copy(empty_signal(sample_rate, self.stft_params))
+        signal._effects_chain, signal._effects_applied = [], []
+        signal.load_audio_from_array(audio.T, sample_rate)
+        signal.path_to_input_file = path_to_audio_file
+        self._setup_audio_signal(signal)
+        return signal
+
+    def _setup_audio_signal(self, audio_signal):
+        if self.num_channels == 1 and audio_signal.num_channels > 1:
+            audio_signal.to_mono(overwrite=True, keep_dims=True)
+        if properties(audio_signal) != properties(self):
+            super()._setup_audio_signal(audio_signal)
+
+    def check_sample_rate(self, path, sample_rate):
+        if self.strict_sample_rate and self.sample_rate not in (None, sample_rate):
+            raise ConfigError(
+                f"{path} has {sample_rate} Hz where {type(self).__name__} has {self.sample_rate} "
+                "Hz: resample it, or bind strict_sample_rate = False to do so at each read."
+            )
+
+    def check_channels(self, path, num_channels):
+        if self.num_channels and num_channels < self.num_channels:
+            raise ConfigError(
+                f"{path} has {num_channels} channels where {type(self).__name__} has "
+                f"{self.num_channels}: bind num_channels = {num_channels}."
+            )
+
+
+def properties(signal_or_dataset):
+    return (
+        signal_or_dataset.sample_rate,
+        signal_or_dataset.num_channels,
+        signal_or_dataset.stft_params,
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def empty_signal(sample_rate, stft_params):
+    """To be copied: making an AudioSignal checks its window, which takes longer than a file."""
+    return nussl.AudioSignal(sample_rate=sample_rate, stft_params=stft_params)
+
+
+@contextlib.contextmanager
+def plain_errors(noun):
+    """nussl's complaints about arguments, as a sentence of ours."""
+    try:
+        yield
+    except DataSetException as error:
+        raise ConfigError(f"{noun}: {error}") from error
+
+
+def require_folders(binding, folder, names=("",)):
+    """Each of `names` is a folder in `folder`, which the binding leads to."""
+    missing = [str(Path(folder, name)) for name in names if not Path(folder, name).is_dir()]
+    if missing:
+        raise ConfigError(
+            f"{binding}: there is no folder {' and no '.join(missing)}; check the path."
+        )
+
+
+@register
+class MixSourceFolder(ReadsBySoundfile, nussl.datasets.MixSourceFolder):
+    """`<folder>/<mix_folder>/x.wav` is the sum of `<folder>/<each source folder>/x.wav`."""
+
+    def __init__(
+        self, folder, mix_folder="mix", source_folders=None, ext=None, make_mix=False, **kwargs
+    ):
+        with plain_errors("MixSourceFolder"):
+            super().__init__(folder, mix_folder, source_folders, ext, make_mix, **kwargs)
+
+    def get_items(self, folder):
+        names = [*([] if self.make_mix else [self.mix_folder]), *(self.source_folders or [])]
+        require_folders("MixSourceFolder.folder", folder, names or [""])
+        return super().get_items(folder)
+
+
+@register
+class WHAM(ReadsBySoundfile, nussl.datasets.WHAM):
+    """WHAM! (or WSJ0-2mix in its layout): `<root>/wav8k/min/tr/{mix_clean,s1,s2,…}`.
+
+    Sources by mix_folder, as nussl has them: mix_clean: s1, s2; mix_both: s1, s2, noise;
+    mix_single: s1 alone, the noise in the mix being no source.
+    """
+
+    def __init__(
+        self, root, mix_folder="mix_clean", mode="min", split="tr", sample_rate=8000, **kwargs
+    ):
+        with plain_errors("WHAM"):
+            super().__init__(root, mix_folder, mode, split, sample_rate, **kwargs)
+
+    def get_items(self, folder):
+        require_folders("WHAM.root", folder, [self.mix_folder, *self.source_folders])
+        return super().get_items(folder)
+
+
+@register
+class MUSDB18(ReadsBySoundfile, nussl.datasets.MUSDB18):
+    """MUSDB18 on this machine: `<folder>/{train,test}/<track>/*.wav`, or `.stem.mp4` by ffmpeg.
+
+    nussl's own class can download a sample; this one never does.
+    """
+
+    def __init__(self, folder, is_wav=False, subsets=None, split=None, **kwargs):
+        require_folders("MUSDB18.folder", folder, subsets or ["train", "test"])
+        with plain_errors("MUSDB18"):
+            super().__init__(folder, is_wav, False, subsets, split, **kwargs)
+
+    def process_item(self, item):
+        track = self.musdb[item]
+        missing = sorted({"bass", "drums", "other", "vocals"} - set(track.sources))
+        if missing:  # musdb would give the stems after it each other's audio
+            raise ConfigError(
+                f"MUSDB18: track {track.name!r} has no {' and no '.join(missing)}; add the stem or "
+                "take the track out."
+            )
+        if not self.musdb.is_wav:
+            return super().process_item(item)
+        sources = {
+            name: self.load_stem(source.path, f"musdb/{track.name}_{name}.wav")
+            for name, source in track.sources.items()
+        }
+        mix = self.load_stem(track.path, track.name)
+        return {"mix": mix, "sources": sources, "metadata": {"labels": sorted(sources)}}
+
+    def load_stem(self, path, name):
+        """The audio of a file, under the name that nussl's class would give it."""
+        signal = self._load_audio_file(path)
+        signal.path_to_input_file = name
+        return signal
+
+
+class FindsMovedAudio:
+    """A .jams file holds the paths of the day it was made; look beside it where those are gone."""
+
+    def _get_info_from_item(self, item):
+        jam, annotation, mix_path, source_paths = nussl.datasets.Scaper._get_info_from_item(
+            self, item
+        )
+        source_paths[:] = [self.find(path, 2) for path in source_paths]
+        return jam, annotation, self.find(mix_path, 1), source_paths
+
+    def find(self, path, num_parts):
+        """`path`, else its last parts in the dataset's folder."""
+        beside = Path(self.folder, *Path(path).parts[-num_parts:])
+        return str(beside) if beside.exists() else path
+
+
+@register
+class Scaper(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.Scaper):
+    """Soundscapes made by Scaper: `<folder>/x.jams`, x.wav and its isolated events."""
+
+    def __init__(self, folder, **kwargs):
+        require_folders("Scaper.folder", folder)
+        with plain_errors("Scaper"):
+            super().__init__(folder, **kwargs)
+
+
+@register
+class FUSS(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.FUSS):
+    """Free Universal Sound Separation: `<root>/{train,validation,eval}/x.jams`, 16 kHz.
+
+    A mix has one to four sources; training needs a filter that keeps one number of them.
+    """
+
+    def __init__(self, root, split="train", **kwargs):
+        with plain_errors("FUSS"):
+            super().__init__(root, split, **kwargs)
+
+    def get_items(self, folder):
+        require_folders("FUSS.root", folder)
+        return super().get_items(folder)
+
+
+@register
+class OnTheFly(ReadsBySoundfile, nussl.datasets.OnTheFly):
+    """`num_mixtures` mixtures, mixture i made by `mix_closure(dataset, i)` when it is asked for."""
+
+    def __init__(self, mix_closure, num_mixtures, **kwargs):
+        with plain_errors("OnTheFly"):
+            super().__init__(mix_closure, num_mixtures, **kwargs)

@@ -1,0 +1,202 @@
+"""A split of a dataset: filtered, named, and checked item by item."""
+
+import copy
+import logging
+from pathlib import Path
+
+import audioread
+import gin
+import numpy as np
+import nussl
+import soundfile
+from nussl.core.audio_signal import AudioSignalException
+from nussl.datasets.base_dataset import DataSetException
+from nussl.datasets.transforms import TransformException
+
+from audition.datasets.transforms import check_keeps_audio
+from audition.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+READING_ERRORS = (
+    AudioSignalException,
+    DataSetException,
+    TransformException,
+    soundfile.SoundFileError,
+    audioread.DecodeError,
+    FileNotFoundError,
+    EOFError,
+)
+
+
+@gin.register
+def build_dataset(dataset, name, filters=(), cache_root=None):
+    """The Split of one split.
+
+    Args:
+        dataset: a nussl BaseDataset, or one of ours. Its transform may change the sources
+            (SumSources, KeepSources); features are computed later, by `train.features`.
+        name: role of the split ("train", "val", "test"), and its folder in `cache_root`.
+        filters: functions of (dataset, item) that say whether an item stays.
+        cache_root: folder of the waveform caches; None: nothing is cached.
+    """
+    check_keeps_audio(dataset.transform, name)
+    if not dataset.items:
+        raise ConfigError(
+            f"{name}/build_dataset.dataset = {describe(dataset)} is empty; check the dataset's "
+            "folder and split."
+        )
+    dataset = copy.copy(dataset)
+    dataset.items = keep_items(dataset, name, filters)
+    return Split(dataset, name, Path(cache_root) / name if cache_root else None)
+
+
+def keep_items(dataset, name, filters):
+    """The items of `dataset` that every filter keeps."""
+    kept = [item for item in dataset.items if all(keep(dataset, item) for keep in filters)]
+    if not kept:
+        raise ConfigError(
+            f"{name}/build_dataset.filters = {list(filters)} leaves none of the "
+            f"{len(dataset.items)} items of {describe(dataset)}; loosen the filters."
+        )
+    if len(kept) < len(dataset.items):
+        log.info("%s: the filters keep %d of %d items", name, len(kept), len(dataset.items))
+    return kept
+
+
+def describe(dataset):
+    return f"{type(dataset).__name__}({str(dataset.folder)!r})"
+
+
+class Split:
+    """Items of a dataset, `{"mix": AudioSignal, "sources": {name: AudioSignal}, "metadata": {…}}`.
+
+    Sources come in alphabetical order. An item that can't be used raises a ConfigError that names
+    it. Instances pickle where the dataset does.
+
+    Attributes:
+        dataset: the nussl dataset, filtered.
+        name: role of the split.
+        names: a unique name per item, fit for a file name.
+        cache_folder: Path of its waveform cache, whether or not that is filled; or None.
+        source_names: of the first item.
+    """
+
+    def __init__(self, dataset, name, cache_folder):
+        self.dataset = dataset
+        self.name = name
+        self.cache_folder = cache_folder
+        self.names = name_items(dataset, name)
+        self.source_names = list(self[0]["sources"])
+
+    def __len__(self):
+        return len(self.dataset.items)
+
+    @property
+    def sample_rate(self):
+        """Hz."""
+        return self.dataset.sample_rate
+
+    @property
+    def num_channels(self):
+        return self.dataset.num_channels
+
+    @property
+    def stft_params(self):
+        return self.dataset.stft_params
+
+    def __getitem__(self, i):
+        check_stems(self.dataset, self.dataset.items[i], self.where(i))
+        try:
+            data = self.dataset[i]
+        except READING_ERRORS as error:
+            raise ConfigError(
+                f"{self.where(i)} cannot be read ({type(error).__name__}: {error}); mend the file "
+                "or take the track out."
+            ) from error
+        self.check(data, i)
+        sources = {key: data["sources"][key] for key in sorted(data["sources"])}
+        return {"mix": data["mix"], "sources": sources, "metadata": data.get("metadata", {})}
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def only(self, indices):
+        """The Split of these items alone; it has no cache."""
+        dataset = copy.copy(self.dataset)
+        dataset.items = [self.dataset.items[i] for i in indices]
+        return Split(dataset, self.name, None)
+
+    def where(self, i):
+        """How an error names an item."""
+        return f"{self.name}: track {self.names[i]!r} of {describe(self.dataset)}"
+
+    def check(self, data, i):
+        """Every signal has audio of the corpus' sample rate and of the mix's shape."""
+        unlabelled = getattr(self.dataset, "unlabelled", False)
+        if "mix" not in data or not (data.get("sources") or unlabelled):
+            raise ConfigError(f"{self.where(i)} has no mix or no sources; check its folder.")
+        shape = data["mix"].audio_data.shape
+        for key, signal in {"the mix": data["mix"], **data["sources"]}.items():
+            if signal.signal_length == 0:
+                raise ConfigError(f"{self.where(i)}: {key} has no samples; take the track out.")
+            if signal.sample_rate != self.sample_rate:
+                raise ConfigError(
+                    f"{self.where(i)}: {key} has {signal.sample_rate} Hz, not {self.sample_rate} "
+                    "Hz like the others; resample the file."
+                )
+            if signal.audio_data.shape != shape:
+                raise ConfigError(
+                    f"{self.where(i)}: {key} has {channels_and_samples(signal.audio_data.shape)}, "
+                    f"its mix has {channels_and_samples(shape)}; mend the file or take it out."
+                )
+
+    def waveforms(self, i):
+        """Mix and sources of an item in one float32 array `(1 + source, channel, sample)`."""
+        item = self[i]
+        signals = [item["mix"], *item["sources"].values()]
+        expected = 1 + len(self.source_names), self.num_channels
+        found = len(signals), item["mix"].num_channels
+        if found != expected:
+            raise ConfigError(
+                f"{self.where(i)} has {found[0] - 1} sources of {found[1]} channels, the first "
+                f"track {expected[0] - 1} of {expected[1]}; training needs them alike: sum sources "
+                "by SumSources, or filter."
+            )
+        return np.ascontiguousarray([signal.audio_data for signal in signals], np.float32)
+
+
+def channels_and_samples(shape):
+    return f"{shape[0]} channels of {shape[1]} samples"
+
+
+def check_stems(dataset, item, where):
+    """nussl drops a source whose file is missing without a word."""
+    if not isinstance(dataset, nussl.datasets.MixSourceFolder):
+        return
+    for stem in dataset.source_folders:
+        if not Path(dataset.folder, stem, item).exists():
+            raise ConfigError(f"{where} has no {stem}/{item}; add the stem or take the track out.")
+
+
+def name_items(dataset, name):
+    """A name per item: its file's stem where that is unique, else its path, dots for slashes."""
+    names = [item_name(dataset, item) for item in dataset.items]
+    if len(set(names)) < len(names):
+        names = [str(item).strip("/").replace("/", ".") for item in dataset.items]
+    if len(set(names)) < len(names):
+        repeated = next(item for item in names if names.count(item) > 1)
+        raise ConfigError(
+            f"{name}/build_dataset.dataset = {describe(dataset)} has several items {repeated!r}; "
+            "names must be unique, results are kept by them."
+        )
+    return names
+
+
+def item_name(dataset, item):
+    """Our own datasets have a method `item_name(item)`; nussl's go by file, track or number."""
+    if hasattr(dataset, "item_name"):
+        return dataset.item_name(item)
+    if isinstance(dataset, nussl.datasets.MUSDB18):
+        return dataset.musdb[item].name.replace("/", ".")
+    return Path(item).stem if isinstance(item, str | Path) else str(item).replace("/", ".")

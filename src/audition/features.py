@@ -1,0 +1,202 @@
+"""Waveforms → what a model and its losses read, a batch at a time, on the batch's device.
+
+The numbers equal those of nussl's own transforms, so that a model trained here also runs there.
+"""
+
+from functools import reduce
+from math import inf
+
+import gin
+import nussl
+import torch
+from nussl.datasets import transforms
+
+from audition.audio import stft
+from audition.errors import ConfigError
+
+APPROXIMATIONS = ("phase_sensitive", "magnitude")
+SMALLEST = 1e-30  # stands in for a magnitude of zero in a division whose numerator is zero too
+
+
+@gin.register
+class SpectrogramFeatures:
+    """Magnitudes of the mix, and targets, binary mask and weights where the sources are known.
+
+    Args:
+        stft_params: nussl STFTParams; its window_type may be None, nussl's default.
+        approximation: "phase_sensitive": the part of each source that is in phase with the mix,
+            truncated to [range_min, range_max × magnitude of the mix] (Erdogan et al., 2015);
+            "magnitude": the magnitude of each source.
+        range_min: -inf leaves the phase-sensitive targets negative where they are.
+        range_max: inf leaves them as large as they are.
+        weights: whether bins are weighted by their magnitude (Wang et al., 2018).
+    """
+
+    def __init__(
+        self,
+        stft_params,
+        approximation="phase_sensitive",
+        range_min=0.0,
+        range_max=1.0,
+        weights=True,
+    ):
+        if approximation not in APPROXIMATIONS:
+            raise ConfigError(
+                f"SpectrogramFeatures.approximation = {approximation!r} is none of "
+                f"{APPROXIMATIONS}."
+            )
+        self.stft_params = complete_stft_params(stft_params)
+        self.approximation = approximation
+        self.range_min = range_min
+        self.range_max = range_max
+        self.weights = weights
+
+    def __call__(self, batch):
+        """Features of a batch.
+
+        Args:
+            batch: dict of `mix` `(batch, channel, sample)` and, where known, `sources`
+                `(batch, source, channel, sample)`.
+
+        Returns:
+            dict of `mix_magnitude` `(batch, time, frequency, channel)`; with sources also
+            `source_magnitudes` and `ideal_binary_mask` `(batch, time, frequency, channel, source)`
+            and `weights`, shaped like the mix.
+        """
+        mix_stft = self.stft(batch["mix"])
+        mix_magnitude = magnitude(mix_stft)
+        features = {"mix_magnitude": channel_last(mix_magnitude)}
+        if "sources" in batch:
+            targets = self.targets(batch["sources"], mix_stft, mix_magnitude)
+            features["source_magnitudes"] = source_last(targets)
+            features["ideal_binary_mask"] = ideal_binary_mask(targets)
+            if self.weights:
+                features["weights"] = channel_last(magnitude_weights(mix_magnitude))
+        return features
+
+    def targets(self, sources, mix_stft, mix_magnitude):
+        """List of target magnitudes `(batch, time, frequency, channel)`, one for each source."""
+        stfts = (self.stft(source) for source in sources.unbind(1))
+        if self.approximation == "magnitude":
+            return [channel_last(magnitude(stft)) for stft in stfts]
+        # |S| cos(angle S - angle X) is the real part of S turned back by the angle of X
+        turn_back = mix_stft.conj() * mix_magnitude.clamp_min(SMALLEST).reciprocal_()
+        targets = [stft.mul_(turn_back).real.clamp(min=self.range_min) for stft in stfts]
+        if self.range_max < inf:
+            greatest = self.range_max * mix_magnitude
+            targets = [torch.minimum(target, greatest, out=target) for target in targets]
+        return [channel_last(target) for target in targets]
+
+    def nussl_transform(self):
+        """The nussl transforms that give the same numbers for one item; checkpoints carry them."""
+        if self.approximation == "magnitude":
+            approximation = transforms.MagnitudeSpectrumApproximation()
+        else:
+            approximation = transforms.PhaseSensitiveSpectrumApproximation(
+                range_min=self.range_min, range_max=self.range_max
+            )
+        weights = [transforms.MagnitudeWeights()] if self.weights else []
+        return transforms.Compose([approximation, *weights, transforms.ToSeparationModel()])
+
+    def num_samples(self, num_frames):
+        """The greatest number of samples whose STFT has exactly `num_frames` frames."""
+        window_length, hop_length, _ = self.stft_params
+        return (num_frames - 1) * hop_length + window_length % 2
+
+    def stft(self, x):
+        """Complex `(..., time, frequency)` of real `(..., sample)`, as `AudioSignal.stft()`."""
+        return stft.stft(x, self.stft_params)
+
+    def istft(self, X, num_samples):
+        """Real `(..., sample)` of complex `(..., time, frequency)`, as `AudioSignal.istft()`."""
+        return stft.istft(X, num_samples, self.stft_params)
+
+
+@gin.register
+class WaveformFeatures:
+    """The waveforms themselves, for end-to-end models and losses on waveforms."""
+
+    def __call__(self, batch):
+        """Renames and reorders as nussl's GetAudio does.
+
+        Args:
+            batch: dict of `mix` `(batch, channel, sample)` and, where known, `sources`
+                `(batch, source, channel, sample)`.
+
+        Returns:
+            dict of `mix_audio` `(batch, channel, sample)` and, with sources, `source_audio`
+            `(batch, channel, sample, source)`.
+        """
+        features = {"mix_audio": batch["mix"]}
+        if "sources" in batch:
+            features["source_audio"] = batch["sources"].movedim(1, -1).contiguous()
+        return features
+
+    def nussl_transform(self):
+        """The nussl transforms that give the same numbers for one item; checkpoints carry them."""
+        return transforms.Compose([transforms.GetAudio(), transforms.ToSeparationModel()])
+
+
+def complete_stft_params(stft_params):
+    """`stft_params` with nussl's window where none is named."""
+    if not (stft_params.window_length and stft_params.hop_length):
+        raise ConfigError(
+            f"SpectrogramFeatures.stft_params = {stft_params} needs STFTParams.window_length and "
+            "STFTParams.hop_length, in samples."
+        )
+    return stft_params._replace(
+        window_type=stft_params.window_type or nussl.constants.WINDOW_DEFAULT
+    )
+
+
+def magnitude(X):
+    """Absolute value of a complex tensor; X.abs() guards against overflow, at five times the cost."""
+    squares = torch.view_as_real(X).square()
+    return squares[..., 0].add(squares[..., 1]).sqrt_()
+
+
+def ideal_binary_mask(targets):
+    """1 where a source alone has the greatest target: where several share it, none has the bin.
+
+    Args:
+        targets: list of `(batch, time, frequency, channel)`, one for each source.
+
+    Returns:
+        float tensor `(batch, time, frequency, channel, source)`.
+    """
+    alone = []
+    for source, target in enumerate(targets):
+        others = targets[:source] + targets[source + 1 :]
+        greatest = reduce(torch.maximum, others) if others else target.new_tensor(-inf)
+        alone.append(torch.gt(target, greatest, out=torch.empty_like(target)))  # floats at once
+    return source_last(alone)
+
+
+def magnitude_weights(mix_magnitude):
+    """Square root of each bin's share of its item's magnitude, times the bins of a channel.
+
+    Args:
+        mix_magnitude: `(batch, channel, time, frequency)`.
+    """
+    num_bins = mix_magnitude.shape[-2] * mix_magnitude.shape[-1]
+    total = mix_magnitude.sum(dim=(1, 2, 3), keepdim=True) + 1e-6  # as nussl: silence weighs 0
+    return (mix_magnitude * (num_bins / total)).sqrt_()
+
+
+def channel_last(x):
+    """`(batch, channel, time, frequency)` → `(batch, time, frequency, channel)`."""
+    return x.movedim(1, -1).contiguous()
+
+
+def source_last(parts):
+    """Stacks float tensors `(batch, time, frequency, channel)`, one per source, on a last axis.
+
+    Two, the usual number, side by side are one complex number, written ten times as fast as by
+    torch.stack; more are written one by one, still twice as fast.
+    """
+    if len(parts) == 2:
+        return torch.view_as_real(torch.complex(*parts))
+    stacked = torch.empty(*parts[0].shape, len(parts), device=parts[0].device)
+    for source, part in enumerate(parts):
+        stacked[..., source] = part
+    return stacked

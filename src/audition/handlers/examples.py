@@ -1,0 +1,112 @@
+"""Validation items to listen to and to look at in TensorBoard."""
+
+import contextlib
+
+import gin
+import numpy as np
+from ignite.engine import Events
+
+from audition.audio.signals import cut
+from audition.errors import ConfigError
+from audition.training import checkpoints
+
+RANGE_DB = 80  # of the spectrograms, below the loudest bin of the mix
+
+
+@gin.register
+def add_validation_examples(training, separator, every_epochs=10, num_examples=2, max_seconds=10.0):
+    """Writes audio and spectrograms of the first validation items, every `every_epochs` epochs.
+
+    TensorBoard gets `examples/<item>/estimate<N>`, and the first time `mix` and the sources, too:
+    audio, channels averaged, and log-magnitude spectrograms. The training goes on as if nothing had
+    happened: the network's mode and all random states are put back.
+
+    Args:
+        separator: such as `@MaskEstimation()`, `@EmbeddingClustering()` or `@WaveformEstimation()`;
+            it runs the network as it is at that epoch, not the file of its `model_path`.
+        every_epochs: epochs between two examples.
+        num_examples: validation items.
+        max_seconds: longer items are cut to this length, around their middle.
+
+    Raises:
+        ConfigError: there is no validation data, or the network is none for this separator.
+    """
+    if training.val_data is None:
+        raise ConfigError(
+            "add_validation_examples shows items of train.val_data, which is None; bind it, or take "
+            "the handler out of train.handlers."
+        )
+    if every_epochs < 1:
+        raise ConfigError(
+            f"add_validation_examples.every_epochs = {every_epochs} must be at least 1."
+        )
+    separator = separator.with_model(training.model, training.metadata)
+    show = ShowExamples(training, separator, num_examples, max_seconds)
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED(every=every_epochs), show)
+
+
+class ShowExamples:
+    """Separates the items one by one and writes what came out."""
+
+    def __init__(self, training, separator, num_examples, max_seconds):
+        self.training = training
+        self.separator = separator
+        self.items = range(min(num_examples, len(training.val_data)))
+        self.max_seconds = max_seconds
+        self.shown = False  # mix and sources, which stay as they are
+
+    def __call__(self, engine):
+        with undisturbed(self.training.model):
+            for i in self.items:
+                self.show(self.training.val_data[i], self.training.val_data.names[i])
+        self.shown = True
+
+    def show(self, item, name):
+        mix = middle(item["mix"], self.max_seconds)
+        (output,) = self.separator.on_device([mix], self.training.device)
+        estimates = self.separator.finish(mix, output)
+        signals = {f"estimate{number}": one for number, one in enumerate(estimates)}
+        if not self.shown:
+            sources = item["sources"].items()
+            signals |= {"mix": mix} | {key: middle(one, self.max_seconds) for key, one in sources}
+        loudest = magnitude(mix).max()
+        for key, signal in signals.items():
+            self.write(f"examples/{name}/{key}", signal, loudest)
+
+    def write(self, tag, signal, loudest):
+        writer, step = self.training.writer, self.training.trainer.state.iteration
+        mono = signal.audio_data.mean(axis=0).clip(-1, 1)
+        writer.add_audio(tag, mono, step, signal.sample_rate)
+        writer.add_image(tag, spectrogram(signal, loudest), step, dataformats="HW")
+
+
+@contextlib.contextmanager
+def undisturbed(model):
+    """Puts the mode of `model` and all random states back to what they were."""
+    mode = model.training
+    model.eval()
+    try:
+        with checkpoints.random_states_kept():
+            yield
+    finally:
+        model.train(mode)
+
+
+def middle(signal, seconds):
+    """The AudioSignal cut to at most `seconds` around its middle."""
+    length = min(round(seconds * signal.sample_rate), signal.signal_length)
+    start = (signal.signal_length - length) // 2
+    return cut(signal, start, start + length)
+
+
+def magnitude(signal):
+    """Magnitude STFT `(frequency, time)`, channels averaged."""
+    return np.abs(signal.stft()).mean(axis=-1)
+
+
+def spectrogram(signal, loudest):
+    """Image `(frequency, time)`, lowest frequency at the bottom: 1 for the magnitude `loudest`, 0
+    for RANGE_DB below it and less."""
+    share = magnitude(signal) / max(loudest, np.finfo(np.float32).tiny)
+    decibels = 20 * np.log10(share.clip(10 ** (-RANGE_DB / 20), 1))
+    return 1 + np.flipud(decibels) / RANGE_DB

@@ -1,0 +1,71 @@
+"""Which items are hard: a record of the losses of the batches each was in."""
+
+import csv
+
+import gin
+import numpy as np
+import torch
+from ignite.engine import Events
+
+from audition.errors import ConfigError
+from audition.files import write_and_rename
+from audition.training.state import TrainingEvents
+
+
+@gin.register
+def add_record_batch_and_loss_info_handler(training, name="loss"):
+    """Writes `logs/item_losses.csv` after each epoch: mean loss of the batches each item was in.
+
+    Over many epochs an item's batches differ in all but that item, so that items with a high mean
+    are the hard or mislabelled ones.
+
+    Args:
+        name: which loss to record; "loss" is the weighted sum.
+    """
+    names = ["loss", *training.losses.names]
+    if name not in names:
+        raise ConfigError(
+            f"add_record_batch_and_loss_info_handler.name = {name!r} is no loss of "
+            f"train.loss_dictionary; it may be {', '.join(names)}."
+        )
+    record = ItemLosses(len(training.train_names))
+    training.keep("item_losses", record)
+    path = training.run.logs / "item_losses.csv"
+
+    def add(engine):
+        record.add(engine.state.batch["index"], engine.state.output[name])
+
+    def write(engine):
+        with write_and_rename(path) as file:
+            rows = csv.writer(file)
+            rows.writerow(["item", "batches", "mean_loss", "last_loss"])
+            rows.writerows(record.rows(training.train_names))
+
+    training.trainer.add_event_handler(Events.ITERATION_COMPLETED, add)
+    training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, write)
+
+
+class ItemLosses:
+    """Per item: how many batches it was in, the sum of their losses, and the last one."""
+
+    def __init__(self, num_items):
+        self.table = np.zeros((num_items, 3))
+
+    def add(self, items, loss):
+        for item in np.asarray(items):
+            self.table[item] += (1, loss, 0)
+            self.table[item, 2] = loss
+
+    def rows(self, names):
+        """Hardest first; items that were in no batch yet are left out."""
+        seen = [index for index, (count, *_) in enumerate(self.table) if count]
+        seen.sort(key=lambda index: -self.table[index, 1] / self.table[index, 0])
+        for index in seen:
+            count, total, last = self.table[index]
+            yield names[index], int(count), total / count, last
+
+    def state_dict(self):
+        return {"table": torch.from_numpy(self.table.copy())}
+
+    def load_state_dict(self, state):
+        self.table = state["table"].numpy().copy()

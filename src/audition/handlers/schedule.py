@@ -1,0 +1,52 @@
+"""Handlers that act once an epoch is validated: learning rate, early stopping."""
+
+import gin
+from ignite.handlers import EarlyStopping
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from audition.errors import ConfigError
+from audition.training.state import TrainingEvents
+
+
+@gin.register
+def add_lr_scheduler_handler(training, scheduler):
+    """Steps a learning rate scheduler after each epoch.
+
+    Args:
+        scheduler: reference such as `@torch.optim.lr_scheduler.ReduceLROnPlateau`, called with the
+            optimizer; ReduceLROnPlateau gets the monitored loss. None leaves the rate alone.
+    """
+    if scheduler is None:
+        return
+    scheduler = scheduler(training.optimizer)
+    training.keep("lr_scheduler", scheduler)
+    plateau = isinstance(scheduler, ReduceLROnPlateau)
+
+    def step(engine):
+        scheduler.step(*([training.monitored()] if plateau else []))
+
+    training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, step)
+
+
+@gin.register
+def early_stopping(training, patience=10, threshold=0.0):
+    """Ends the training after `patience` epochs in a row without a better monitored loss.
+
+    Args:
+        patience: epochs.
+        threshold: an epoch is better where its loss is lower by more than this.
+    """
+    if patience < 1:
+        raise ConfigError(f"early_stopping.patience = {patience} must be at least 1 epoch.")
+
+    def score(engine):
+        return -training.monitored()
+
+    stopper = EarlyStopping(patience, score, training.trainer, threshold=threshold)
+    training.keep("early_stopping", stopper)
+
+    def stop(engine):
+        stopper(engine)
+        training.stopped = bool(engine.should_terminate)
+
+    training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, stop)

@@ -1,0 +1,139 @@
+"""Losses: nussl's, combined by a dictionary in the .gin file, and how to add one.
+
+A loss dictionary maps a name to its settings:
+
+    train.loss_dictionary = {
+        'WhitenedKMeansLoss': {'weight': 1.0},
+        'PermutationInvariantLoss': {'weight': 2.0, 'args': ['L1Loss']},
+    }
+
+Each entry may have `weight`, `class` (where the name is not the class), `keys` (which of the
+model's outputs and features go to which argument), `args` and `kwargs`. A weight of 0 reports the
+loss without training on it. Losses are L1Loss, MSELoss, KLDivLoss, SISDRLoss, DeepClusteringLoss,
+WhitenedKMeansLoss, PermutationInvariantLoss, CombinationInvariantLoss, and any class decorated
+with `loss`. The two invariant ones choose one permutation per utterance (Kolbæk et al., TASLP
+2017); nussl's own choose one per time-frequency bin, see `audition.compat`.
+"""
+
+import math
+
+import gin
+import nussl
+from nussl.ml.train.closures import Closure, ClosureException
+
+from audition.errors import ConfigError
+from audition.losses.permutation import CombinationInvariantLoss, PermutationInvariantLoss
+
+COMBINATIONS = ("combine_by_sum", "combine_by_multiply")
+SETTINGS = ("weight", "class", "keys", "args", "kwargs")
+INVARIANT = ("PermutationInvariantLoss", "CombinationInvariantLoss")
+
+
+def loss(module):
+    """Class decorator: loss dictionaries may name this `nn.Module`.
+
+    The class needs `DEFAULT_KEYS`, a dict from keys of the batch to names of its arguments.
+    """
+    nussl.ml.register_loss(module)
+    return gin.register(module)
+
+
+nussl.ml.register_loss(PermutationInvariantLoss)
+nussl.ml.register_loss(CombinationInvariantLoss)
+
+
+class Losses(Closure):
+    """The weighted losses of one loss dictionary.
+
+    Args:
+        loss_dictionary: see the module's docstring.
+        combination: "combine_by_sum" or "combine_by_multiply".
+        binding: name of the binding the dictionary came from, for messages.
+
+    Raises:
+        ConfigError: a loss or a setting that doesn't exist.
+    """
+
+    def __init__(self, loss_dictionary, combination="combine_by_sum", binding="loss_dictionary"):
+        if combination not in COMBINATIONS:
+            raise ConfigError(
+                f"train.loss_combination = {combination!r} is neither 'combine_by_sum' nor "
+                "'combine_by_multiply'; choose one."
+            )
+        self.binding = binding
+        check_dictionary(loss_dictionary, binding)
+        try:
+            super().__init__(loss_dictionary, combination)
+        except (ClosureException, TypeError, AttributeError) as error:
+            reason = str(error).split(" which has ")[0]
+            raise ConfigError(f"train.{binding} can't be used: {reason}.") from error
+
+    def combine_by_multiply(self, values):
+        """Product of the weighted losses; as in the sum, a weight of 0 only reports."""
+        return math.prod(weight * values[name] for name, weight in self.weights.items() if weight)
+
+    def __call__(self, output, data):
+        """Each loss and their combination under "loss".
+
+        Args:
+            output: dict of what the model gave.
+            data: dict of features; where both have a key, the features win.
+
+        Returns:
+            dict, name → scalar tensor.
+        """
+        try:
+            return self.compute_loss(dict(output), data)
+        except KeyError as error:
+            available = ", ".join(sorted({*output, *data}))
+            raise ConfigError(
+                f"train.{self.binding} needs {error}, which neither the model nor the features "
+                f"give (they give {available}); choose another loss or set its 'keys'."
+            ) from error
+
+    @property
+    def names(self):
+        return [name for *_, name in self.losses]
+
+    @property
+    def weights(self):
+        """dict, name of loss → weight."""
+        return {name: weight for _, weight, _, name in self.losses}
+
+    @weights.setter
+    def weights(self, weights):
+        self.losses = [(module, weights[name], keys, name) for module, _, keys, name in self.losses]
+
+
+def check_dictionary(dictionary, binding):
+    """Raises ConfigError for the mistakes that nussl doesn't look for, or doesn't name."""
+    if not isinstance(dictionary, dict) or not dictionary:
+        raise ConfigError(
+            f"train.{binding} is {dictionary!r}; it must be a dictionary with at least one loss, "
+            "such as {'L1Loss': {'weight': 1.0}}."
+        )
+    if "loss" in dictionary:
+        raise ConfigError(
+            f"train.{binding} names a loss 'loss', which is what their sum is called; rename it."
+        )
+    if all(isinstance(one, dict) and one.get("weight") == 0 for one in dictionary.values()):
+        raise ConfigError(f"train.{binding} gives every loss the weight 0; give one another.")
+    for name, settings in dictionary.items():
+        if not isinstance(settings, dict):
+            raise ConfigError(f"train.{binding}[{name!r}] is {settings!r}; it must be a dict.")
+        unknown = [setting for setting in settings if setting not in SETTINGS]
+        if unknown:
+            raise ConfigError(
+                f"train.{binding}[{name!r}] has no setting {unknown[0]!r}; it may have "
+                f"{', '.join(SETTINGS)}."
+            )
+        if settings.get("class", name) in INVARIANT and not names_a_loss(settings.get("args")):
+            raise ConfigError(
+                f"train.{binding}[{name!r}] needs the loss to make invariant, such as "
+                "'args': ['L1Loss'] or 'args': [{'class': 'L1Loss'}]."
+            )
+
+
+def names_a_loss(args):
+    first = args[0] if isinstance(args, list) and args else None
+    return isinstance(first, str) or (isinstance(first, dict) and "class" in first)

@@ -1,0 +1,49 @@
+"""How well the estimates tell which source owns each time-frequency bin."""
+
+import gin
+import numpy as np
+from nussl.datasets.transforms import compute_ideal_binary_mask
+
+from audition.metrics.scores import Metric
+
+COLUMNS = ("Accuracy", "Precision", "Recall", "F1-Score")
+
+
+@gin.register
+class PrecisionRecallFScore(Metric):
+    """Accuracy, Precision, Recall and F1-Score of binary masks, 0 to 1, a value per channel.
+
+    The mask of a source is where its magnitude is the largest of all; the truth comes from the
+    references, the guess from the estimates, both with the STFT settings of the mixture. The numbers
+    are those that nussl's PrecisionRecallFScore gives for these masks.
+    """
+
+    silence = "bins in which all are silent are nobody's"
+    uses_stft = True
+
+    def score(self, references, estimates, mix):
+        truth = binary_masks(references.values(), mix)
+        guess = binary_masks(estimates, mix)
+        return {
+            name: mask_scores(truth[..., index], guess[..., index])
+            for index, name in enumerate(references)
+        }
+
+
+def binary_masks(signals, mix):
+    """Bool array `(frequency, time, channel, source)`; where sources tie, it is nobody's bin."""
+    magnitudes = [np.abs(signal.stft(*mix.stft_params, overwrite=False)) for signal in signals]
+    return compute_ideal_binary_mask(np.stack(magnitudes, axis=-1)).astype(bool)
+
+
+def mask_scores(truth, guess):
+    """Scores of bool masks `(frequency, time, channel)`; a ratio with nothing in it is 0."""
+    right = (truth & guess).sum(axis=(0, 1))
+    guessed, true = guess.sum(axis=(0, 1)), truth.sum(axis=(0, 1))
+    values = (
+        (truth == guess).mean(axis=(0, 1)),
+        right / np.maximum(guessed, 1),
+        right / np.maximum(true, 1),
+        2 * right / np.maximum(guessed + true, 1),
+    )
+    return {name: value.tolist() for name, value in zip(COLUMNS, values, strict=True)}

@@ -1,0 +1,61 @@
+"""Where a file is loud, so that a source is rarely silence."""
+
+import functools
+from pathlib import Path
+
+import gin
+import numpy as np
+
+from audition.audio.files import read
+from audition.files import read_json, write_json
+from audition.identity import file_sha256, fingerprint
+
+
+@gin.register
+class LoudRegions:
+    """Start times of the windows of a file that are louder than `threshold_db`.
+
+    A file is measured once, when a mixture first asks for it; its table depends on the file's
+    content and these settings, so that it outlives renaming and never serves another file.
+
+    Args:
+        window_seconds: length of a window, best that of an event.
+        hop_seconds: from one window to the next.
+        threshold_db: RMS of a window over all channels, dB of full scale.
+        cache_root: folder of the tables; None measures anew in every process.
+    """
+
+    def __init__(self, window_seconds, hop_seconds, threshold_db=-80.0, cache_root=None):
+        self.window_seconds = window_seconds
+        self.hop_seconds = hop_seconds
+        self.threshold_db = threshold_db
+        self._cache_root = cache_root
+
+    def starts(self, path):
+        """Seconds at which the loud windows of a file begin, `(window,)`; may be empty."""
+        settings = self.window_seconds, self.hop_seconds, self.threshold_db
+        return np.array(loud_starts(str(path), *settings, self._cache_root))
+
+
+@functools.lru_cache(maxsize=100_000)
+def loud_starts(path, window_seconds, hop_seconds, threshold_db, cache_root):
+    """The table of one file, from the cache where it is there."""
+    if cache_root is None:
+        return measure(path, window_seconds, hop_seconds, threshold_db)
+    key = fingerprint([file_sha256(path), window_seconds, hop_seconds, threshold_db])
+    table = Path(cache_root) / f"{key}.json"
+    if not table.exists():
+        write_json(table, measure(path, window_seconds, hop_seconds, threshold_db))
+    return read_json(table)
+
+
+def measure(path, window_seconds, hop_seconds, threshold_db):
+    """list of start times in seconds; a file shorter than a window is one window."""
+    audio, sample_rate = read(path)
+    power = np.concatenate([[0.0], np.cumsum(np.mean(audio.astype(float) ** 2, axis=1))])
+    window = min(round(window_seconds * sample_rate), len(audio))
+    hop = max(round(hop_seconds * sample_rate), 1)
+    starts = np.arange(0, len(audio) - window + 1, hop)
+    mean_power = (power[starts + window] - power[starts]) / window
+    loud = mean_power > 10 ** (threshold_db / 10)
+    return [float(start) / sample_rate for start in starts[loud]]

@@ -1,0 +1,19 @@
+"""Networks: functions that return the config of a nussl `SeparationModel`, and their blocks.
+
+A config is a dict of modules, connections and outputs. nussl's own builders are registered in
+`audition.registry`; a new network is a new `build_…` function here (or in a file of yours that a .gin
+file imports), and a new layer is an `nn.Module` decorated with `building_block`.
+"""
+
+import gin
+import nussl
+
+from audition.models.chimera_with_mel import build_chimera_with_mel
+
+__all__ = ["build_chimera_with_mel", "building_block"]
+
+
+def building_block(module):
+    """Class decorator: configs may name this `nn.Module`; its source travels in checkpoints."""
+    nussl.ml.register_module(module)
+    return gin.register(module)

@@ -1,0 +1,155 @@
+"""What the scores of a run are scores of; and whether those of several runs may be compared."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from audition.errors import ConfigError
+from audition.files import read_json
+from audition.identity import array_passport, fingerprint, without_addresses
+from audition.reports.report_card import read_results
+
+
+class Evaluation(NamedTuple):
+    """How a run was scored, and on what."""
+
+    label: str
+    metrics: dict  # name of the class → its passport
+    packages: dict  # name → version
+    audio: dict  # track that has a result → fingerprints of what was scored, {"mix", "sources"}
+    asked: list  # names of the tracks that the test set had
+
+    @property
+    def lower_is_better(self):
+        return [name for metric in self.metrics.values() for name in metric["lower_is_better"]]
+
+
+def fingerprints(track):
+    """What was separated and what it was scored against, by content: two people's copies of a corpus
+    agree, and another recording under the same name does not.
+
+    Args:
+        track: has `mix`, an AudioSignal, and `sources`, a dict of them.
+    """
+    sources = {name: audio_fingerprint(source) for name, source in track.sources.items()}
+    return {"mix": audio_fingerprint(track.mix), "sources": sources}
+
+
+def audio_fingerprint(signal):
+    """Of float32: files of 16 or 24 bits are exact in it, and the last bit of a sum is rounded off."""
+    return fingerprint(
+        [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
+    )
+
+
+def read_evaluation(run, label):
+    """The Evaluation of a run, which errors will call `label`."""
+    results = read_results(run)
+    check_one_evaluation(run, results)
+    path = run.folder / "evaluation.json"
+    abouts = [result["metadata"] for result in results]
+    if not path.is_file() or not all("audio" in about for about in abouts):
+        raise ConfigError(
+            f"{run.results} doesn't say what audio was scored, so it can't be compared: an older "
+            "version wrote it; evaluate again."
+        )
+    settings = without_addresses(read_json(path))
+    return Evaluation(
+        label,
+        {metric["class"]: metric for metric in settings["metrics"]},
+        settings["packages"],
+        {about["track"]: about["audio"] for about in abouts},
+        settings["tracks"],
+    )
+
+
+def check_one_evaluation(run, results):
+    """Scores of two settings in one card would mean nothing.
+
+    Args:
+        results: what `read_results` reads of the run.
+    """
+    if len({result["metadata"]["settings"] for result in results}) > 1:
+        raise ConfigError(
+            f"{run.results} holds results of several separators, checkpoints or metrics: run "
+            "evaluate again, which replaces the old ones."
+        )
+
+
+def check_comparable(one, other):
+    """Raises the ConfigError that names what differs, unless both are scores of one kind, on the
+    same audio.
+
+    Separators and models may differ, as they are what is compared. Versions of packages may, too:
+    they shape scores in far digits, if at all; `other_versions` tells them.
+
+    Args:
+        one, other: Evaluations.
+    """
+    what = other_metrics(one, other) or other_tracks(one, other) or other_audio(one, other)
+    if what:
+        raise ConfigError(f"{one.label} and {other.label} can't be compared: {what}.")
+
+
+def other_metrics(one, other):
+    """What differs in how they were scored, in words; None where nothing does."""
+    if set(one.metrics) != set(other.metrics):
+        names = [", ".join(sorted(evaluation.metrics)) for evaluation in (one, other)]
+        return (
+            f"one is scored by {names[0]}, the other by {names[1]}; use the same evaluate.metrics"
+        )
+    for name, metric in one.metrics.items():
+        if difference := first_difference(flat(metric), flat(other.metrics[name])):
+            key, values = difference
+            return (
+                f"{name}.{key} is {values[0]!r} in one and {values[1]!r} in the other; set it alike"
+            )
+    return None
+
+
+def flat(metric):
+    """A metric's passport with its settings among the rest."""
+    return {**metric, **metric["settings"], "settings": None}
+
+
+def first_difference(one, other):
+    """`(key, (value, value))` of the first key in which two dicts differ, else None."""
+    for key in {**one, **other}:
+        if one.get(key) != other.get(key):
+            return key, (one.get(key), other.get(key))
+    return None
+
+
+def other_tracks(one, other):
+    for has, lacks in ((one, other), (other, one)):
+        if missing := sorted(set(has.audio) - set(lacks.audio)):
+            return (
+                f"{len(missing)} of the {len(has.audio)} tracks of {has.label} have no result in "
+                f"{lacks.label}, such as {missing[0]!r}; evaluate both on the same test set"
+            )
+    return None
+
+
+def other_audio(one, other):
+    for track, audio in one.audio.items():
+        sources, others = audio["sources"], other.audio[track]["sources"]
+        if set(sources) != set(others):
+            return (
+                f"track {track!r} has the sources {', '.join(sources)} in one and "
+                f"{', '.join(others)} in the other; evaluate both on the same sources"
+            )
+        signals = {"mix": audio["mix"], **sources}
+        if difference := first_difference(signals, {"mix": other.audio[track]["mix"], **others}):
+            return (
+                f"the audio of {difference[0]} of track {track!r} is not the same; evaluate both "
+                "on the same test set"
+            )
+    return None
+
+
+def other_versions(one, other):
+    """Packages that shape scores and differ, `numpy 2.4.6 and 2.4.5`."""
+    both = {name: (one.packages.get(name), other.packages.get(name)) for name in one.packages}
+    return [
+        f"{name} {mine} and {theirs}" for name, (mine, theirs) in both.items() if mine != theirs
+    ]

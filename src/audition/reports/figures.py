@@ -1,0 +1,138 @@
+"""Pictures of scores: how they scatter, how they hang on the difficulty of a track, their means."""
+
+import numpy as np
+
+from audition.files import write_and_rename
+from audition.metrics.bss_eval import OF_THE_MIXTURE
+from audition.reports.comparison import mean_interval
+from audition.reports.report_card import KEYS, finite
+
+MOST_COLUMNS = 4  # of panels
+DOTS_PER_INCH = 150
+MOST_DOTS = 100  # tracks, of which each one is drawn; of more, only those beyond the whiskers
+IMPROVEMENT, INPUT = "SI-SDRi", f"{OF_THE_MIXTURE}SI-SDR"
+
+
+def write_figure(path, figure):
+    """Writes a .png; without a figure, none is left of other scores."""
+    if figure is None:
+        path.unlink(missing_ok=True)
+        return
+    with write_and_rename(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+
+
+def draw_box_plots(table):
+    """A panel per score, a box per source: quartiles and median, whiskers to 1.5 times their range.
+
+    Args:
+        table: DataFrame as of `score_table`.
+
+    Returns:
+        matplotlib Figure; None where no score is finite.
+    """
+    from matplotlib.figure import Figure  # half a second that no other command needs
+
+    sources = sorted(set(table["source"]))
+    scores = [
+        name
+        for name in table.columns
+        if name not in KEYS and not name.startswith(OF_THE_MIXTURE) and len(finite(table[name]))
+    ]
+    if not scores:
+        return None
+    num_columns = min(len(scores), MOST_COLUMNS)
+    num_rows = -(-len(scores) // num_columns)
+    width_of_names = 0.1 * max(map(len, sources))  # inches
+    size = 3 * num_columns + width_of_names, num_rows * (1 + 0.4 * len(sources))
+    figure = Figure(figsize=size, layout="constrained")
+    panels = figure.subplots(num_rows, num_columns, sharey=True, squeeze=False)
+    for panel, name in zip(panels.flat, scores, strict=False):
+        groups = [finite(table.loc[table["source"] == source, name]) for source in sources]
+        draw_boxes(panel, groups)
+        panel.set_title(name, fontsize=10)
+    for panel in panels.flat[len(scores) :]:
+        panel.remove()
+    panels[0, 0].set_yticks(range(1, len(sources) + 1), sources)  # all panels share them
+    panels[0, 0].set_ylim(len(sources) + 0.5, 0.5)
+    return figure
+
+
+def draw_boxes(panel, groups):
+    """Horizontal, so that long names can be read; `groups` is a list of Series of finite scores."""
+    few = max(map(len, groups)) <= MOST_DOTS
+    panel.boxplot(
+        groups,
+        orientation="horizontal",
+        manage_ticks=False,
+        widths=0.6,
+        showfliers=not few,
+        flierprops={"markersize": 3},
+        medianprops={"color": "black"},
+    )
+    for place, group in enumerate(groups, start=1):
+        if few:
+            rows = place + np.random.default_rng(0).uniform(-0.2, 0.2, len(group))
+            panel.scatter(group, rows, s=10, alpha=0.6, linewidths=0, zorder=3)
+    panel.grid(axis="x", alpha=0.3)
+
+
+def draw_against_input(table):
+    """SI-SDRi over the SI-SDR of the mixture, a colour per source.
+
+    Args:
+        table: DataFrame as of `score_table`.
+
+    Returns:
+        matplotlib Figure; None where the table hasn't both.
+    """
+    from matplotlib.figure import Figure
+
+    if not {IMPROVEMENT, INPUT} <= set(table.columns):
+        return None
+    shown = table[np.isfinite(table[[IMPROVEMENT, INPUT]]).all(axis="columns")]
+    if not len(shown):
+        return None
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    panel = figure.subplots()
+    for source, group in shown.groupby("source"):
+        label = f"{source} ({len(group)})"
+        panel.scatter(group[INPUT], group[IMPROVEMENT], s=14, alpha=0.6, linewidths=0, label=label)
+    panel.axhline(0, color="black", linewidth=1)
+    panel.set_xlabel("SI-SDR of the mixture (dB)")
+    panel.set_ylabel(f"{IMPROVEMENT} (dB)")
+    panel.grid(alpha=0.3)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    return figure
+
+
+def draw_means(groups, score):
+    """A bar per group: the mean of its finite scores, with the 95 % interval of `mean_interval`.
+
+    The interval takes what is in a group as independent, and stands for its bar alone: whether two
+    networks differ on the same tracks is a matter of their paired differences.
+
+    Args:
+        groups: dict, name → Series of scores in dB.
+        score: what they are scores of, for the axis.
+
+    Returns:
+        matplotlib Figure.
+    """
+    from matplotlib.figure import Figure
+
+    shown = {name: finite(scores).to_numpy() for name, scores in groups.items()}
+    means = np.array([scores.mean() if len(scores) else np.nan for scores in shown.values()])
+    ends = np.array([mean_interval(scores) for scores in shown.values()])
+    width = max(0.6, *(0.1 * len(line) for name in shown for line in name.split("\n")))  # inches
+    figure = Figure(figsize=(1 + width * len(shown), 3.6), layout="constrained")
+    panel = figure.subplots()
+    panel.bar(range(len(shown)), means, width=0.7, alpha=0.6)
+    panel.errorbar(
+        range(len(shown)), means, np.abs(ends.T - means), fmt="none", color="black", capsize=4
+    )
+    panel.axhline(0, color="black", linewidth=1)
+    panel.set_xticks(range(len(shown)), [f"{n}\n({len(scores)})" for n, scores in shown.items()])
+    panel.set_ylabel(f"mean {score} (dB)")
+    panel.grid(axis="y", alpha=0.3)
+    return figure

@@ -1,0 +1,26 @@
+"""A run's row in TensorBoard's HParams tab, which compares the runs of a sweep."""
+
+from audition.runs.folder import sweep_point
+
+
+def log_row(run, metrics):
+    """Writes the run's point of the sweep and its final numbers to `logs/hparams`.
+
+    `tensorboard --logdir <out folder>` shows one row per run, however often its commands are run:
+    of each metric the value written last. TensorBoard takes the columns from all rows together.
+
+    Args:
+        run: Run; one without a record, as debug's, is no part of a sweep and gets no row.
+        metrics: dict, name → float.
+    """
+    if not run.record.is_file():
+        return
+    # here, not at the top: a third of a second that only two commands need
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    from torch.utils.tensorboard import SummaryWriter
+
+    point = {name: "None" if value is None else value for name, value in sweep_point(run).items()}
+    with SummaryWriter(run.logs / "hparams") as writer:
+        writer.file_writer.add_summary(hparams_pb(point, trial_id=run.label))
+        for name, value in metrics.items():
+            writer.add_scalar(name, value)

@@ -1,0 +1,20 @@
+"""Pages that a browser shows from the disk: sounds, pictures and templates, all in one file."""
+
+from audition.reports.listening.choice import choose_tracks, ranking_run, score_rows
+from audition.reports.listening.facts import run_facts
+from audition.reports.listening.page import Curves, Heard, RunHead, draw_card, render
+from audition.reports.listening.sounds import excerpt_seconds, loudest_start
+
+__all__ = [
+    "Curves",
+    "Heard",
+    "RunHead",
+    "choose_tracks",
+    "draw_card",
+    "excerpt_seconds",
+    "loudest_start",
+    "ranking_run",
+    "render",
+    "run_facts",
+    "score_rows",
+]

@@ -1,0 +1,97 @@
+"""Which tracks of many to listen to, and the table of them all."""
+
+import numpy as np
+import pandas as pd
+
+from audition.errors import ConfigError
+from audition.reports.listening.page import Row
+
+KEYS = ["track", "source"]
+SAME = 0.005  # scores closer than this are shown as the same
+
+
+def ranking_run(tables, metric):
+    """The first run whose tracks differ in their score: a mixture, which gains 0 dB on all of them,
+    ranks none.
+
+    Args:
+        tables: list of DataFrames as of `score_table`, one per run.
+
+    Returns:
+        `(number of the run, from 1; Series, track → its mean score)`.
+
+    Raises:
+        ConfigError: there is no such score, or not a finite one.
+    """
+    means = [mean_scores(table, metric) for table in tables]
+    finite = [one[np.isfinite(one)] for one in means]
+    if not any(map(len, finite)):
+        raise ConfigError(f"No track has a finite {metric}: choose another listening_page.metric.")
+    spreads = [np.ptp(one) if len(one) else -1.0 for one in finite]
+    place = next((i for i, spread in enumerate(spreads) if spread > SAME), int(np.argmax(spreads)))
+    return place + 1, means[place]
+
+
+def choose_tracks(scores, num_tracks, lower_is_better=False):
+    """Tracks evenly from the worst to the best, the median among them.
+
+    Args:
+        scores: Series, track → score; those without a finite one are never chosen.
+        num_tracks: at most so many.
+
+    Returns:
+        dict, track → what it is among all ("worst", "rank 3 of 24", …); worst first.
+
+    Raises:
+        ConfigError: no track is asked for.
+    """
+    if num_tracks < 1:
+        raise ConfigError(f"listening_page.num_tracks = {num_tracks} must be at least 1.")
+    ranked = scores[np.isfinite(scores)].sort_values(ascending=not lower_is_better, kind="stable")
+    last = len(ranked) - 1
+    places = np.unique(np.linspace(0, last, min(num_tracks, last + 1)).round().astype(int))
+    if len(places) > 2:
+        places[1 + np.abs(places[1:-1] - last // 2).argmin()] = last // 2
+    return {ranked.index[place]: rank_name(place, last) for place in places}
+
+
+def rank_name(place, last):
+    if place == 0:
+        return "worst"
+    if place == last:
+        return "best"
+    return f"{'median, ' if place == last // 2 else ''}rank {place + 1} of {last + 1}"
+
+
+def mean_scores(table, metric):
+    """Series, track → mean score over its sources."""
+    if metric not in table:
+        raise ConfigError(
+            f"listening_page.metric = {metric!r}, but the scores are {', '.join(score_names(table))}: "
+            "choose one of these."
+        )
+    return table.groupby("track")[metric].mean()
+
+
+def score_rows(tables, metric, chosen):
+    """What the page's table shows.
+
+    Returns:
+        dict with `rows`, the Rows of all runs, lowest `metric` first, and `metrics`, the names of
+        their scores.
+    """
+    table = pd.concat([one.assign(number=number) for number, one in enumerate(tables, start=1)])
+    table = table.sort_values(metric, kind="stable")
+    cards = {track: number for number, track in enumerate(chosen, start=1)}
+    metrics = score_names(table)
+    rows = [
+        Row(number, track, source, list(scores), cards.get(track))
+        for number, track, source, *scores in table[["number", *KEYS, *metrics]].itertuples(
+            index=False
+        )
+    ]
+    return {"rows": rows, "metrics": metrics}
+
+
+def score_names(table):
+    return [name for name in table if name not in (*KEYS, "number")]

@@ -1,0 +1,61 @@
+"""What the table of runs says of each: its scores in short, and what it cost."""
+
+import numpy as np
+
+from audition.runs.costs import duration, read_costs
+
+GIBIBYTE = 2**30
+
+
+def run_facts(evaluated, metric):
+    """dict, heading → text.
+
+    Args:
+        evaluated: has `run`, `table` (its scores) and `settings` (its evaluation.json).
+    """
+    return {
+        "separator": evaluated.settings["separator"]["class"].rpartition(".")[2],
+        "tracks": str(evaluated.table.track.nunique()),
+        **score_facts(evaluated.table[metric], metric),
+        **cost_facts(evaluated.run),
+    }
+
+
+def score_facts(values, metric):
+    """dict, heading → text, of the scores of all tracks and sources; only finite ones count."""
+    values = np.asarray(values, float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return {f"{metric}, mean ± std": "–", f"{metric}, median": "–"}
+    std = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    return {
+        f"{metric}, mean ± std": f"{values.mean():z.2f}{std}",
+        f"{metric}, median": f"{np.median(values):z.2f}",
+    }
+
+
+def cost_facts(run):
+    """dict, heading → text, of `cost.json`; – where that says nothing."""
+    costs = read_costs(run)
+    train, evaluate = costs.get("train"), costs.get("evaluate")
+    return {
+        "training": f"{duration(train['seconds'])}, {train['epochs']} epochs" if train else "–",
+        "peak memory in training": memory(train),
+        "evaluation": duration(evaluate["seconds"]) if evaluate else "–",
+        "audio separated and scored per second": f"{speed(evaluate):.3g} s" if evaluate else "–",
+        "peak memory in evaluation": memory(evaluate),
+    }
+
+
+def speed(evaluation):
+    """Seconds of audio that were separated and scored in a second."""
+    return evaluation["seconds_of_audio"] / max(evaluation["seconds"], 1e-3)
+
+
+def memory(cost):
+    """`1.2 GiB`, and that of GPUs where some were used."""
+    if not cost:
+        return "–"
+    text = f"{cost['peak_memory_bytes'] / GIBIBYTE:.2g} GiB"
+    on_gpus = cost["peak_gpu_memory_bytes"]
+    return f"{text}, GPU {on_gpus / GIBIBYTE:.2g} GiB" if on_gpus else text

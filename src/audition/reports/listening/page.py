@@ -1,0 +1,204 @@
+"""The listening page: what its template shows, and the template filled in."""
+
+import base64
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from audition.reports.listening import pictures, sounds
+
+FOLDER = Path(__file__).parent
+MIXTURE, REFERENCE = "mixture", "reference"  # what a signal is, beside the number of a run
+
+
+class Heard(NamedTuple):
+    """An excerpt of a track, as arrays `(channel, sample)`.
+
+    Attributes:
+        references, estimates: dict, source → array; the estimates in the order they are scored in.
+        start: first sample of the excerpt.
+        num_samples: of the whole track.
+        confidence: silhouette × posterior of the separation; None where it has none.
+    """
+
+    mix: np.ndarray
+    references: dict
+    estimates: dict
+    sample_rate: int
+    start: int
+    num_samples: int
+    confidence: float | None
+
+
+class Signal(NamedTuple):
+    """A player: `kind` is MIXTURE, REFERENCE or the run's number, from 1 on."""
+
+    kind: str | int
+    label: str
+    source: str | None
+    score: float | None
+    sound: str
+    envelope: str
+    spectrogram: str
+
+
+class Card(NamedTuple):
+    """A track to listen to; `sources` is a list of (name, list of Signals)."""
+
+    track: str
+    rank: str
+    excerpt: str
+    top_hz: float
+    middle_hz: float
+    seconds: float
+    mixture: Signal
+    sources: list
+    confidences: list
+
+
+class RunHead(NamedTuple):
+    """A line of the table of runs: texts by column; `number` counts from 1."""
+
+    number: int
+    name: str
+    facts: dict
+
+
+class Row(NamedTuple):
+    """A line of the table of scores; `card` is the number of the track's card, None without."""
+
+    number: int
+    track: str
+    source: str
+    scores: list
+    card: int | None
+
+
+@dataclass
+class Curves:
+    """Losses per epoch of one training, on one scale."""
+
+    number: int
+    name: str
+    train: list
+    validation: list
+
+    @property
+    def bounds(self):
+        """Lowest and highest finite loss; (0, 1) where there is none."""
+        finite = [value for value in [*self.train, *self.validation] if math.isfinite(value)]
+        return (min(finite), max(finite)) if finite else (0.0, 1.0)
+
+    @property
+    def best_epoch(self):
+        losses = self.validation or self.train
+        return 1 + min(range(len(losses)), key=losses.__getitem__)
+
+    def points(self, name):
+        return pictures.curve_points(getattr(self, name), *self.bounds)
+
+
+def draw_card(track, rank, heard, scores):
+    """Encodes and draws all signals of a track, with one gain and one scale of colours.
+
+    Args:
+        heard: list of Heard of the same excerpt, one per run.
+        scores: list of dict, source → float, one per run.
+    """
+    first = heard[0]
+    own = [first.mix, *first.references.values()]
+    gain = sounds.common_gain([*own, *(e for one in heard for e in one.estimates.values())])
+    loudest_db = max(levels(audio, gain, first.sample_rate).max() for audio in own)
+
+    def draw(kind, label, audio, source=None, score=None):
+        return Signal(
+            *(kind, label, source, score),
+            sound=sounds.mp3_uri(gain * audio, first.sample_rate),
+            envelope=pictures.envelope_path(gain * audio),
+            spectrogram=pictures.spectrogram_uri(
+                levels(audio, gain, first.sample_rate), loudest_db
+            ),
+        )
+
+    def draw_source(name, reference):
+        yield draw(REFERENCE, "Reference", reference, name)
+        for number, (one, own_scores) in enumerate(zip(heard, scores, strict=True), start=1):
+            yield draw(number, letter(number), one.estimates[name], name, own_scores.get(name))
+
+    return Card(
+        track=track,
+        rank=rank,
+        excerpt=describe_excerpt(first),
+        top_hz=first.sample_rate / 2,
+        middle_hz=pictures.middle_hz(first.sample_rate),
+        seconds=first.mix.shape[1] / first.sample_rate,
+        mixture=draw(MIXTURE, "Mixture", first.mix),
+        sources=[(n, list(draw_source(n, r))) for n, r in first.references.items()],
+        confidences=[one.confidence for one in heard],
+    )
+
+
+def levels(audio, gain, sample_rate):
+    return pictures.magnitudes_db(gain * audio, sample_rate)
+
+
+def describe_excerpt(heard):
+    seconds, whole = (n / heard.sample_rate for n in (heard.mix.shape[1], heard.num_samples))
+    if heard.mix.shape[1] == heard.num_samples:
+        return f"all {whole:.1f} s"
+    return f"the loudest {seconds:.1f} s of {whole:.1f} s, from {clock(heard.start / heard.sample_rate)} on"
+
+
+def clock(seconds):
+    """`1:05`."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def letter(number):
+    """A for 1; after Z, AA."""
+    number, rest = divmod(number - 1, 26)
+    return (letter(number) if number else "") + chr(ord("A") + rest)
+
+
+def score_text(value):
+    """Two decimals; – for NaN and None, ∞ for infinite."""
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    return f"{value:z.2f}"
+
+
+def render(**content):
+    """The page's text: one file that asks nothing of the network, and whose policy forbids it.
+
+    Every name is escaped by the template. Only the one script and the one style sheet of this
+    folder may run, by their hash, so no name that slips through could do harm.
+
+    Args:
+        content: what listening.html shows: `title`, `heads` (RunHeads), `curves` (Curves), `cards`,
+            `rows`, `metrics` (names of the scores of a Row), `metric` (the one to sort by),
+            `ranked_by` (number of the run that ranks the cards), `made`.
+    """
+    import jinja2  # here, not at the top: no other command needs it
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"score": score_text, "letter": letter}
+    parts = {name: (FOLDER / f"listening.{name}").read_text() for name in ("css", "js")}
+    hashes = {f"{name}_hash": sha256_source(text) for name, text in parts.items()}
+    return environment.get_template("listening.html").render(**parts, **hashes, **content)
+
+
+def sha256_source(text):
+    """How a Content-Security-Policy names an inline script or style sheet."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,205 @@
+"""A run to listen to: its scores, and the excerpts that were scored."""
+
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import gin
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from audition import configs
+from audition.audio.estimates import has_estimates, read_estimates
+from audition.errors import ConfigError
+from audition.files import read_json
+from audition.identity import describe, former
+from audition.metrics.scores import best_order
+from audition.reports.evaluations import (
+    Evaluation,
+    check_comparable,
+    fingerprints,
+    read_evaluation,
+)
+from audition.reports.listening.page import Curves, Heard
+from audition.reports.listening.sounds import loudest_start
+from audition.reports.report_card import score_table
+from audition.runs.folder import Run, find_run, own_paths, runs_in, with_results
+from audition.separators import LoopSettings, separate_all
+from audition.separators.loop import read_track
+from audition.training.checkpoints import read as read_checkpoint
+
+
+@dataclass
+class Evaluated:
+    """A run with its scores and with what its own config.gin binds to evaluate.
+
+    Attributes:
+        name: what tells it from the others: its path in the folder that holds them all.
+        settings: what evaluation.json says.
+    """
+
+    name: str
+    run: Run
+    bindings: dict
+    table: pd.DataFrame
+    evaluation: Evaluation
+    settings: dict
+
+    @property
+    def data(self):
+        return self.bindings["test_data"]
+
+    def scores_of(self, track, metric):
+        """dict, source → score."""
+        rows = self.table[self.table.track == track]
+        return dict(zip(rows.source, rows[metric], strict=True))
+
+    def listen(self, tracks, seconds, use_saved_audio, loop, measured):
+        """dict, name of the track → Heard.
+
+        Args:
+            measured: function that makes a separator one whose estimates come with their confidences.
+        """
+        missing = set(tracks) - set(self.data.names)
+        if missing:
+            raise ConfigError(
+                f"{self.run.folder} has scores of {sorted(missing)[0]!r}, which isn't in its "
+                "evaluate.test_data any more: run evaluate again."
+            )
+        indices = [self.data.names.index(track) for track in tracks]
+        orders = any(metric.compute_permutation for metric in self.bindings.get("metrics", ()))
+        take = TakeExcerpt(seconds, orders, self.evaluation.audio)
+        if use_saved_audio and self.has_audio(tracks):
+            found = ((self.data.names[index], self.read(index, take)) for index in indices)
+        else:
+            settings = LoopSettings(**self.loop_bindings() | loop)
+            found = separate_all(self.data, indices, measured(self.separator()), take, settings)
+        return dict(tqdm(found, f"listen to {self.run.name}", len(indices), unit="track"))
+
+    def loop_bindings(self):
+        names = [field.name for field in fields(LoopSettings)]
+        return {name: self.bindings[name] for name in names if name in self.bindings}
+
+    def separator(self):
+        """The separator that was scored; ConfigError where it isn't the same any more."""
+        separator = self.bindings["separator"].located(self.run.folder)
+        separator.check(self.data)
+        loop = LoopSettings(**self.loop_bindings())
+        now = {
+            "separator": describe(separator),
+            "pieces": [loop.piece_seconds, loop.overlap_seconds],
+            "seed": loop.seed,
+        }
+        changed = [key for key in now if self.settings[key] not in (now[key], former(now)[key])]
+        if changed:
+            raise ConfigError(
+                f"The {' and the '.join(changed)} of {self.run.folder} changed since its tracks were "
+                "scored: run evaluate again."
+            )
+        return separator
+
+    def has_audio(self, tracks):
+        """Whether evaluate kept the audio of these scores, and it is still there."""
+        sources = {track: group.source for track, group in self.table.groupby("track")}
+        return self.settings["save_audio"] and all(
+            has_estimates(self.run.audio / track, sources[track]) for track in tracks
+        )
+
+    def read(self, index, take):
+        track = read_track(self.data, index)
+        folder = self.run.audio / track.name
+        return take(track, read_estimates(folder, track.sources, track.mix))
+
+
+class TakeExcerpt:
+    """The last step, in the workers: the loudest stretch of a track, as Heard.
+
+    Args:
+        seconds: of the excerpt; shorter tracks are taken whole.
+        orders: match estimates to references, as the metrics did.
+        scored: dict, name of a track → fingerprints of the audio that was scored.
+    """
+
+    def __init__(self, seconds, orders, scored):
+        self.seconds = seconds
+        self.orders = orders
+        self.scored = scored
+
+    def __call__(self, track, estimates):
+        if fingerprints(track) != self.scored[track.name]:
+            raise ConfigError(
+                f"The audio of track {track.name!r} changed since it was scored: run evaluate again."
+            )
+        confidences = getattr(estimates, "confidences", {})  # {} of long tracks: pieces have no sum
+        if self.orders:
+            estimates = [estimates[index] for index in best_order(track.sources, estimates)]
+        length = round(self.seconds * track.mix.sample_rate)
+        start = loudest_start(track.mix.audio_data, length)
+
+        def cut(signal):
+            return signal.audio_data[:, start : start + length].astype(np.float32)
+
+        return Heard(
+            mix=cut(track.mix),
+            references={name: cut(source) for name, source in track.sources.items()},
+            estimates={n: cut(one) for n, one in zip(track.sources, estimates, strict=False)},
+            sample_rate=track.mix.sample_rate,
+            start=start,
+            num_samples=track.mix.signal_length,
+            confidence=confidences.get("confidence"),
+        )
+
+
+def open_runs():
+    """The runs after -c, each with its own config and what was given beside, not with each other's."""
+    given = configs.loaded
+    folders = dict.fromkeys(Path(path).parent.resolve() for path in given.paths if find_run([path]))
+    if not folders:
+        raise ConfigError(
+            "listening_page needs runs; give an out folder, or the config.gin of runs, after -c."
+        )
+    runs = with_results(inside for folder in folders for inside in runs_in(folder))
+    if not runs:
+        raise ConfigError(f"{next(iter(folders))} holds no results: run evaluate first.")
+    common = os.path.commonpath([run.folder.parent for run in runs])
+    shown = [open_run(str(run.folder.relative_to(common)), run, given) for run in runs]
+    for one in shown[1:]:
+        check_comparable(shown[0].evaluation, one.evaluation)
+    return shown
+
+
+def open_run(name, run, given):
+    table, evaluation = score_table(run), read_evaluation(run, name)
+    configs.load(own_paths(run, given.paths), given.bindings, given.command_line)
+    bound = gin.get_bindings("evaluate")
+    for argument in ("test_data", "separator"):
+        if argument not in bound:
+            raise ConfigError(
+                f"{run.config} doesn't bind evaluate.{argument}; give listening_page the .gin files "
+                "and -b that evaluate was given, too."
+            )
+    settings = read_json(run.folder / "evaluation.json")
+    return Evaluated(name, run, bound, table, evaluation, settings)
+
+
+def signals_per_track(shown):
+    """The mixture, the references, and each run's estimates."""
+    return 1 + shown[0].table.source.nunique() * (1 + len(shown))
+
+
+def title_of(shown):
+    """`<experiment>/<run>`; of several, their experiments."""
+    experiments = dict.fromkeys(one.run.folder.parent.name for one in shown)
+    return shown[0].run.label if len(shown) == 1 else f"{', '.join(experiments)}: {len(shown)} runs"
+
+
+def curves_of(number, one):
+    """The Curves of a run that was trained; nothing of one that wasn't."""
+    path = one.run.checkpoints / "latest.pth"
+    if not path.is_file():
+        return
+    history = read_checkpoint(path, "cpu")["history"]
+    if history.get("train/loss"):
+        losses = [history.get(f"{split}/loss", []) for split in ("train", "validation")]
+        yield Curves(number, one.name, *losses)

@@ -1,0 +1,147 @@
+"""Table and report card of the scores in a run folder."""
+
+import textwrap
+import warnings
+
+import numpy as np
+import pandas as pd
+
+from audition.errors import ConfigError
+from audition.files import read_json
+
+WIDTH = 100
+KEYS = ["track", "source"]
+OVERALL = "OVERALL"
+SUMMARIES = {
+    "MEAN ± STD": lambda x: (
+        f"{x.mean():z.2f} ± {x.std():.2f}" if len(x) > 1 else f"{x.mean():z.2f}"
+    ),
+    "MEDIAN": lambda x: f"{x.median():z.2f}",
+}
+PER_TRACK = "(a source of a track counts once, by the median over its channels or windows)"
+NOT_SOURCES = ("metadata",)  # what else a result file holds
+
+
+def score_table(run):
+    """Scores of a run folder.
+
+    Args:
+        run: Run.
+
+    Returns:
+        DataFrame, one row per track and source, sorted; a column per score. A score with several
+        values (channels, windows) is their median without NaN, as in nussl and museval.
+    """
+    rows = [row for result in read_results(run) for row in result_rows(result)]
+    if not rows:
+        raise ConfigError(f"{run.results} holds no results: run evaluate first.")
+    return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
+
+
+def read_results(run):
+    """The result files of evaluate, parsed; other files in the folder are left alone."""
+    found = (read_json(path) for path in sorted(run.results.glob("*.json")))
+    ours = (one for one in found if isinstance(one, dict) and isinstance(one.get("metadata"), dict))
+    return [result for result in ours if "passport" in result["metadata"]]
+
+
+def result_rows(result):
+    track = result["metadata"]["track"]
+    for source, scores in result.items():
+        if source not in NOT_SOURCES:
+            values = {column: median(entries) for column, entries in scores.items()}
+            yield {"track": track, "source": source, **values}
+
+
+def median(entries):
+    """Median of what is not NaN; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of an all-NaN list
+        return float(np.nanmedian(np.array(entries, dtype=float)))
+
+
+def report_card(table, notes="", each_source=True):
+    """The card, as text of at most 100 columns.
+
+    Args:
+        table: DataFrame as of `score_table`.
+        notes: text of the NOTES box.
+        each_source: a column per source beside the overall one.
+    """
+    groups = {OVERALL: table}
+    if each_source:
+        groups |= dict(iter(table.groupby("source")))
+    columns = [column for column in table.columns if column not in KEYS]
+    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK, ""]
+    for title, summary in SUMMARIES.items():
+        cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
+        lines += [title, *draw_table(columns, cells), ""]
+    lines += left_out(table, columns)
+    lines += draw_box("NOTES", notes)
+    return "\n".join(lines) + "\n"
+
+
+def summarise(group, columns, summary):
+    """List of texts: the number of tracks, then the summary of each column's finite values."""
+    texts = [str(len(group))]
+    for column in columns:
+        values = finite(group[column])
+        texts.append(summary(values) if len(values) else "-")
+    return texts
+
+
+def finite(column):
+    return column[np.isfinite(column)]
+
+
+def overall_means(table):
+    """dict, score → mean over all sources of all tracks; scores that are nowhere finite are left out."""
+    means = {name: finite(table[name]).mean() for name in table.columns if name not in KEYS}
+    return {name: float(mean) for name, mean in means.items() if np.isfinite(mean)}
+
+
+def left_out(table, columns):
+    """Lines that say which values no mean or median holds."""
+    lines = []
+    for column in columns:
+        missing, infinite = int(table[column].isna().sum()), int(np.isinf(table[column]).sum())
+        if missing or infinite:
+            lines.append(f"  {column}: {missing} not defined (NaN), {infinite} infinite")
+    if not lines:
+        return []
+    head = "Left out of the figures above (NaN: a silent source; infinite: a perfect or silent estimate)"
+    return [head, *lines, ""]
+
+
+def draw_table(rows, cells):
+    """Lines of a table: row names, then one right-aligned column per entry of `cells`, in as many
+    blocks as `WIDTH` demands."""
+    names = ["#", *rows]
+    name_width = max(len(name) for name in names)
+    lines, block, used = [], [], name_width
+    for title, texts in cells.items():
+        width = max(len(text) for text in (title, *texts))
+        if block and used + 3 + width > WIDTH:
+            lines += [*draw_block(names, name_width, block), ""]
+            block, used = [], name_width
+        block.append((title, texts, width))
+        used += 3 + width
+    return lines + draw_block(names, name_width, block)
+
+
+def draw_block(names, name_width, block):
+    head = " | ".join([" " * name_width, *(f"{title:^{width}}" for title, _, width in block)])
+    rule = "-+-".join(["-" * name_width, *("-" * width for _, _, width in block)])
+    lines = [head.rstrip(), rule]
+    for number, name in enumerate(names):
+        row = [f"{name:<{name_width}}", *(f"{texts[number]:>{width}}" for _, texts, width in block)]
+        lines.append(" | ".join(row))
+    return lines
+
+
+def draw_box(title, text):
+    """Lines of a box with `text`, each of its lines wrapped."""
+    inner = WIDTH - 4
+    lines = [part for line in text.splitlines() for part in textwrap.wrap(line, inner) or [""]]
+    body = [f"| {line:<{inner}} |" for line in lines]
+    return [f"+- {title} ".ljust(WIDTH - 1, "-") + "+", *body, "+" + "-" * (WIDTH - 2) + "+"]

@@ -1,0 +1,1 @@
+"""One run folder: its paths, its status, what it cost, what its commands said."""

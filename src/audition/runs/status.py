@@ -1,0 +1,120 @@
+"""Where a run stands, as its own files tell it: right after a crash and after a reboot, too."""
+
+import contextlib
+import datetime
+import fcntl
+import os
+import socket
+from pathlib import Path
+
+from audition.errors import ConfigError, sentence
+from audition.files import read_json, write_json
+
+WHOLE = ("all", "resume", "bootstrap")  # commands that leave nothing to do
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def status_path(run):
+    return run.folder / "status.json"
+
+
+def read_status(run):
+    """The record of the run's last command, `{}` before the first one.
+
+    Returns:
+        dict with `command`, `state` ("running", "finished" or "failed"), `error`, `began`, `ended`,
+        `gpus` (as CUDA_VISIBLE_DEVICES had them), and the `host`, `boot`, `pid` and `started` that
+        tell one process from all others.
+    """
+    path = status_path(run)
+    return read_json(path) if path.is_file() else {}
+
+
+def this_process(pid):
+    """What identifies process `pid` of this machine, also after its number was given to another."""
+    boot = BOOT_ID.read_text().strip() if BOOT_ID.is_file() else None
+    return {"host": socket.gethostname(), "boot": boot, "pid": pid, "started": start_ticks(pid)}
+
+
+def start_ticks(pid):
+    """Clock ticks from boot to the start of a process; None where there is none or no /proc."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(text.rpartition(")")[2].split()[19])
+
+
+def is_alive(status):
+    """Whether the process that wrote a "running" status still runs.
+
+    True also for a process of another machine, which can't be seen from here.
+    """
+    if status["host"] != socket.gethostname():
+        return True
+    return status["started"] is not None and this_process(status["pid"]) == {
+        key: status[key] for key in ("host", "boot", "pid", "started")
+    }
+
+
+def is_complete(status):
+    """Whether the run went all the way: trained, evaluated, analyzed."""
+    return status.get("state") == "finished" and status["command"] in WHOLE
+
+
+@contextlib.contextmanager
+def recorded(run, command):
+    """Keeps `status.json` while a command works on a run.
+
+    A complete run stays complete when one of its steps is done again, or refused.
+
+    Raises:
+        ConfigError: another process is at work on this run.
+    """
+    record = {
+        "command": command,
+        "began": now(),
+        "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        **this_process(os.getpid()),
+    }
+
+    def write(state, **fields):
+        write_json(status_path(run), {**record, "state": state, **fields})
+
+    with one_at_a_time(run):
+        before = read_status(run)
+        if before.get("state") == "running" and is_alive(before):
+            raise ConfigError(
+                f"{run.folder} is being worked on by {before['command']} (pid {before['pid']} on "
+                f"{before['host']}); wait for it or kill it, or delete its status.json if that machine "
+                "is gone."
+            )
+        write("running")
+    if is_complete(before) and command not in WHOLE:
+        try:
+            yield
+        finally:
+            write_json(status_path(run), before)
+        return
+    try:
+        yield
+    except BaseException as error:
+        if is_complete(before) and isinstance(error, ConfigError):  # refused: it is as it was
+            write_json(status_path(run), before)
+        else:
+            reason = sentence(error) if str(error) else type(error).__name__
+            write("failed", error=reason, ended=now())
+        raise
+    write("finished", ended=now())
+
+
+@contextlib.contextmanager
+def one_at_a_time(run):
+    """Between looking and writing no other process does either."""
+    with (run.folder / ".status.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def now():
+    return datetime.datetime.now().astimezone().isoformat()

@@ -1,0 +1,34 @@
+"""Separators: anything that turns a mixture into estimates.
+
+To add one, write a class with a `finish` method (and `on_device`, where it has a network); see base.py.
+"""
+
+from audition.separators.base import Explained, Separator
+from audition.separators.ensembles import PrimitiveEnsemble
+from audition.separators.loop import LoopSettings, Track, separate_all, separate_each
+from audition.separators.melody import predominant_melody
+from audition.separators.networks import EmbeddingClustering, MaskEstimation, WaveformEstimation
+from audition.separators.nussl_separators import (
+    SEPARATORS,
+    NusslSeparator,
+    nussl_recipes,
+    separator_recipe,
+)
+
+__all__ = [
+    "SEPARATORS",
+    "EmbeddingClustering",
+    "Explained",
+    "LoopSettings",
+    "MaskEstimation",
+    "NusslSeparator",
+    "PrimitiveEnsemble",
+    "Separator",
+    "Track",
+    "WaveformEstimation",
+    "nussl_recipes",
+    "predominant_melody",
+    "separate_all",
+    "separate_each",
+    "separator_recipe",
+]

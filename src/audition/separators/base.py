@@ -1,0 +1,85 @@
+"""What every separator has: a half that runs a network and a half that runs in workers."""
+
+from typing import NamedTuple
+
+import numpy as np
+import nussl
+
+from audition.errors import ConfigError
+from audition.identity import describe
+
+
+class Explained(NamedTuple):
+    """Estimates, and the features of each bin that led to them."""
+
+    estimates: list
+    features: np.ndarray  # (frequency, time, channel, feature)
+    mix: nussl.AudioSignal  # its STFT has the bins of the features
+
+
+class Separator:
+    """A separation in two halves; the instance travels to worker processes, so it must pickle.
+
+    `on_device` is called in the parent process, `finish` in a worker. A separator without a network
+    only needs `finish`:
+
+        @gin.register
+        class HalfOfTheMix(Separator):
+            def finish(self, mix, device_output, sources=None):
+                return [mix * 0.5, mix * 0.5]
+    """
+
+    def located(self, folder):
+        """This separator with its relative paths taken from the run's `folder`."""
+        return self
+
+    def with_model(self, model, metadata):
+        """This separator with a network that is in memory, in place of the file it would read.
+
+        Args:
+            model: nussl SeparationModel, in eval mode by the time it runs.
+            metadata: what its model file would say of it, see `checkpoints.save_model`.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} is not made to run the network in training: take "
+            "@MaskEstimation(), @EmbeddingClustering() or @WaveformEstimation()."
+        )
+
+    def check(self, data):
+        """Raises ConfigError where this separator cannot work on `data` (a Split)."""
+
+    def passport(self):
+        """JSON-able identity: estimates may be reused as long as this stays the same."""
+        return {"class": describe(type(self)), "settings": describe(vars(self))}
+
+    def on_device(self, mixes, device):
+        """Runs the network.
+
+        Args:
+            mixes: list of AudioSignals.
+            device: torch.device.
+
+        Returns:
+            list, for each mix what `finish` needs of the network; NumPy arrays travel well.
+        """
+        return [None] * len(mixes)
+
+    def finish(self, mix, device_output, sources=None):
+        """Makes the estimates.
+
+        Args:
+            mix: AudioSignal.
+            device_output: what `on_device` returned for it.
+            sources: dict, name → AudioSignal; for oracles only.
+
+        Returns:
+            list of AudioSignals, as long as the mix, in the order of the sources where there is one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no finish method.")
+
+    def explain(self, mix, device_output, sources=None):
+        """As `finish`, but Explained: confidence is measured on the features."""
+        raise ConfigError(
+            f"{type(self).__name__} has no features to measure a confidence on: bind measures = (), "
+            "or choose a separator that clusters or masks."
+        )

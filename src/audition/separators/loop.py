@@ -1,0 +1,285 @@
+"""The loop of evaluate and its kin: read, separate on the device, finish in workers, one last step.
+
+Only pieces travel and only waveforms are kept, so memory is bounded by `piece_seconds` of network
+and spectrogram, plus the waveforms of the tracks in flight.
+"""
+
+import contextlib
+import traceback
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+import nussl
+import torch
+
+from audition.audio.signals import signal_like
+from audition.device import choose_device
+from audition.errors import ConfigError
+from audition.identity import fingerprint
+from audition.parallel import ItemsFailed, map_items
+from audition.separators import pieces
+
+TRACKS_READ_AHEAD = 2
+SETTINGS_MISTAKE = "audition.errors.ConfigError: "
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How the loop runs; see `evaluate` for what each one means."""
+
+    device: str = "auto"
+    batch_size: int = 8
+    piece_seconds: float | None = 60.0
+    overlap_seconds: float = 2.0
+    num_workers: int = 0
+    seed: int = 0
+
+
+class Track(NamedTuple):
+    name: str
+    mix: nussl.AudioSignal
+    sources: dict
+    metadata: dict
+
+
+class Piece(NamedTuple):
+    """Part `index` of `count` of a track, as AudioSignals."""
+
+    track: Track
+    index: int
+    count: int
+    mix: nussl.AudioSignal
+    sources: dict
+
+    @property
+    def name(self):
+        if self.count == 1:
+            return self.track.name
+        return f"{self.track.name} (piece {self.index + 1} of {self.count})"
+
+
+class PieceEstimates(NamedTuple):
+    track_name: str
+    index: int
+    audio: np.ndarray  # (source, channel, sample)
+
+
+@dataclass
+class LongTrack:
+    """A track whose pieces are on their way."""
+
+    track: Track
+    bounds: list
+    pieces: dict = field(default_factory=dict)
+
+
+def separate_each(data, indices, separator, last_step, settings):
+    """Separates tracks and hands each to `last_step`, in the workers.
+
+    Args:
+        data: Split.
+        indices: which of its items.
+        separator: Separator.
+        last_step: picklable function of (Track, list of AudioSignals).
+        settings: LoopSettings.
+
+    Yields:
+        `(name of the track, result of last_step)`, in the order of completion.
+
+    Raises:
+        ItemsFailed: at the end, where any track failed.
+    """
+    loop = SeparationLoop(data, separator, last_step, settings)
+    yield from loop.outcomes(loop.jobs(indices), settings.num_workers)
+    num_left = len(loop.joined)  # not worth a pool where it is one
+    yield from loop.outcomes(loop.joined_jobs(), settings.num_workers if num_left > 1 else 0)
+    if loop.failures:
+        raise ItemsFailed(loop.failures)
+
+
+def separate_all(data, indices, separator, last_step, loop):
+    """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
+    try:
+        here = replace(loop, num_workers=0)
+        yield from separate_each(data, indices[:1], separator, last_step, here)
+        first = {}
+    except ItemsFailed as error:
+        first = error.failures
+        raise_settings_mistake(first)
+    try:
+        yield from separate_each(data, indices[1:], separator, last_step, loop)
+    except ItemsFailed as error:
+        raise ItemsFailed(first | error.failures) from error
+    if first:
+        raise ItemsFailed(first)
+
+
+def raise_settings_mistake(failures):
+    for text in failures.values():
+        last_line = text.strip().splitlines()[-1]
+        if last_line.startswith(SETTINGS_MISTAKE):
+            raise ConfigError(last_line.removeprefix(SETTINGS_MISTAKE))
+
+
+class SeparationLoop:
+    def __init__(self, data, separator, last_step, settings):
+        self.data = data
+        self.separator = separator
+        self.last_step = last_step
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.failures = {}
+        self.long_tracks = {}
+        self.joined = deque()
+
+    def outcomes(self, jobs, num_workers):
+        try:
+            for name, result in map_items(call, jobs, num_workers):
+                if isinstance(result, PieceEstimates):
+                    self.collect(result)
+                else:
+                    yield name, result
+        except ItemsFailed as error:
+            self.failures.update(error.failures)
+
+    def jobs(self, indices):
+        for batch in self.batches(self.read_pieces(indices)):
+            for piece, output in self.device_half(batch):
+                yield from self.joined_jobs()
+                yield piece.name, self.cpu_half(piece, output)
+
+    def joined_jobs(self):
+        """The last step of long tracks whose pieces are all back."""
+        while self.joined:
+            track, estimates = self.joined.popleft()
+            yield track.name, (self.last_step, track, estimates)
+
+    def read_pieces(self, indices):
+        for name, future in self.read_ahead(indices):
+            try:
+                track = future.result()
+            except Exception as error:
+                self.failures[name] = f"{traceback.format_exc()}cannot be read: {error}"
+                continue
+            yield from self.pieces_of(track)
+
+    def read_ahead(self, indices):
+        """`(name, future of Track)`, read in a thread while the device and the workers are busy."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = deque()
+            for index in indices:
+                ahead.append((self.data.names[index], pool.submit(read_track, self.data, index)))
+                if len(ahead) > TRACKS_READ_AHEAD:
+                    yield ahead.popleft()
+            yield from ahead
+
+    def pieces_of(self, track):
+        bounds = pieces.piece_bounds(
+            track.mix.signal_length,
+            *pieces.seconds_to_samples(
+                self.settings.piece_seconds, self.settings.overlap_seconds, track.mix.sample_rate
+            ),
+        )
+        if len(bounds) > 1:
+            self.long_tracks[track.name] = LongTrack(track, bounds)
+        for index, (start, stop) in enumerate(bounds):
+            sources = {name: pieces.cut(s, start, stop) for name, s in track.sources.items()}
+            mix = pieces.cut(track.mix, start, stop)
+            yield Piece(track, index, len(bounds), mix, sources)
+
+    def batches(self, all_pieces):
+        """Lists of at most `batch_size` pieces and, beyond the first, `piece_seconds` in all."""
+        batch, seconds = [], 0.0
+        limit = self.settings.piece_seconds or float("inf")
+        for piece in all_pieces:
+            duration = piece.mix.signal_duration
+            if batch and (len(batch) == self.settings.batch_size or seconds + duration > limit):
+                yield batch
+                batch, seconds = [], 0.0
+            batch.append(piece)
+            seconds += duration
+        if batch:
+            yield batch
+
+    def device_half(self, batch):
+        """`(piece, output of the network)`; where a batch fails, its pieces one by one."""
+        try:
+            outputs = self.separator.on_device([piece.mix for piece in batch], self.device)
+            return list(zip(batch, outputs, strict=True))
+        except (RuntimeError, ValueError):  # torch's own errors, memory included
+            if len(batch) == 1:
+                self.failures[batch[0].name] = traceback.format_exc()
+                return []
+            return [pair for piece in batch for pair in self.device_half([piece])]
+
+    def cpu_half(self, piece, output):
+        """A job: all the rest for a whole track; only the estimates for a piece of a long one."""
+        seed = int(fingerprint([self.settings.seed, piece.name]), 16) % 2**32
+        job = (self.separator, piece.mix, output, piece.sources, seed)
+        if piece.count == 1:
+            return (finish_track, job, self.last_step, piece.track)
+        return (finish_piece, job, piece.track.name, piece.index)
+
+    def collect(self, result):
+        """Keeps the estimates of a piece; joins them once the track is complete."""
+        long = self.long_tracks[result.track_name]
+        long.pieces[result.index] = result.audio
+        if len(long.pieces) < len(long.bounds):
+            return
+        del self.long_tracks[result.track_name]
+        in_order = [long.pieces.pop(index) for index in range(len(long.bounds))]
+        if len({len(piece) for piece in in_order}) > 1:
+            self.failures[result.track_name] = "its pieces have different numbers of estimates"
+            return
+        audio = pieces.join(in_order, long.bounds)
+        self.joined.append((long.track, [signal_like(long.track.mix, one) for one in audio]))
+
+
+def call(function, *arguments):
+    return function(*arguments)
+
+
+def read_track(data, index):
+    item = data[index]
+    return Track(data.names[index], item["mix"], item["sources"], item["metadata"])
+
+
+def finish_track(job, last_step, track):
+    return last_step(track, finish(*job))
+
+
+def finish_piece(job, track_name, index):
+    estimates = finish(*job)
+    audio = np.stack([estimate.audio_data for estimate in estimates])
+    return PieceEstimates(track_name, index, audio)
+
+
+def finish(separator, mix, device_output, sources, seed):
+    """The estimates, as long as the mix and finite; the same for the same seed."""
+    with seeded(seed):
+        estimates = separator.finish(mix, device_output, sources)
+    for number, estimate in enumerate(estimates, start=1):
+        if estimate.signal_length != mix.signal_length:
+            raise ValueError(
+                f"estimate {number} has {estimate.signal_length} samples, the mixture "
+                f"{mix.signal_length}"
+            )
+        if not np.isfinite(estimate.audio_data).all():
+            raise ValueError(f"estimate {number} holds NaN or infinite samples")
+    return estimates
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """nussl's clusterers and factorizations draw from NumPy's global generator."""
+    state = np.random.get_state()
+    np.random.seed(seed)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            yield
+    finally:
+        np.random.set_state(state)

@@ -1,0 +1,272 @@
+"""Trained networks as separators: the network on the device, masks and clusters in workers."""
+
+import copy
+import functools
+from collections import defaultdict
+from pathlib import Path
+
+import gin
+import numpy as np
+import nussl
+import torch
+from nussl.separation import ClusteringSeparationBase
+
+from audition.audio import stft
+from audition.audio.signals import signal_like
+from audition.errors import ConfigError
+from audition.identity import describe, file_sha256
+from audition.separators.base import Explained, Separator
+
+BEST_MODEL = "checkpoints/best.model.pth"
+MASK_TYPES = ("soft", "binary")
+PRECISE_CUDNN = functools.partial(
+    torch.backends.cudnn.flags, enabled=True, allow_tf32=False, fp32_precision="ieee"
+)
+
+
+class NetworkSeparator(Separator):
+    """Base of the separators that run a checkpoint of nussl's SeparationModel.
+
+    Signals of one length run together; others never share a batch, as a recurrent network would
+    see the padding.
+
+    Args:
+        model_path: checkpoint; relative to the run folder.
+    """
+
+    output_key = None  # what the network has to return
+
+    def __init__(self, model_path=BEST_MODEL):
+        self.model_path = model_path
+        self.model = None
+        self.stft_params = None
+
+    def __getstate__(self):
+        return {**vars(self), "model": None}
+
+    def located(self, folder):
+        path = Path(folder) / self.model_path
+        if not path.is_file():
+            raise ConfigError(
+                f"{type(self).__name__}.model_path = {str(path)!r} is not there: train first, or "
+                "give the path of a checkpoint."
+            )
+        located = copy.copy(self)
+        located.model_path = str(path.resolve())
+        return located
+
+    def passport(self):
+        not_settings = ("model", "stft_params", "model_path")
+        settings = {name: value for name, value in vars(self).items() if name not in not_settings}
+        settings["model_sha256"] = file_sha256(self.model_path)[:16]
+        return {"class": describe(type(self)), "settings": describe(settings)}
+
+    def check(self, data):
+        metadata = self.load()
+        for key, unit in (("sample_rate", "Hz"), ("num_channels", "channel(s)")):
+            if metadata[key] != getattr(data, key):
+                raise ConfigError(
+                    f"{type(self).__name__}.model_path = {self.model_path!r} was trained on "
+                    f"{metadata[key]} {unit}, the test data has {getattr(data, key)} {unit}: "
+                    "evaluate on data like the training data."
+                )
+
+    def load(self):
+        """Reads the checkpoint into `model` and `stft_params`; returns its metadata."""
+        try:
+            model, metadata = nussl.ml.SeparationModel.load(self.model_path)
+        except Exception as error:  # torch, pickle, zip and nussl all fail in their own ways
+            raise ConfigError(
+                f"{type(self).__name__}.model_path = {self.model_path!r} cannot be loaded as a "
+                f"nussl SeparationModel ({error})."
+            ) from error
+        self.take(model.eval(), metadata, repr(self.model_path))
+        return metadata
+
+    def with_model(self, model, metadata):
+        separator = copy.copy(self)
+        separator.take(model, metadata, "train.model_config")
+        return separator
+
+    def take(self, model, metadata, name):
+        if self.output_key not in model.output_keys:
+            raise ConfigError(
+                f"{type(self).__name__} needs a network that returns {self.output_key!r}; "
+                f"{name} returns {', '.join(model.output_keys)}."
+            )
+        self.model = model
+        self.stft_params = complete_stft_params(metadata)
+
+    def on_device(self, mixes, device):
+        if self.model is None:
+            self.load()
+        self.model.to(device)
+        outputs = [None] * len(mixes)
+        for indices in indices_by_length(mixes):
+            batch = np.stack([mixes[index].audio_data for index in indices])
+            for index, output in zip(indices, self.run_network(batch, device), strict=True):
+                outputs[index] = output
+        return outputs
+
+    def run_network(self, batch, device):
+        """Output for signals `(batch, channel, sample)`, as an array, batch first.
+
+        TF32 stays off in cuDNN, where it is on by default: it moves masks by 1e-3.
+        """
+        with torch.inference_mode(), PRECISE_CUDNN():
+            x = torch.as_tensor(batch, dtype=torch.float32, device=device)
+            inputs = {name: network_input(name, x, self.stft_params) for name in self.model.input}
+            return self.model(inputs)[self.output_key].float().cpu().numpy()
+
+    def with_stft_params(self, mix):
+        """The mix with the STFT settings of the network."""
+        return nussl.AudioSignal(
+            audio_data_array=mix.audio_data,
+            sample_rate=mix.sample_rate,
+            stft_params=self.stft_params,
+        )
+
+
+class MasksSpectrogram(NetworkSeparator):
+    """Base of those whose network says something of each bin: embeddings, or the masks themselves."""
+
+    def explain(self, mix, device_output, sources=None):
+        features = device_output.swapaxes(0, 1)
+        return Explained(
+            self.finish(mix, device_output, sources), features, self.with_stft_params(mix)
+        )
+
+
+@gin.register
+class MaskEstimation(MasksSpectrogram):
+    """Masks of a mask inference (or chimera) network, times the mixture.
+
+    Args:
+        model_path: checkpoint; relative to the run folder.
+        mask_type: "soft" for the network's own masks; "binary" gives each bin to its largest.
+    """
+
+    output_key = "mask"  # (time, frequency, channel, source)
+
+    def __init__(self, model_path=BEST_MODEL, mask_type="soft"):
+        super().__init__(model_path)
+        self.mask_type = checked_mask_type(type(self).__name__, mask_type)
+
+    def finish(self, mix, device_output, sources=None):
+        masks = device_output
+        if self.mask_type == "binary":
+            masks = (masks == masks.max(axis=-1, keepdims=True)).astype(masks.dtype)
+        return apply_masks(self.with_stft_params(mix), masks)
+
+
+@gin.register
+class EmbeddingClustering(MasksSpectrogram):
+    """Clusters of the embedding of a deep clustering (or chimera) network, as masks on the mixture.
+
+    nussl's ClusteringSeparationBase does the clustering.
+
+    Args:
+        num_sources: number of clusters.
+        model_path: checkpoint; relative to the run folder.
+        clustering_type: "KMeans" (soft), "MiniBatchKMeans" or "GaussianMixture".
+        percentile: only bins louder than this percentile choose the clusters, 0 to 100.
+        beta: hardness of the soft k-means.
+        mask_type: "soft" or "binary".
+        random_state: seed of the clusterer.
+        clusterer: more settings of scikit-learn's class, such as `n_init`.
+    """
+
+    output_key = "embedding"  # (time, frequency, channel, embedding)
+
+    def __init__(
+        self,
+        num_sources,
+        model_path=BEST_MODEL,
+        clustering_type="KMeans",
+        percentile=90,
+        beta=5.0,
+        mask_type="soft",
+        random_state=0,
+        **clusterer,
+    ):
+        super().__init__(model_path)
+        self.clustering = {
+            "num_sources": num_sources,
+            "clustering_type": clustering_type,
+            "percentile": percentile,
+            "beta": beta,
+            "mask_type": checked_mask_type(type(self).__name__, mask_type),
+            "random_state": random_state,
+            **clusterer,
+        }
+
+    def finish(self, mix, device_output, sources=None):
+        mix = self.with_stft_params(mix)
+        clustering = ClusteringSeparationBase(mix, **self.clustering)
+        masks = clustering.run(features=device_output.swapaxes(0, 1))
+        masks = np.stack([mask.mask for mask in masks], axis=-1)
+        return apply_masks(mix, masks.swapaxes(0, 1))
+
+
+@gin.register
+class WaveformEstimation(NetworkSeparator):
+    """Estimates of an end-to-end network, from waveform to waveforms.
+
+    Args:
+        model_path: checkpoint; relative to the run folder.
+    """
+
+    output_key = "audio"  # (channel, sample, source)
+
+    def finish(self, mix, device_output, sources=None):
+        audio = np.moveaxis(device_output, -1, 0)
+        return [signal_like(mix, np.ascontiguousarray(one)) for one in audio]
+
+
+def apply_masks(mix, masks):
+    """Estimates from masks `(time, frequency, channel, source)`.
+
+    A product is all it takes: nussl's way through magnitude and phase gives the same, ten times slower.
+    """
+    x = torch.as_tensor(mix.audio_data, dtype=torch.float32)
+    mix_stft = stft.stft(x, mix.stft_params)
+    masks = torch.as_tensor(np.ascontiguousarray(masks.transpose(3, 2, 0, 1)), dtype=x.dtype)
+    audio = stft.istft(masks * mix_stft, mix.signal_length, mix.stft_params)
+    return [signal_like(mix, one) for one in audio.numpy()]
+
+
+def network_input(name, x, stft_params):
+    """What a network calls `name`, computed from waveforms `(batch, channel, sample)`."""
+    if name == "mix_magnitude":  # (batch, time, frequency, channel)
+        return stft.stft(x, stft_params).abs().permute(0, 2, 3, 1)
+    if name == "mix_audio":
+        return x
+    raise ConfigError(
+        f"The network wants the input {name!r}; only mix_magnitude and mix_audio can be made of a "
+        "mixture here: use nussl's own separator, @nussl.separation.deep.DeepMaskEstimation()."
+    )
+
+
+def complete_stft_params(metadata):
+    """The checkpoint's STFTParams with nussl's defaults where it says None."""
+    silence = nussl.AudioSignal(
+        audio_data_array=np.zeros((1, 2)),
+        sample_rate=metadata["sample_rate"],
+        stft_params=metadata["stft_params"],
+    )
+    return silence.stft_params
+
+
+def indices_by_length(mixes):
+    groups = defaultdict(list)
+    for index, mix in enumerate(mixes):
+        groups[mix.signal_length].append(index)
+    return list(groups.values())
+
+
+def checked_mask_type(name, mask_type):
+    if mask_type not in MASK_TYPES:
+        raise ConfigError(
+            f"{name}.mask_type = {mask_type!r}: it is one of {', '.join(MASK_TYPES)}."
+        )
+    return mask_type

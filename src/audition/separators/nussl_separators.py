@@ -1,0 +1,223 @@
+"""Every separation algorithm of nussl as a separator of ours, under its own name in gin."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import numpy as np
+import nussl
+
+from audition.errors import ConfigError
+from audition.identity import describe, file_sha256
+from audition.separators.base import Explained, Separator
+
+SEPARATORS = {
+    "nussl.separation.benchmark": (
+        "HighLowPassFilter",
+        "IdealBinaryMask",
+        "IdealRatioMask",
+        "MixAsEstimate",
+        "WienerFilter",
+    ),
+    "nussl.separation.composite": ("EnsembleClustering", "OverlapAdd"),
+    "nussl.separation.deep": ("DeepAudioEstimation", "DeepClustering", "DeepMaskEstimation"),
+    "nussl.separation.factorization": ("ICA", "RPCA"),
+    "nussl.separation.primitive": (
+        "FT2D",
+        "HPSS",
+        "Melodia",
+        "Repet",
+        "RepetSim",
+        "TimbreClustering",
+    ),
+    "nussl.separation.spatial": ("Duet", "Projet", "SpatialClustering"),
+}
+MIX_ARGUMENTS = ("input_audio_signal", "audio_signals")  # nussl's names for the signal to separate
+STEREO_ONLY = ("Duet", "Projet", "SpatialClustering")
+MELODIA_PLUGIN = "mtg-melodia:melodia"
+ORACLES = ("IdealBinaryMask", "IdealRatioMask")  # their `sources` are the track's
+
+
+class NusslSeparator(Separator):
+    """A nussl separation class and its arguments, built anew for each mixture.
+
+    An argument may be a separator again, or a list of them (EnsembleClustering.separators,
+    OverlapAdd.separation_object): these are built on the same mixture. `estimates` (WienerFilter,
+    Projet) may be any separator, ours too: its estimates are used. WienerFilter without any gets the
+    true sources.
+
+    Args:
+        algorithm: class, a SeparationBase.
+        arguments: dict, what its constructor takes beside the signals.
+    """
+
+    def __init__(self, algorithm, arguments):
+        self.algorithm = algorithm
+        self.arguments = arguments
+
+    def __repr__(self):
+        return f"{self.algorithm.__name__}({self.arguments})"
+
+    def located(self, folder):
+        arguments = {name: locate(value, folder) for name, value in self.arguments.items()}
+        if arguments.get("model_path") is not None:
+            arguments["model_path"] = str(require_file(Path(folder, arguments["model_path"]), self))
+        return NusslSeparator(self.algorithm, arguments)
+
+    def check(self, data):
+        name = self.algorithm.__name__
+        if name == "Melodia":
+            require_melodia()
+        if name in STEREO_ONLY and data.num_channels != 2:
+            raise ConfigError(
+                f"nussl.separation.spatial.{name} separates by the differences of two channels, and "
+                f"the test data has {data.num_channels}: choose another separator."
+            )
+        for separator in self.inner():
+            separator.check(data)
+
+    def passport(self):
+        arguments = dict(self.arguments)
+        if arguments.get("model_path") is not None:
+            arguments["model_sha256"] = file_sha256(arguments.pop("model_path"))[:16]
+        return {"class": describe(self.algorithm), "settings": describe(arguments)}
+
+    def inner(self):
+        """The separators among the arguments, in the order in which `build` meets them."""
+        lists = [v if holds_separators(v) else [v] for v in self.arguments.values()]
+        return [entry for entries in lists for entry in entries if isinstance(entry, Separator)]
+
+    def on_device(self, mixes, device):
+        outputs = [separator.on_device(mixes, device) for separator in self.inner()]
+        return [[output[index] for output in outputs] for index in range(len(mixes))]
+
+    def finish(self, mix, device_output=None, sources=None):
+        return self.build(mix, device_output, sources)()
+
+    def explain(self, mix, device_output=None, sources=None):
+        """The features are those that were clustered; where there was nothing to cluster, the masks."""
+        built = self.build(mix, device_output, sources)
+        estimates = built()
+        features = getattr(built, "features", None)
+        if features is None:
+            masks = getattr(built, "result_masks", None) or super().explain(mix, device_output)
+            features = np.stack([mask.mask for mask in masks], axis=-1)
+        return Explained(estimates, features, built.audio_signal)
+
+    def build(self, mix, device_output=None, sources=None):
+        """The nussl object for this mixture."""
+        outputs = iter(device_output or [None] * len(self.inner()))
+        arguments = {
+            name: realise(name, value, mix, outputs, sources)
+            for name, value in self.arguments.items()
+        }
+        if self.algorithm.__name__ in ORACLES:
+            arguments["sources"] = require_sources(self, sources)
+        if self.algorithm.__name__ == "WienerFilter" and arguments.get("estimates") is None:
+            arguments["estimates"] = list(require_sources(self, sources).values())
+        mix_argument = name_of_mix(self.algorithm)
+        return self.algorithm(**({mix_argument: mix} if mix_argument else {}), **arguments)
+
+
+def holds_separators(value):
+    return isinstance(value, list | tuple) and any(isinstance(entry, Separator) for entry in value)
+
+
+def locate(value, folder):
+    if holds_separators(value):
+        return [locate(entry, folder) for entry in value]
+    return value.located(folder) if isinstance(value, Separator) else value
+
+
+def realise(name, value, mix, outputs, sources):
+    """An argument as nussl takes it: separators become nussl objects or, for `estimates`, signals."""
+    if isinstance(value, Separator):
+        output = next(outputs)
+        if name == "estimates":
+            return value.finish(mix, output, sources)
+        if not isinstance(value, NusslSeparator):
+            raise ConfigError(
+                f"{name} = {type(value).__name__}() cannot be part of a nussl separator: give it one "
+                "of nussl's own there, such as @nussl.separation.deep.DeepMaskEstimation()."
+            )
+        return value.build(mix, output, sources)
+    if holds_separators(value):
+        return [realise(name, entry, mix, outputs, sources) for entry in value]
+    return value
+
+
+def require_sources(separator, sources):
+    if sources is None:
+        raise ConfigError(
+            f"{separator.algorithm.__name__} is an oracle and needs the true sources, which this "
+            "data does not have: choose another separator."
+        )
+    return sources
+
+
+def require_file(path, separator):
+    if not path.is_file():
+        raise ConfigError(
+            f"{separator.algorithm.__name__}.model_path = {str(path)!r} is not there: train first, "
+            "or give the path of a checkpoint."
+        )
+    return path.resolve()
+
+
+def require_melodia():
+    if (
+        not nussl.vamp_imported
+        or MELODIA_PLUGIN not in importlib.import_module("vamp").list_plugins()
+    ):
+        raise ConfigError(
+            "nussl.separation.primitive.Melodia needs the Python package vamp and the Melodia vamp "
+            "plugin: pip install --no-build-isolation vamp, and set VAMP_PATH to the plugin's folder."
+        )
+
+
+def name_of_mix(algorithm):
+    """Name of the constructor's signal argument; None for OverlapAdd, which takes it from within."""
+    parameters = inspect.signature(algorithm).parameters
+    return next((name for name in MIX_ARGUMENTS if name in parameters), None)
+
+
+def separator_recipe(algorithm):
+    """Function with the constructor's signature, less the signals, that returns a NusslSeparator."""
+    signature = recipe_signature(algorithm)
+
+    def recipe(*positional, **named):
+        try:
+            given = signature.bind(*positional, **named)
+        except TypeError as error:
+            raise ConfigError(
+                f"{algorithm.__name__}: {error}; bind it in the .gin file, "
+                f"{algorithm.__name__} takes {signature}."
+            ) from error
+        arguments = dict(given.arguments)
+        extra = arguments.pop("kwargs", {})
+        return NusslSeparator(algorithm, {**arguments, **extra})
+
+    recipe.__name__ = recipe.__qualname__ = algorithm.__name__
+    recipe.__doc__ = algorithm.__doc__
+    recipe.__signature__ = signature
+    return recipe
+
+
+def recipe_signature(algorithm):
+    hidden = {*MIX_ARGUMENTS, *(["sources"] if algorithm.__name__ in ORACLES else [])}
+    signature = inspect.signature(algorithm)
+    parameters = [p for name, p in signature.parameters.items() if name not in hidden]
+    if algorithm.__name__ == "WienerFilter":
+        parameters = [p.replace(default=None) if p.name == "estimates" else p for p in parameters]
+    return signature.replace(parameters=parameters)
+
+
+def nussl_recipes():
+    """Dict, dotted name of each nussl separator → its recipe."""
+    return {
+        f"{module_path}.{name}": separator_recipe(
+            getattr(importlib.import_module(module_path), name)
+        )
+        for module_path, names in SEPARATORS.items()
+        for name in names
+    }

@@ -1,0 +1,1 @@
+"""Rendered speech and music, for which nothing needs to be downloaded."""

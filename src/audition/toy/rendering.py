@@ -1,0 +1,52 @@
+"""What the two toy corpora share: optional packages, their marker file, exact sums in 16 bit."""
+
+import functools
+import importlib
+
+import numpy as np
+
+from audition import files
+from audition.errors import ConfigError
+
+PEAK = 0.9  # of full scale, for the loudest signal of a mixture
+FULL_SCALE = 32767
+
+
+def import_toy_package(name):
+    """A package of requirements-toy.txt, which only the commands that render the toy corpora need."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise missing_toy_package(name) from error
+
+
+def missing_toy_package(name):
+    return ConfigError(
+        f"Rendering a toy corpus needs the package {name}, which is not installed: "
+        "run pip install --no-deps -r requirements-toy.txt."
+    )
+
+
+claim = functools.partial(files.claim, contents="a toy corpus")
+
+
+def quantise(sources):
+    """Sources as 16-bit integers at one common gain, so that any sum of them is exact and unclipped.
+
+    Args:
+        sources: dict, name → float array, all of one shape.
+
+    Returns:
+        dict, name → int16 array.
+    """
+    loudest = np.abs(np.stack(list(sources.values()))).sum(axis=0).max()
+    gain = PEAK * FULL_SCALE / max(loudest, 1e-9)
+    return {name: np.rint(gain * audio).astype(np.int16) for name, audio in sources.items()}
+
+
+def rms(audio):
+    return np.sqrt(np.mean(np.square(audio)) + 1e-12)
+
+
+def from_db(level_db):
+    return 10 ** (level_db / 20)

@@ -1,0 +1,225 @@
+"""All that a restart needs, in one file; and the same weights in nussl's own format."""
+
+import contextlib
+import io
+import logging
+import pickle
+import random
+from pathlib import Path
+
+import numpy as np
+import nussl
+import torch
+
+from audition.errors import ConfigError
+from audition.files import write_and_rename
+
+log = logging.getLogger(__name__)
+
+FORMAT = 2  # raise it when the content changes so that older files can't be read
+DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
+
+
+def save(training, path):
+    """Writes model, optimizer, position, history, best score, handlers' state and RNGs to `path`.
+
+    Raises:
+        ConfigError: the disk is full; the checkpoint that was there before is still whole.
+    """
+    content = {
+        "format": FORMAT,
+        "model": training.model.state_dict(),
+        "optimizer_class": type(training.optimizer).__name__,
+        "optimizer": training.optimizer.state_dict(),
+        "scaler": training.scaler.state_dict(),
+        "iteration": training.trainer.state.iteration,
+        "epoch_length": training.trainer.state.epoch_length,
+        "history": training.history,
+        "best": training.best,
+        "sums": training.sums,
+        "stopped": training.stopped,
+        "kept": {name: thing.state_dict() for name, thing in training.kept.items()},
+        "rng": rng_state(),
+    }
+    # torch.save turns a full disk into an "enforce fail"; through memory it stays an OSError
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_whole(buffer, path)
+
+
+def write_whole(buffer, path):
+    try:
+        with write_and_rename(path, "wb") as file:
+            file.write(buffer.getbuffer())
+    except OSError as error:
+        raise ConfigError(
+            f"{path} could not be written ({error.strerror}); the one before it is whole, so make "
+            "room and run resume."
+        ) from error
+
+
+def load(training, path, epoch_length):
+    """Puts what `save` wrote back into `training`; call it when all handlers are attached.
+
+    Args:
+        epoch_length: iterations per epoch, which must be what it was.
+
+    Returns:
+        iterations done so far.
+
+    Raises:
+        ConfigError: a damaged file, or one of another architecture, optimizer, set of handlers or
+            epoch length.
+    """
+    content = read(path, training.device)
+    if content["epoch_length"] != epoch_length:
+        raise ConfigError(
+            f"{path} was written with {content['epoch_length']} iterations per epoch, now there are "
+            f"{epoch_length}; use the train.epoch_length, train.batch_size and data it was trained "
+            "with."
+        )
+    load_weights(training.model, content["model"], path)
+    optimizer = type(training.optimizer).__name__
+    if content["optimizer_class"] != optimizer:
+        raise ConfigError(
+            f"{path} was written with the optimizer {content['optimizer_class']}, but train.optimizer "
+            f"is {optimizer}; use the config it was trained with."
+        )
+    restore(training.optimizer, content["optimizer"], "train.optimizer", path)
+    training.scaler.load_state_dict(content["scaler"])
+    if set(content["kept"]) != set(training.kept):
+        raise ConfigError(
+            f"{path} was written with the handlers {sorted(content['kept'])}, but train.handlers "
+            f"now keep {sorted(training.kept)}; use the config it was trained with."
+        )
+    for name, thing in training.kept.items():
+        restore(thing, to_cpu(content["kept"][name]), f"handler {name}", path)
+    training.history = content["history"]
+    training.best = content["best"]
+    training.sums = content["sums"]
+    training.stopped = content["stopped"]
+    set_rng_state(content["rng"])
+    return content["iteration"]
+
+
+def read(path, device):
+    """What `save` wrote, as a dict."""
+    try:
+        content = torch.load(path, map_location=device, weights_only=True)
+    except DAMAGED as error:
+        raise ConfigError(
+            f"{path} can't be read ({type(error).__name__}): it is damaged; delete the folder it is in "
+            "to train anew, or save best.model.pth from there and bind train.init_from to it."
+        ) from error
+    if content.get("format") != FORMAT:
+        raise ConfigError(f"{path} was written by another version of this code; train again.")
+    return content
+
+
+def restore(thing, state, name, path):
+    try:
+        thing.load_state_dict(state)
+    except (ValueError, KeyError, RuntimeError) as error:
+        raise ConfigError(
+            f"{path} doesn't fit {name} ({str(error).splitlines()[0]}); use the config it was "
+            "trained with."
+        ) from error
+
+
+def load_weights(model, state_dict, path):
+    """Loads weights that must fit exactly.
+
+    Raises:
+        ConfigError: names the first parameter that differs.
+    """
+    own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    other = {name: tuple(value.shape) for name, value in state_dict.items()}
+    for name in [*own, *other]:
+        if own.get(name) != other.get(name):
+            raise ConfigError(
+                f"{path} holds another architecture: {name} is {other.get(name, 'missing')} there "
+                f"and {own.get(name, 'missing')} here; train.model_config must be the one it was "
+                "trained with."
+            )
+    model.load_state_dict(state_dict)
+
+
+def save_model(model, metadata, path):
+    """Writes the weights in the format of nussl's `SeparationModel.save`, whole or not at all.
+
+    Args:
+        metadata: dict with `stft_params`, `sample_rate`, `num_channels` and `train_dataset`, which
+            nussl's DeepMaskEstimation and DeepClustering need.
+    """
+    buffer = io.BytesIO()
+    model.save(buffer, metadata=dict(metadata))
+    write_whole(buffer, path)
+
+
+def to_cpu(state):
+    """The same nested dict with its tensors on the CPU: handlers count in NumPy."""
+    if isinstance(state, dict):
+        return {name: to_cpu(value) for name, value in state.items()}
+    return state.cpu() if torch.is_tensor(state) else state
+
+
+def rng_state():
+    """State of every global generator; plain types and tensors only, so that reading it is safe."""
+    version, numbers, gauss = random.getstate()
+    kind, keys, *rest = np.random.get_state()
+    return {
+        "python": (version, torch.tensor(numbers), gauss),
+        "numpy": (kind, torch.from_numpy(keys.astype(np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_rng_state(state):
+    version, numbers, gauss = state["python"]
+    random.setstate((version, tuple(numbers.tolist()), gauss))
+    kind, keys, *rest = state["numpy"]
+    np.random.set_state((kind, keys.cpu().numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"].cpu())
+    if state["cuda"] and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+
+
+@contextlib.contextmanager
+def random_states_kept():
+    """Puts the global generators back to what they were, whatever drew from them within."""
+    state = rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(state)
+
+
+def start_from(model, source):
+    """Loads the weights of another run's best model, or of a model file."""
+    path = find_model(source)
+    try:
+        other, _ = nussl.ml.SeparationModel.load(str(path))
+    except DAMAGED as error:
+        raise ConfigError(
+            f"train.init_from = {str(source)!r} is no model file of nussl ({type(error).__name__}); "
+            "give a run folder that was trained, or the path of a .model.pth file."
+        ) from error
+    load_weights(model, other.state_dict(), path)
+    log.info("Starting from the weights in %s.", path)
+
+
+def find_model(source):
+    """Path of a model file, given it or the run folder it is in (its best model).
+
+    Raises:
+        ConfigError: there is none.
+    """
+    path = Path(source)
+    path = path / "checkpoints" / "best.model.pth" if path.is_dir() else path
+    if not path.is_file():
+        raise ConfigError(
+            f"There is no trained model at {path}; give a run folder that was trained, or the path "
+            "of a .model.pth file."
+        )
+    return path

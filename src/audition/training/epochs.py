@@ -1,0 +1,181 @@
+"""What every training does around an epoch: sums, validation, table, progress, checkpoints."""
+
+import datetime
+import logging
+import math
+
+from ignite.engine import Events
+from ignite.handlers import ProgressBar, Timer
+
+from audition.errors import ConfigError
+from audition.files import write_json
+from audition.runs.costs import record_training
+from audition.runs.memory import PeakMemory
+from audition.training import checkpoints
+from audition.training.state import TrainingEvents
+
+log = logging.getLogger(__name__)
+
+HEADING = " epoch |  train loss |    val loss |       lr | seconds | waiting for data"
+
+
+def attach_bookkeeping(training, val_loader):
+    """Sums the losses, and once an epoch is done fills the history, validating where it can.
+
+    The user's handlers are attached after this, so that they find `training.history` filled.
+
+    Args:
+        training: Training.
+        val_loader: batches of the validation excerpts, or None.
+    """
+    trainer = training.trainer
+    trainer.add_event_handler(Events.STARTED, start_clock, training)
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
+    training.bars = [ProgressBar(persist=False, desc=name) for name in ("train", "validate")]
+    training.bars[0].attach(trainer, output_transform=lambda output: rates(training, output))
+    if training.validator is not None:
+        training.bars[1].attach(training.validator)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
+
+
+def close_bars(training):
+    """Clears the bars that an error left open, so that its sentence gets a line of its own."""
+    for bar in training.bars:
+        if bar.pbar is not None:
+            bar.pbar.close()
+
+
+def start_clock(engine, training):
+    training.began = datetime.datetime.now()
+    training.first_iteration = engine.state.iteration
+
+
+def add_to_sums(engine, training):
+    for name, value in engine.state.output.items():
+        check_finite(name, value, engine)
+        training.sums[name] = training.sums.get(name, 0.0) + value
+        training.log_scalar(f"iteration/{name}", value)
+
+
+def check_finite(name, value, engine):
+    """Weights that exploded must not overwrite the last checkpoint."""
+    if not math.isfinite(value):
+        raise ConfigError(
+            f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
+            "rate or clip gradients in train.handlers, then resume from the last checkpoint."
+        )
+
+
+def rates(training, output):
+    """What the progress bar shows."""
+    state = training.trainer.state
+    elapsed = (datetime.datetime.now() - training.began).total_seconds()
+    excerpts = (state.iteration - training.first_iteration) * len(state.batch["index"])
+    return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
+
+
+def close_epoch(engine, training, val_loader):
+    """Puts the epoch's mean losses into the history, and validates."""
+    for name, total in training.sums.items():
+        put(training, f"train/{name}", total / engine.state.epoch_length)
+    training.sums = {}
+    if training.validator is not None:
+        for name, value in validate(training.validator, val_loader).items():
+            check_finite(f"validation/{name}", value, engine)
+            put(training, f"validation/{name}", value)
+    engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
+
+
+def put(training, name, value):
+    training.history.setdefault(name, []).append(value)
+    training.log_scalar(name, value)
+
+
+def validate(validator, loader):
+    """Mean of each validation loss over all excerpts, whatever the size of the last batch."""
+    totals, sizes = {}, []
+
+    def add(engine):
+        sizes.append(len(engine.state.batch["index"]))
+        for name, value in engine.state.output.items():
+            totals[name] = totals.get(name, 0.0) + value * sizes[-1]
+
+    with validator.add_event_handler(Events.ITERATION_COMPLETED, add):
+        validator.run(loader)
+    return {name: total / sum(sizes) for name, total in totals.items()}
+
+
+def attach_reports(training):
+    """One line of the epoch table per epoch, `progress.json` for whoever watches the sweep, and
+    the training's part of `cost.json`."""
+    clock, memory = Timer(), PeakMemory()  # from now on
+    timer = Timer(average=False)
+    timer.attach(
+        training.trainer,
+        start=Events.EPOCH_STARTED,
+        pause=Events.GET_BATCH_COMPLETED,
+        resume=Events.GET_BATCH_STARTED,
+    )
+    training.trainer.add_event_handler(Events.STARTED, lambda engine: log.info(HEADING))
+    training.trainer.add_event_handler(
+        Events.EPOCH_COMPLETED, report, training, timer, clock, memory
+    )
+
+
+def report(engine, training, timer, clock, memory):
+    seconds = engine.state.times[Events.EPOCH_COMPLETED.name]
+    rate = training.optimizer.param_groups[0]["lr"]
+    waiting = 100 * timer.value() / seconds
+    training.log_scalar("learning_rate", rate)
+    training.log_scalar("seconds_per_epoch", seconds)
+    training.log_scalar("percent_waiting_for_data", waiting)
+    val_loss = training.history.get("validation/loss", [math.nan])[-1]
+    log.info(
+        f"{engine.state.epoch:>6} | {training.history['train/loss'][-1]:>11.5g} | "
+        f"{val_loss:>11.5g} | {rate:>8.3g} | {seconds:>7.1f} | {waiting:>5.1f} %"
+        + ("  best so far" if training.monitored() < training.best else "")
+    )
+    progress = {
+        "epoch": engine.state.epoch,
+        "num_epochs": engine.state.max_epochs,
+        "loss": training.monitored(),
+        "seconds_per_epoch": seconds,
+    }
+    write_json(training.run.folder / "progress.json", progress)
+    record_training(training.run, engine.state.epoch, clock.value(), memory.measure())
+    clock.reset()
+
+
+def attach_saving(training, every_iterations=None, every_epochs=None):
+    """Writes checkpoints; attached last, so that they hold what all other handlers did.
+
+    Args:
+        training: Training.
+        every_iterations: also write `latest.pth` within an epoch; None: at its end only.
+        every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
+    """
+    trainer = training.trainer
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, every_epochs)
+    if every_iterations is not None:
+        trainer.add_event_handler(
+            Events.ITERATION_COMPLETED(every=every_iterations), save_within, training
+        )
+
+
+def save_epoch(engine, training, every_epochs):
+    """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
+    folder = training.run.checkpoints
+    metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
+    if training.monitored() < training.best:
+        training.best = training.monitored()
+        checkpoints.save_model(training.model, metadata, folder / "best.model.pth")
+    if every_epochs is not None and engine.state.epoch % every_epochs == 0:
+        name = f"epoch{engine.state.epoch}.model.pth"
+        checkpoints.save_model(training.model, metadata, folder / name)
+    checkpoints.save_model(training.model, metadata, folder / "latest.model.pth")
+    checkpoints.save(training, folder / "latest.pth")
+
+
+def save_within(engine, training):
+    if engine.state.iteration % engine.state.epoch_length:
+        checkpoints.save(training, training.run.checkpoints / "latest.pth")
