@@ -43,7 +43,7 @@ stress: $(VENV)/installed-dev  ## 2,000 launches of allocate.py, 50 at once, kil
 	$(BIN)/python -m tests.stress_allocate 2000
 
 # torch comes with its dependencies, which differ by platform (CUDA); all else is pinned and complete.
-$(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml install/backend.py
+$(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml install/backend.py install/audition_before_nussl.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --constraint requirements.txt torch
 	$(INSTALL) --no-deps -r requirements.txt -r requirements-toy.txt

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from audition import configs, registry
+from audition.bootstrap import rounds
 from audition.bootstrap.summary import Round, quintile_table, round_table, tables_text
-from audition.commands import pipelines
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.runs.folder import Run
@@ -115,15 +115,15 @@ def test_a_round_is_not_done_anew_under_the_one_it_taught(copied, capsys):
 def test_resume_of_a_complete_round_leaves_it_complete(copied):
     first = Run(copied.folder / "round1")
     road.call("resume", first.config)
-    assert pipelines.is_done(first)
+    assert rounds.is_done(first)
     road.call("bootstrap", copied.config)
 
 
 def test_resume_of_an_unfinished_round_is_no_whole_round(copied):
     first = Run(copied.folder / "round1")
-    (first.folder / pipelines.MARKER).unlink()
+    (first.folder / rounds.MARKER).unlink()
     road.call("resume", first.config)
-    assert is_complete(read_status(first)) and not pipelines.is_done(first)
+    assert is_complete(read_status(first)) and not rounds.is_done(first)
 
 
 @pytest.mark.parametrize("command", ["all", "resume"])
@@ -145,11 +145,11 @@ def test_round_0_is_the_teacher_of_round_1():
     registry.register()
     name = "segment_and_separate.separator"
     configs.load([], (f"{name} = @PrimitiveEnsemble()",))
-    assert pipelines.first_teacher([{"train.seed": 1}]) == configs.raw_binding(name)
-    assert pipelines.first_teacher([{name: "another"}]) == "another"
+    assert rounds.first_teacher([{"train.seed": 1}]) == configs.raw_binding(name)
+    assert rounds.first_teacher([{name: "another"}]) == "another"
     configs.load([])
     with pytest.raises(ConfigError, match="separator is required but not bound"):
-        pipelines.first_teacher([{}])
+        rounds.first_teacher([{}])
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,17 @@ def imported_packages(*folders):
 
 def distributions_of(folders, optional=()):
     """Canonical names of the pip packages that `folders` import, without our own and Python's."""
-    ours = {"src", "benchmarks", "tests", "main", "allocate", "gpus", "logs", "conftest", *optional}
+    ours = {
+        "audition",
+        "benchmarks",
+        "tests",
+        "main",
+        "allocate",
+        "gpus",
+        "logs",
+        "conftest",
+        *optional,
+    }
     packages = set(imported_packages(*folders)) - set(sys.stdlib_module_names) - ours
     table = importlib.metadata.packages_distributions()
     return {canonical(table[package][0]) for package in packages}
@@ -59,7 +69,7 @@ def test_conda_describes_the_same_environment():
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
 
 
-def test_what_src_imports_is_pinned():
+def test_what_the_package_imports_is_pinned():
     toy = {"espeakng_loader", "pretty_midi", "tinysoundfont"}
     folders = ["src/**/*.py", "*.py", "benchmarks/*.py"]
     missing = distributions_of(folders, optional=toy) - set(pins("requirements.txt"))

@@ -14,7 +14,6 @@ import soundfile
 from matplotlib import image
 
 from audition.bootstrap.confidence import Measured
-from audition.commands.listening_page import TakeExcerpt
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.reports.listening import (
@@ -27,6 +26,7 @@ from audition.reports.listening import (
     ranking_run,
     render,
 )
+from audition.reports.listening.runs import TakeExcerpt
 from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
 from audition.runs.costs import duration, read_costs, record_training
 from audition.runs.folder import Run, own_paths

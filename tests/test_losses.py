@@ -107,6 +107,32 @@ def test_permutation_invariant_sisdr_of_waveforms():
     assert found["Permuted"].item() == pytest.approx(-30)
 
 
+@pytest.mark.parametrize("name", ["PermutationInvariantLoss", "CombinationInvariantLoss"])
+def test_invariant_losses_choose_one_permutation_per_utterance(name):
+    losses = nussl.ml.train.loss
+    targets = torch.tensor([[[0.0, 1.0], [0.0, 1.0], [0.0, 1.0]]])  # (batch, frequency, source)
+    estimates = torch.tensor([[[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]]])  # the last bin is swapped
+    loss = getattr(losses, name)(losses.L1Loss())
+    assert loss(estimates, targets).item() == pytest.approx(1 / 3)
+    assert loss(estimates.flip(-1), targets).item() == pytest.approx(1 / 3)
+
+
+def test_combination_invariant_loss_takes_the_best_estimates():
+    targets = torch.rand(3, 10, 7, 1, 2)
+    spare = torch.rand(3, 10, 7, 1, 1)
+    loss = nussl.ml.train.loss.CombinationInvariantLoss(nussl.ml.train.loss.MSELoss())
+    assert loss(torch.cat([targets[..., 1:], spare, targets[..., :1]], -1), targets).item() == 0
+
+
+def test_permutation_of_sisdr_is_unchanged():
+    references = torch.randn(4, 1000, 2)
+    estimates = references + 0.1 * torch.randn(4, 1000, 2)
+    sisdr = nussl.ml.train.loss.SISDRLoss()
+    expected = sisdr(estimates, references).item()
+    permuted = nussl.ml.train.loss.PermutationInvariantLoss(nussl.ml.train.loss.SISDRLoss())
+    assert permuted(estimates.flip(-1), references).item() == pytest.approx(expected, abs=1e-4)
+
+
 # formulas ------------------------------------------------------------------------
 
 

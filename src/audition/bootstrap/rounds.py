@@ -4,7 +4,7 @@ from audition import configs
 from audition.bootstrap.segments import segment_table
 from audition.bootstrap.selection import chosen_segments
 from audition.bootstrap.summary import Round
-from audition.configs import points
+from audition.configs.points import header, plain_point
 from audition.errors import ConfigError
 from audition.files import read_json, write_and_rename, write_json
 from audition.identity import file_sha256
@@ -77,10 +77,10 @@ def compile_round(one, point, parent):
         configs.load([one.config])
         check_same_settings(one, configs.bindings_in_force(), wanted)
     else:
-        record = describe(points.plain_point(point), parent.paths, parent.command_line)
+        record = describe(plain_point(point), parent.paths, parent.command_line)
         write_json(one.record, record)
     with write_and_rename(one.config) as file:
-        file.write(points.header(point, parent.paths) + text)
+        file.write(header(point, parent.paths) + text)
     configs.load([one.config], (), parent.command_line)
 
 

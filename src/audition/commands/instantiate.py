@@ -8,7 +8,7 @@ from pathlib import Path
 import gin
 
 from audition import configs
-from audition.configs import points
+from audition.configs.points import header, label, plain_point
 from audition.errors import ConfigError
 from audition.files import write_and_rename, write_json
 from audition.identity import fingerprint
@@ -53,7 +53,7 @@ def instantiate(run, output_folder=None, machine_file=None, run_folder=None):
     folder = Path(output_folder or derived_folder(loaded.paths))
     runs = []
     for point, text, cache in zip(points, texts, caches, strict=True):
-        runs.append(make_run(folder, points.label(point)))
+        runs.append(make_run(folder, label(point)))
         fill(runs[-1], text, point, cache, loaded)
     script = write_script(folder)
     for run in runs:
@@ -69,14 +69,14 @@ def write_shared(run, texts, points, loaded):
             f"instantiate.run_folder is for one run, and sweep.parameters makes {len(texts)}; bind "
             "one of the two to None."
         )
-    text = points.header(points[0], loaded.paths) + texts[0]
+    text = header(points[0], loaded.paths) + texts[0]
     is_same = run.config.exists() and run.config.read_text() == text
     if not is_same and status_path(run).exists():
         raise ConfigError(
             f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config left; "
             "move it elsewhere."
         )
-    record = describe(points.plain_point(points[0]), loaded.paths, loaded.command_line)
+    record = describe(plain_point(points[0]), loaded.paths, loaded.command_line)
     write_json(run.record, {name: record[name] for name in SHARED_RECORD})
     write_config(run, text)
     log.info("%s", run.config)
@@ -112,11 +112,11 @@ def fill(run, text, point, cache, loaded):
     Args:
         cache: text of what its caches depend on; runs that agree share them.
     """
-    record = describe(points.plain_point(point), loaded.paths, loaded.command_line)
+    record = describe(plain_point(point), loaded.paths, loaded.command_line)
     pipeline = "bootstrap" if is_bootstrap() else "all"
     key = fingerprint(cache) if cache else ""
     write_json(run.record, {**record, "pipeline": pipeline, "cache_key": key})
-    write_config(run, points.header(point, loaded.paths) + text)
+    write_config(run, header(point, loaded.paths) + text)
 
 
 def write_config(run, text):

@@ -2,27 +2,34 @@
 
 from itertools import combinations, permutations
 
-import nussl
 import torch
+from torch import nn
 
 
-class PermutationInvariantLoss(nussl.ml.train.loss.PermutationInvariantLoss):
+class PermutationInvariantLoss(nn.Module):
     """A loss under the best order of the estimates, one order per utterance.
 
     nussl's own (ml/train/loss.py:246,289) takes the best order of every time-frequency bin by itself:
     with L1, MSE or KL inside, it rewards estimates that swap sources from bin to bin. SISDRLoss, whose
     losses have no bins, gives the same with both.
+
+    Args:
+        loss_function: nn.Module with a `reduction`, such as `nn.L1Loss()`.
     """
 
+    DEFAULT_KEYS = {"estimates": "estimates", "source_magnitudes": "targets"}
+
+    def __init__(self, loss_function):
+        super().__init__()
+        self.loss_function = loss_function
+        self.loss_function.reduction = "none"
+
     def forward(self, estimates, targets):
         return best_assignment(self.loss_function, estimates, targets)
 
 
-class CombinationInvariantLoss(nussl.ml.train.loss.CombinationInvariantLoss):
-    """The same where there may be more estimates than targets: the best choice of estimates counts."""
-
-    def forward(self, estimates, targets):
-        return best_assignment(self.loss_function, estimates, targets)
+class CombinationInvariantLoss(PermutationInvariantLoss):
+    """The same under another name of nussl's: of more estimates than targets, the best ones count."""
 
 
 def best_assignment(loss_function, estimates, targets):

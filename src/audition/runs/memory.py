@@ -22,21 +22,15 @@ class PeakMemory:
     def __init__(self):
         with contextlib.suppress(OSError):
             CLEAR_REFS.write_text(FORGET_PEAK)
-        import torch  # not at the top: the ground starts in a blink
-
-        for gpu in used_gpus():
-            torch.cuda.reset_peak_memory_stats(gpu)
+        reset_gpu_peaks()
         self.workers = peak_of_workers()
 
     def measure(self):
         """dict of bytes: `peak_memory_bytes`, resident, of this process or of the largest worker;
         `peak_gpu_memory_bytes`, of all GPUs that torch used, None where it used none."""
-        import torch
-
         workers = peak_of_workers()
-        on_gpus = sum(torch.cuda.max_memory_allocated(gpu) for gpu in used_gpus()) or None
         resident = max(peak_resident(), workers if workers > self.workers else 0)
-        return {"peak_memory_bytes": resident, "peak_gpu_memory_bytes": on_gpus}
+        return {"peak_memory_bytes": resident, "peak_gpu_memory_bytes": peak_on_gpus()}
 
 
 def peak_resident():
@@ -48,6 +42,19 @@ def peak_resident():
 
 def peak_of_workers():
     return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def reset_gpu_peaks():
+    import torch  # not at the top: the ground starts in a blink
+
+    for gpu in used_gpus():
+        torch.cuda.reset_peak_memory_stats(gpu)
+
+
+def peak_on_gpus():
+    import torch
+
+    return sum(torch.cuda.max_memory_allocated(gpu) for gpu in used_gpus()) or None
 
 
 def used_gpus():
