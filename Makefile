@@ -25,7 +25,7 @@ bootstrap: $(VENV)/installed  ## learn to separate rendered songs without ground
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh bootstrap
 
 test: $(VENV)/installed-dev  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 lint: $(VENV)/installed-dev  ## ruff: rules and format
 	$(BIN)/ruff check .
@@ -40,7 +40,7 @@ recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the con
 		$(BIN)/python main.py instantiate -c $$recipe; done
 
 stress: $(VENV)/installed-dev  ## 2,000 launches of allocate.py, 50 at once, killed at random; some minutes
-	$(BIN)/python -m tests.stress_allocate 2000
+	$(BIN)/python -m tests.queue.stress_allocate 2000
 
 # torch comes with its dependencies, which differ by platform (CUDA); all else is pinned and complete.
 $(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml install/backend.py install/audition_before_nussl.py

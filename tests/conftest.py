@@ -4,7 +4,7 @@ import gin
 import pytest
 
 import audition  # noqa: F401
-from tests import road
+from tests.support import road
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def instantiate(speech, tmp_path):
 @pytest.fixture(scope="session")
 def prepared_songs(tmp_path_factory):
     """Folder with rendered songs, prepared as MUSDB18 is: three to learn from, one to test on."""
-    from tests import music  # seconds that not every test needs
+    from tests.support import music  # seconds that not every test needs
 
     folder = tmp_path_factory.mktemp("songs")
     return music.prepare(music.render(folder), folder / "prepared")
@@ -46,7 +46,7 @@ def prepared_songs(tmp_path_factory):
 @pytest.fixture(scope="session")
 def bootstrapped(prepared_songs, tmp_path_factory):
     """Run of a small bootstrap that went through both its rounds undisturbed; only to read."""
-    from tests import music
+    from tests.support import music
 
     run = music.compile_bootstrap(prepared_songs, tmp_path_factory.mktemp("bootstrap"))
     road.call("bootstrap", run.config)

@@ -16,7 +16,7 @@ from audition.reports.figures import draw_against_input, draw_box_plots, draw_me
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run
 from audition.separators import nussl_recipes
-from tests.voices import open_corpus, write_corpus
+from tests.support.voices import open_corpus, write_corpus
 
 RATIO_MASK = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
 MIXTURE = nussl_recipes()["nussl.separation.benchmark.MixAsEstimate"](num_sources=2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests import road
+from tests.support import road
 
 SPLIT = "wav8k/min/tr"
 

@@ -18,7 +18,7 @@ from audition.errors import ConfigError
 from audition.files import read_json
 from audition.runs.folder import Run
 from audition.runs.status import is_complete, read_status
-from tests import music, road
+from tests.support import music, road
 
 OF_ONE_SONG = [*music.BOOTSTRAP[:-1], "toy/exp/music/one_song.gin"]
 

@@ -14,9 +14,9 @@ from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run
 from audition.separators import nussl_recipes
-from tests import road
-from tests.test_comparison import scores
-from tests.voices import open_corpus, write_corpus
+from tests.support import road
+from tests.support.scores import scores
+from tests.support.voices import open_corpus, write_corpus
 
 MIXTURE = nussl_recipes()["nussl.separation.benchmark.MixAsEstimate"](num_sources=2)
 

@@ -14,7 +14,7 @@ from audition.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTh
 from audition.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
 from audition.datasets.transforms import KeepSources
 from audition.errors import ConfigError
-from tests.corpora import (
+from tests.support.corpora import (
     SAMPLE_RATE,
     NoiseMix,
     noise,

@@ -18,7 +18,7 @@ from audition.parallel import ItemsFailed
 from audition.runs.folder import Run
 from audition.runs.memory import CLEAR_REFS, PeakMemory
 from audition.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
-from tests.voices import open_corpus, save_network, write_corpus
+from tests.support.voices import open_corpus, save_network, write_corpus
 
 ORACLE = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
 HPSS = nussl_recipes()["nussl.separation.primitive.HPSS"]()

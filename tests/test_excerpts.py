@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from audition.datasets import EpochBatches, Excerpts, batch_collate, build_dataset, waveform_cache
 from audition.datasets.corpora import WHAM, MixSourceFolder, OnTheFly
 from audition.errors import ConfigError
-from tests.corpora import NoiseMix, write_folders, write_wham
+from tests.support.corpora import NoiseMix, write_folders, write_wham
 
 LENGTHS = (8000, 12000, 900, 10001, 3000)
 

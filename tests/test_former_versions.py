@@ -22,7 +22,7 @@ from audition.mixing.scenes import Scene
 from audition.reports.evaluations import check_comparable, read_evaluation
 from audition.runs.folder import Run
 from audition.separators import NusslSeparator
-from tests import corpora
+from tests.support import corpora
 
 FORMER = Path(__file__).parent / "former"
 WRITTEN_NS = 10**18  # the time of the corpus' files when version 0.1 scored them

@@ -28,7 +28,7 @@ from audition.handlers.gradients import NormHistogram
 from audition.losses import Losses
 from audition.runs.folder import Run
 from audition.training.state import TrainingEvents
-from tests import voices
+from tests.support import voices
 
 NUM_TRACKS, BATCH_SIZE = 4, 2  # two iterations an epoch
 TWO_LOSSES = {"L1Loss": {"weight": 0.5}, "MSELoss": {"weight": 1.0}}

@@ -10,7 +10,7 @@ import pytest
 from audition import configs
 from audition.files import read_json
 from audition.runs.folder import Run
-from tests import road
+from tests.support import road
 
 
 def folders(tmp_path):
@@ -136,9 +136,9 @@ def test_two_at_once_never_collide(tmp_path):
 
 def test_a_users_own_module_survives_into_the_compiled_config(instantiate, tmp_path):
     own = tmp_path / "own.gin"
-    own.write_text("import tests.kill_switch\ntrain.handlers = [@add_kill_switch]\n")
+    own.write_text("import tests.support.kill_switch\ntrain.handlers = [@add_kill_switch]\n")
     (run,) = instantiate(own)
-    assert "import tests.kill_switch" in run.config.read_text()
+    assert "import tests.support.kill_switch" in run.config.read_text()
 
 
 def test_a_run_folder_moves(instantiate, tmp_path, speech):

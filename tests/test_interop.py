@@ -5,7 +5,7 @@ import nussl
 import pytest
 import soundfile
 
-from tests import road
+from tests.support import road
 
 MASKS = (
     "train.model_config = @build_recurrent_mask_inference()",

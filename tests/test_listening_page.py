@@ -31,9 +31,9 @@ from audition.reports.listening.sounds import bytes_per_second, common_gain, lou
 from audition.runs.costs import duration, read_costs, record_training
 from audition.runs.folder import Run, own_paths
 from audition.separators import MaskEstimation
-from tests import road
-from tests.browser import Browser, needs_chromium
-from tests.voices import open_corpus, save_network, voice, write_corpus
+from tests.support import road
+from tests.support.browser import Browser, needs_chromium
+from tests.support.voices import open_corpus, save_network, voice, write_corpus
 
 ODD = """<b>&"x'"""  # no file name may hold the / of </script>
 HOSTILE = """<b>&"x'</script><img src=x onerror=alert(1)>"""

@@ -4,7 +4,7 @@ import pytest
 
 import main
 from audition.commands import COMMANDS
-from tests import road
+from tests.support import road
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from audition.errors import ConfigError
 from audition.mixing.mixers import BalancedMixer, CoherentMixer, IncoherentMixer
 from audition.mixing.scenes import Scene
 from audition.parallel import ItemsFailed
-from tests import corpora
+from tests.support import corpora
 
 LABELS = ["vocals", "drums"]
 EVENT = {

@@ -12,7 +12,7 @@ from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
 from audition.metrics.masks import binary_masks
 from audition.reports.report_card import report_card
-from tests.voices import SAMPLE_RATE, signal, two_voices, voice
+from tests.support.voices import SAMPLE_RATE, signal, two_voices, voice
 
 METRICS = [BSSEvalScale(), BSSEvalV4(), PrecisionRecallFScore()]
 

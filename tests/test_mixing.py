@@ -17,7 +17,7 @@ from audition.errors import ConfigError
 from audition.mixing.loud_regions import LoudRegions, measure
 from audition.mixing.mixers import BalancedMixer, CoherentMixer, IncoherentMixer
 from audition.mixing.scenes import Scene
-from tests import music, road
+from tests.support import music, road
 
 STEMS = ["vocals", "drums", "bass"]
 EVENT = {

@@ -12,7 +12,7 @@ import torch
 from audition import registry
 from audition.features import SpectrogramFeatures, WaveformFeatures
 from audition.models import build_chimera_with_mel, building_block
-from tests import voices
+from tests.support import voices
 
 FRAMES, BINS, EMBEDDING, SOURCES = 60, 129, 6, 2
 SAMPLES = (FRAMES - 1) * voices.STFT_PARAMS.hop_length

@@ -16,7 +16,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from audition.reports.listening.players import players
 from audition.reports.report_card import score_table
-from tests import road
+from tests.support import road
 
 NOTEBOOKS = sorted((road.ROOT / "notebooks").glob("*.ipynb"))
 

@@ -16,7 +16,7 @@ from audition.commands.prepare_musdb import (
 )
 from audition.errors import ConfigError
 from audition.parallel import ItemsFailed
-from tests import corpora, music
+from tests.support import corpora, music
 
 FOLDERS = {*STEMS, "accompaniment", "mixture"}
 

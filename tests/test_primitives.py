@@ -13,7 +13,7 @@ from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale
 from audition.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
 from audition.separators.loop import seeded
-from tests import road, songs
+from tests.support import music, road
 
 SHIPPED = sorted((road.ROOT / "musdb/exp/primitives").glob("*.gin"))
 IN_ORDER = ("2dft_repetition", "2dft_micro_modulation", "repet", "repet_sim", "predominant_melody")
@@ -23,8 +23,8 @@ HPSS = nussl_recipes()["nussl.separation.primitive.HPSS"]()
 @pytest.fixture(scope="module")
 def song(tmp_path_factory):
     """An item of a corpus: 12 s, mix, vocals and accompaniment."""
-    folder = songs.render(tmp_path_factory.mktemp("songs"), 1, 12.0)
-    return songs.open_songs(folder)[0]
+    folder = music.render_mono(tmp_path_factory.mktemp("songs"), 1, 12.0)
+    return music.open_songs(folder)[0]
 
 
 def shipped(name):
@@ -42,7 +42,7 @@ def separate(separator, mix):
 def gains(song, estimates, **settings):
     """SI-SDRi in dB of the accompaniment and of the vocals."""
     scores = BSSEvalScale(**settings)(song["sources"], estimates, song["mix"])
-    return [scores[name]["SI-SDRi"][0] for name in songs.SOURCES]
+    return [scores[name]["SI-SDRi"][0] for name in music.SOURCES]
 
 
 @pytest.mark.parametrize("name", IN_ORDER)
@@ -130,7 +130,7 @@ def test_the_melody_is_the_same_each_time_and_of_both_channels(song):
 
 @pytest.mark.parametrize("seconds", [0.05, 0.3])
 def test_the_melody_takes_short_and_silent_signals(song, seconds):
-    num_samples = round(seconds * songs.SAMPLE_RATE)
+    num_samples = round(seconds * music.SAMPLE_RATE)
     silence = signal_like(song["mix"], np.zeros((1, num_samples)))
     background, foreground = predominant_melody(mask_type="binary").finish(silence)
     assert background.signal_length == foreground.signal_length == num_samples

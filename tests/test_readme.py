@@ -9,7 +9,7 @@ from glob import glob
 import pytest
 
 from audition.commands import COMMANDS
-from tests import road
+from tests.support import road
 
 README = (road.ROOT / "README.md").read_text()
 SNIPPETS = re.findall(

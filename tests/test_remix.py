@@ -7,7 +7,7 @@ import torch
 from audition.errors import ConfigError
 from audition.mixing.remix import RemixStems
 from audition.training.step import Forward
-from tests import road
+from tests.support import road
 
 BINDINGS = [
     "train.remix = @RemixStems()",

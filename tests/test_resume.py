@@ -7,27 +7,8 @@ import pytest
 import torch
 
 from audition.files import read_json
-from tests import road
-
-
-def state(run):
-    return torch.load(run.checkpoints / "latest.pth", weights_only=True)
-
-
-def assert_same(one, other, where="checkpoint"):
-    assert type(one) is type(other), where
-    if torch.is_tensor(one):
-        assert torch.equal(one, other), where
-    elif isinstance(one, dict):
-        assert list(one) == list(other), where
-        for key in one:
-            assert_same(one[key], other[key], f"{where}.{key}")
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), where
-        for place, pair in enumerate(zip(one, other, strict=True)):
-            assert_same(*pair, f"{where}[{place}]")
-    else:
-        assert one == other, where
+from tests.support import road
+from tests.support.training import assert_same, state
 
 
 def sweep_with_kill_switch(folder, num_workers, *bindings):
@@ -36,7 +17,7 @@ def sweep_with_kill_switch(folder, num_workers, *bindings):
     handlers = (road.ROOT / "tests/exp/tiny.gin").read_text().split("train.handlers = [")[1]
     listed = handlers.split("]")[0]
     path.write_text(
-        "import tests.kill_switch\n"
+        "import tests.support.kill_switch\n"
         f"train.handlers = [{listed}    @add_kill_switch,\n]\n"
         f"train.num_data_workers = {num_workers}\n" + "\n".join(bindings)
     )

@@ -29,7 +29,7 @@ from audition.separators import (
     Separator,
     nussl_recipes,
 )
-from tests import music, road, songs, voices
+from tests.support import music, road, voices
 
 WINDOW, HOP = 3.0, 1.5
 RECIPES = nussl_recipes()
@@ -60,12 +60,12 @@ class Halves(Separator):
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     """Two songs of 7 s, the second with silence from 3 s on."""
-    folder = songs.render(tmp_path_factory.mktemp("songs"), 2, 7.0)
+    folder = music.render_mono(tmp_path_factory.mktemp("songs"), 2, 7.0)
     for path in folder.glob("*/* 2.wav"):
         audio, sample_rate = soundfile.read(path)
         audio[3 * sample_rate :] *= 1e-4
         soundfile.write(path, audio, sample_rate, "FLOAT")
-    return songs.open_songs(folder)
+    return music.open_songs(folder)
 
 
 @pytest.fixture(scope="module")
@@ -98,21 +98,21 @@ def test_windows_cover_what_they_can():
 def test_a_segment_is_its_part_of_the_song(corpus):
     segments = Segments(corpus, WINDOW, HOP)
     item = segments[1]
-    start, stop = (round(t * songs.SAMPLE_RATE) for t in (HOP, HOP + WINDOW))
+    start, stop = (round(t * music.SAMPLE_RATE) for t in (HOP, HOP + WINDOW))
     for name, signal in {"mix": item["mix"], **item["sources"]}.items():
         whole = corpus[0]["mix"] if name == "mix" else corpus[0]["sources"][name]
         np.testing.assert_array_equal(signal.audio_data, whole.audio_data[:, start:stop])
-        assert signal.stft_params == songs.STFT_PARAMS
+        assert signal.stft_params == music.STFT_PARAMS
     assert item["metadata"]["start_seconds"] == HOP
     assert item["metadata"]["track"] == corpus.names[0]
 
 
 def test_a_broken_recording_fails_and_the_others_are_done(tmp_path):
     for name in ("a", "c"):
-        voices_of = np.random.RandomState(0).randn(songs.SAMPLE_RATE)
-        soundfile.write(tmp_path / f"{name}.wav", 0.1 * voices_of, songs.SAMPLE_RATE)
+        voices_of = np.random.RandomState(0).randn(music.SAMPLE_RATE)
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * voices_of, music.SAMPLE_RATE)
     (tmp_path / "b.wav").write_text("no audio at all, of any length")
-    recordings = build_dataset(AudioFolder(tmp_path, sample_rate=songs.SAMPLE_RATE), "songs")
+    recordings = build_dataset(AudioFolder(tmp_path, sample_rate=music.SAMPLE_RATE), "songs")
     out, short = tmp_path / "out", {"window_seconds": 0.5, "hop_seconds": 0.5, "measures": ()}
     with pytest.raises(ItemsFailed, match="b_0000: .*b.wav can't be read as audio"):
         run_on(recordings, out, Halves(), **short)
@@ -138,7 +138,7 @@ def test_segments_are_written_with_scores_and_confidences(segments, corpus):
         np.testing.assert_allclose(audio["s0"] + audio["s1"], audio["mix"], atol=1e-4)
         assert set(result["confidences"]) == set(MEASURED)
         assert all(0 <= value <= 1 for value in result["confidences"].values())
-        assert set(result["scores"]) == set(songs.SOURCES)
+        assert set(result["scores"]) == set(music.SOURCES)
         assert result["metadata"]["loudness_lufs"] > -40
     first = Segments(corpus, WINDOW, HOP)[0]
     estimates = [nussl.AudioSignal(str(segments / k / f"{min(kept)}.wav")) for k in ("s0", "s1")]
@@ -173,15 +173,15 @@ def test_a_restart_does_what_is_missing(corpus, tmp_path):
 
 def test_a_song_that_is_gone_is_chosen_no_more(tmp_path, caplog):
     caplog.set_level("INFO")
-    data = songs.render(tmp_path / "songs", 2, 4.0)
-    both = songs.open_songs(data)
+    data = music.render_mono(tmp_path / "songs", 2, 4.0)
+    both = music.open_songs(data)
     run_on(both, tmp_path / "a", Halves(), measures=())
     (tmp_path / "a/results/notes.json").write_text("{}")
     gone = both.names[0]
     for path in data.glob(f"*/{gone}.wav"):
         path.unlink()
     before = set(files_in(tmp_path / "a/s0"))
-    run_on(songs.open_songs(data), tmp_path / "a", Halves(), measures=())
+    run_on(music.open_songs(data), tmp_path / "a", Halves(), measures=())
     left = set(results_in(tmp_path / "a")) - {"notes"}
     assert left and not any(name.startswith(gone) for name in left)
     assert (tmp_path / "a/results/notes.json").exists()
@@ -256,8 +256,8 @@ def test_recordings_without_stems(corpus, tmp_path):
     (tmp_path / "music/rock").mkdir(parents=True)
     for path, item in zip(("rock/one.wav", "two.wav"), corpus, strict=True):
         audio = item["mix"].audio_data.T
-        soundfile.write(tmp_path / "music" / path, audio, songs.SAMPLE_RATE, "FLOAT")
-    dataset = AudioFolder(tmp_path / "music", sample_rate=songs.SAMPLE_RATE)
+        soundfile.write(tmp_path / "music" / path, audio, music.SAMPLE_RATE, "FLOAT")
+    dataset = AudioFolder(tmp_path / "music", sample_rate=music.SAMPLE_RATE)
     run_on(build_dataset(dataset, "music"), tmp_path / "out", HPSS)
     table = segment_table(tmp_path / "out")
     assert set(table["label"]) == {"rock", "unlabelled"}
@@ -289,7 +289,7 @@ def test_links_follow_the_rules_and_move_with_their_folders(segments, tmp_path):
     construct_symlink_folder(None, segments, destination, rules)
     fewer = {path for path in destination.rglob("*.wav")}
     assert 0 < len(fewer) < len(everything) and all(track in path.name for path in fewer)
-    assert len(songs.open_songs(destination, ["s0", "s1"])) == len(fewer) // 3
+    assert len(music.open_songs(destination, ["s0", "s1"])) == len(fewer) // 3
     with pytest.raises(ConfigError, match="LabelIn.* leaves no segment"):
         construct_symlink_folder(None, segments, destination, [LabelIn(["jazz"])])
 
@@ -377,7 +377,7 @@ def test_the_shipped_recipe_walks_the_road(tmp_path):
     for command in ("segment_and_separate", "plot_calibration", "construct_symlink_folder"):
         road.call(command, *RECIPE, *paths, *small)
     assert len(segment_table(tmp_path / "segments")) == 6
-    chosen = songs.open_songs(tmp_path / "chosen", ["s0", "s1"])
+    chosen = music.open_songs(tmp_path / "chosen", ["s0", "s1"])
     assert 1 <= len(chosen) <= 2
 
 

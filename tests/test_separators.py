@@ -23,7 +23,7 @@ from audition.separators import (
     separator_recipe,
 )
 from audition.separators.pieces import best_order, join, piece_bounds
-from tests.voices import (
+from tests.support.voices import (
     STFT_PARAMS,
     open_corpus,
     save_network,

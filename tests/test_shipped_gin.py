@@ -11,7 +11,7 @@ import torch
 
 from audition import configs, registry
 from audition.losses import Losses
-from tests import road
+from tests.support import road
 
 WHAM = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "wham/exp").glob("*.gin"))
 TOY = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp").glob("*.gin"))

@@ -18,7 +18,7 @@ import torch
 from audition import configs, registry
 from audition.losses import Losses
 from audition.runs.folder import Run
-from tests import road
+from tests.support import road
 
 EXP = road.ROOT / "musdb/exp"
 RUNS = sorted(str(path.parent.relative_to(EXP)) for path in EXP.rglob("recipe.gin"))

@@ -10,7 +10,6 @@ import soundfile
 import torch
 from PIL import Image
 from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
@@ -25,10 +24,9 @@ from audition.handlers.examples import magnitude, spectrogram
 from audition.reports.report_card import overall_means, score_table
 from audition.runs.folder import Run
 from audition.separators import MaskEstimation, WaveformEstimation
-from tests import road, voices
-from tests.test_resume import assert_same, state
-from tests.test_train import QUICK, told
-from tests.voices import SAMPLE_RATE, signal
+from tests.support import road, voices
+from tests.support.training import QUICK, assert_same, events, state, told
+from tests.support.voices import SAMPLE_RATE, signal
 
 SWEEP = "sweep.parameters = {'torch.optim.Adam.lr': [1e-3, 1e-4], 'train.remix': [None]}"
 
@@ -90,13 +88,6 @@ EXAMPLES = (
     "add_validation_examples.every_epochs = 2",
     "add_validation_examples.max_seconds = 0.5",
 )
-
-
-def events(run):
-    """EventAccumulator of a run that was taken up once, with all it holds."""
-    (folder,) = run.logs.glob("[0-9]*/")
-    everything = {"audio": 0, "images": 0, "scalars": 0}
-    return EventAccumulator(str(folder), size_guidance=everything).Reload()
 
 
 def test_examples_can_be_heard_and_seen(instantiate, speech):

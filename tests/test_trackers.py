@@ -8,10 +8,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
-from tests import road
-from tests.test_resume import assert_same, state
-from tests.test_tensorboard import events
-from tests.test_train import EXPLODING, QUICK, told
+from tests.support import road
+from tests.support.training import EXPLODING, QUICK, assert_same, events, state, told
 
 POINT = {"torch.optim.Adam.lr": "0.002"}
 SWEEP = "sweep.parameters = {'torch.optim.Adam.lr': [2e-3]}"
@@ -132,7 +130,7 @@ def test_a_tracker_that_is_not_installed_is_told(instantiate, capsys, monkeypatc
 
 
 def test_trackers_are_imported_only_when_named():
-    code = "import sys; from src import registry; registry.register(); print(*sys.modules)"
+    code = "import sys; from audition import registry; registry.register(); print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=road.ROOT, capture_output=True, text=True
     )

@@ -16,16 +16,10 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from audition.files import read_json
-from tests import road
-from tests.test_resume import assert_same, state
+from tests.support import road
+from tests.support.training import EXPLODING, QUICK, assert_same, state, told
 
-QUICK = ("train.handlers = []", "train.num_epochs = 1")
 STILL = "torch.optim.Adam.lr = 0.0"  # the weights stay where they began
-EXPLODING = (
-    "train.optimizer = @torch.optim.SGD",
-    "torch.optim.SGD.lr = 1e30",
-    "torch.optim.SGD.weight_decay = 1e30",
-)
 MASKS = "PermutationInvariantLoss"
 ONE_LOSS = f"train.loss_dictionary = {{'{MASKS}': {{'args': ['L1Loss']}}}}"
 
@@ -35,13 +29,6 @@ def run(instantiate):
     """The tiny experiment, one epoch, no handlers."""
     (run,) = instantiate(*QUICK)
     return run
-
-
-def told(capsys, command, *words):
-    """The sentence of a call that must exit with 2."""
-    assert road.call(command, *words, check=False) == 2
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("main.py ")]
-    return line
 
 
 def spawned(run, *bindings, command="train", **settings):

@@ -20,7 +20,7 @@ from audition.datasets.corpora import MUSDB18, WHAM, MixSourceFolder, OnTheFly
 from audition.datasets.filters import LongerThan
 from audition.datasets.transforms import KeepSources
 from audition.errors import ConfigError
-from tests.corpora import NoiseMix, write_folders, write_musdb, write_wham
+from tests.support.corpora import NoiseMix, write_folders, write_musdb, write_wham
 
 
 def build(root, cache_root, filters=(), name="train", **settings):

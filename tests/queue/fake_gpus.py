@@ -1,6 +1,6 @@
 """A machine with GPUs that are not there, and launches of allocate.py on it.
 
-The real pynvml loads tests/fake_nvml.c, compiled, where NVIDIA's library would be.
+The real pynvml loads fake_nvml.c beside this file, compiled, where NVIDIA's library would be.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60  # until a test that waits for something fails
 BINDINGS = {
     "nvidia-ml-py3": None,
@@ -26,7 +26,7 @@ def installed_bindings():
 
 def compile_c(source, program, *flags):
     """Compiles a file of tests/ with the C compiler, which the tests of allocate.py need."""
-    subprocess.run(["cc", "-O1", *flags, "-o", program, ROOT / "tests" / source], check=True)
+    subprocess.run(["cc", "-O1", *flags, "-o", program, Path(__file__).parent / source], check=True)
     return program
 
 

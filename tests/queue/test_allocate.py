@@ -15,7 +15,7 @@ import pytest
 import allocate
 from gpus.locks import lock, lockers
 from gpus.nvml import Gpu, visible
-from tests.fake_gpus import (
+from tests.queue.fake_gpus import (
     BINDINGS,
     HOLD,
     ROOT,
@@ -25,8 +25,8 @@ from tests.fake_gpus import (
     installed_bindings,
     wait_until,
 )
-from tests.spooler import Spooler, needs_tsp
-from tests.stress_allocate import stress
+from tests.queue.spooler import Spooler, needs_tsp
+from tests.queue.stress_allocate import stress
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can act as a second user")
 

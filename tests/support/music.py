@@ -1,12 +1,18 @@
-"""Small rendered songs, prepared as MUSDB18 is, and a bootstrap that takes seconds on them."""
+"""Small rendered songs: as vocals and accompaniment, prepared as MUSDB18 is, and a bootstrap on them."""
+
+import nussl
+import soundfile
 
 from audition.commands.make_toy_music import make_toy_music
 from audition.commands.prepare_musdb import prepare_musdb
+from audition.datasets import build_dataset
+from audition.datasets.corpora import MixSourceFolder
 from audition.runs.folder import Run
-from tests import road
+from tests.support import road
 
-SECONDS = 6.0
 SAMPLE_RATE = 16000
+SOURCES = ("accompaniment", "vocals")
+SECONDS = 6.0
 BOOTSTRAP = ["toy/env.gin", "musdb/musdb.gin", "toy/exp/music/bootstrap.gin"]
 SMALL = [
     "build_recurrent_mask_inference.hidden_size = 8",
@@ -20,6 +26,32 @@ SMALL = [
     "segment_and_separate.hop_seconds = 1.5",
     "segment_and_separate.num_workers = 0",
 ]
+STFT_PARAMS = nussl.STFTParams(512, 128, "sqrt_hann")
+
+
+def render_mono(root, num_songs, seconds):
+    """`<root>/mono/{mix,vocals,accompaniment}/<title>.wav`, 16 kHz mono; returns that folder."""
+    songs, mono = root / "songs", root / "mono"
+    make_toy_music(None, songs, {"train": num_songs}, seconds, SAMPLE_RATE)
+    for folder in sorted((songs / "train").iterdir()):
+        stems = {path.stem: soundfile.read(path)[0].mean(axis=1) for path in folder.glob("*.wav")}
+        stems["mix"] = stems.pop("mixture")
+        stems["accompaniment"] = stems.pop("drums") + stems.pop("bass") + stems.pop("other")
+        for name, audio in stems.items():
+            (mono / name).mkdir(parents=True, exist_ok=True)
+            soundfile.write(mono / name / f"{folder.name}.wav", audio, SAMPLE_RATE, "FLOAT")
+    return mono
+
+
+def open_songs(folder, source_folders=SOURCES, name="test"):
+    """Split of what `render_mono` wrote, or of pseudo-sources."""
+    dataset = MixSourceFolder(
+        str(folder),
+        source_folders=list(source_folders),
+        sample_rate=SAMPLE_RATE,
+        stft_params=STFT_PARAMS,
+    )
+    return build_dataset(dataset, name)
 
 
 def render(root):

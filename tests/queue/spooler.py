@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_gpus import SECONDS
+from tests.queue.fake_gpus import SECONDS
 
 needs_tsp = pytest.mark.skipif(
     not shutil.which("tsp"), reason="tsp is not installed: apt-get install task-spooler"

@@ -8,7 +8,7 @@ from pathlib import Path
 import main
 from audition.runs.folder import Run
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ["toy/env.gin", "wham/wham8k.gin", "tests/exp/tiny.gin"]
 
 

@@ -1,6 +1,6 @@
 """Many allocate.py at once on 8 GPUs, with kill -9 at random, and an auditor who trusts no locks.
 
-python -m tests.stress_allocate [LAUNCHES]        exits with 1 where a GPU was given twice or lost
+python -m tests.queue.stress_allocate [LAUNCHES]        exits with 1 where a GPU was given twice or lost
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from gpus.locks import lock
-from tests.fake_gpus import BINDINGS, SECONDS, FakeMachine, compile_c, installed_bindings
+from tests.queue.fake_gpus import BINDINGS, SECONDS, FakeMachine, compile_c, installed_bindings
 
 NUM_GPUS = 8
 AT_ONCE = 50

@@ -14,9 +14,9 @@ from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.runs.folder import Run
 from audition.runs.status import recorded, status_path, this_process
-from tests import road
-from tests.fake_gpus import FakeMachine
-from tests.spooler import FOR_EVER, Spooler, needs_tsp
+from tests.queue.fake_gpus import FakeMachine
+from tests.queue.spooler import FOR_EVER, Spooler, needs_tsp
+from tests.support import road
 
 ORACLE = "evaluate.separator = @nussl.separation.benchmark.IdealBinaryMask()"
 SWEEP = "sweep.parameters = {'train.seed': [0, 1, 2, 3]}"
@@ -97,7 +97,7 @@ def test_a_killed_run_is_told_and_resumed(instantiate, tmp_path, capsys):
     (run,) = instantiate(ORACLE)
     assert status(capsys, run.config) == {"run0": "not started"}
     config = tmp_path / "kill.gin"
-    config.write_text("import tests.kill_switch\ntrain.handlers = [@add_kill_switch]\n")
+    config.write_text("import tests.support.kill_switch\ntrain.handlers = [@add_kill_switch]\n")
     killed = road.spawn("all", "-c", run.config, config, KILL_AT="5")
     assert killed.returncode == -signal.SIGKILL
     assert "all was killed" in status(capsys, run.config)["run0"]

@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from logs import Job, list_jobs, split_label, title
-from tests.fake_gpus import ROOT, SECONDS, wait_until
-from tests.spooler import FOR_EVER, Spooler, needs_tmux, needs_tsp
+from tests.queue.fake_gpus import ROOT, SECONDS, wait_until
+from tests.queue.spooler import FOR_EVER, Spooler, needs_tmux, needs_tsp
 
 FORMAT = "#{window_index} #{pane_index} #{@run}"
 
