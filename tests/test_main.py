@@ -88,7 +88,7 @@ def test_all_outside_a_run_folder_says_run_instantiate_first(capsys):
     [
         (
             "train.bath_size = 3",
-            "line 1: Configurable 'train' doesn't have a parameter named 'bath_size'",
+            "'train' doesn't have a parameter named 'bath_size'; did you mean 'batch_size'?",
         ),
         ("trian.batch_size = 3", "line 1: No configurable matching 'trian'; did you mean 'train'?"),
         ("train.seed = %NOWHERE", "The macro %NOWHERE is used but never defined"),
@@ -99,7 +99,7 @@ def test_all_outside_a_run_folder_says_run_instantiate_first(capsys):
         ),
         ("import nowhere.module", "line 1: No module named 'nowhere'"),
         ("include 'nowhere.gin'", "there is no file 'nowhere.gin' to include"),
-        ("train.optimizer = @Adan", "No configurable matching reference '@Adan'"),
+        ("train.optimizer = @Adan", "matching reference '@Adan'; did you mean 'Adam'?"),
     ],
 )
 def test_a_mistake_in_a_gin_file_names_the_file_and_the_line(text, sentence, tmp_path, capsys):
@@ -123,6 +123,45 @@ def test_a_required_binding_that_is_missing_is_named(instantiate, tmp_path, caps
     line = told(capsys, "train", run.config)
     assert "train.batch_size is required but not bound; add `train.batch_size = …`" in line
     assert not run.checkpoints.exists()
+
+
+def compiled(tmp_path, *configs):
+    out = tmp_path / "out"
+    assert main.main(["instantiate", "-c", *map(str, configs), "-o", str(out)]) == 0
+    return (out / "run0/config.gin").read_text()
+
+
+def test_an_include_is_looked_for_beside_the_file_that_includes_it(tmp_path, monkeypatch):
+    for name, text in {
+        "top.gin": "include 'sub/middle.gin'\ntrain.num_epochs = 1\n",
+        "sub/middle.gin": "include 'leaf.gin'\n",
+        "sub/leaf.gin": "train.seed = 3\n",
+        "leaf.gin": "train.seed = 4\n",  # in the working folder: comes second
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert "train.seed = 3" in compiled(tmp_path, "top.gin")
+    (tmp_path / "sub/leaf.gin").unlink()
+    assert main.main(["instantiate", "-c", "top.gin", "-o", "again"]) == 0
+    assert "train.seed = 4" in (tmp_path / "again/run0/config.gin").read_text()
+
+
+def test_an_include_beside_another_file_of_the_command_line_does_not_win(tmp_path):
+    for folder, seed in (("x", 1), ("y", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "common.gin").write_text(f"train.seed = {seed}\n")
+    (tmp_path / "x/other.gin").write_text("train.batch_size = 7\n")
+    (tmp_path / "y/main.gin").write_text("include 'common.gin'\n")
+    assert "train.seed = 2" in compiled(tmp_path, tmp_path / "x/other.gin", tmp_path / "y/main.gin")
+
+
+def test_files_that_include_each_other_are_told(tmp_path, capsys):
+    (tmp_path / "a.gin").write_text("include 'b.gin'\n")
+    (tmp_path / "b.gin").write_text("include 'a.gin'\n")
+    assert "a.gin includes itself, by way of b.gin" in told(
+        capsys, "instantiate", tmp_path / "a.gin"
+    )
 
 
 def test_later_files_win_and_bindings_win_over_files(tmp_path):

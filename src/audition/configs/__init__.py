@@ -1,12 +1,12 @@
 """Load, check, sweep, write and re-read gin: the only module that looks inside gin."""
 
 import itertools
-import os
 from pathlib import Path
 from typing import NamedTuple
 
 import gin
 
+from audition.configs import includes
 from audition.configs.complaints import missing_binding, remedy, told_in_one_sentence
 from audition.errors import ConfigError
 from audition.files import write_and_rename
@@ -27,7 +27,7 @@ def load(paths, bindings=(), command_line=()):
     """Reads .gin files, later ones win, then bindings; nothing is left undefined afterwards.
 
     Args:
-        paths: .gin files; an `include` in one is looked for beside it and in the working folder.
+        paths: .gin files; an `include` in one is looked for beside it, then in the working folder.
         bindings: strings such as `"train.num_epochs = 1"`.
         command_line: words of the command, for `run.json`.
 
@@ -37,9 +37,7 @@ def load(paths, bindings=(), command_line=()):
     """
     global loaded
     gin.clear_config()
-    # gin's other reader, of files inside packages, trips over the name of a file that isn't there
-    gin.config._FILE_READERS[:] = [(open, os.path.isfile)]
-    gin.config._LOCATION_PREFIXES[:] = ["", *(str(Path(path).parent) for path in paths)]
+    includes.set_up()
     for path in paths:
         parse_file(Path(path))
     for binding in bindings:

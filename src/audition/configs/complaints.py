@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import inspect
 import re
 import tokenize
 from pathlib import Path
@@ -53,11 +54,30 @@ def remedy(path):
 
 def suggestion(what):
     """`; did you mean 'train'?` where gin complains of a name with a close neighbour, else a stop."""
-    unknown = re.search(r"No configurable matching '(?:.*/)?([^']+)'", what)
-    names = [selector for selector, _ in gin.config._REGISTRY.items()] if unknown else []
-    names += [name.rsplit(".", 1)[-1] for name in names]
-    close = difflib.get_close_matches(unknown.group(1), names, n=1) if unknown else []
+    patterns = {
+        r"No configurable matching '(?:.*/)?([^']+)'": all_names,
+        r"No configurable matching reference '@(?:.*/)?([^'()]+)": all_names,
+        r"Configurable '([^']+)' doesn't have a parameter named '([^']+)'": parameters_of,
+    }
+    for pattern, names in patterns.items():
+        if unknown := re.search(pattern, what):
+            return did_you_mean(unknown[unknown.lastindex], names(unknown[1]))
+    return "."
+
+
+def did_you_mean(name, names):
+    close = difflib.get_close_matches(name, names, n=1)
     return f"; did you mean {close[0]!r}?" if close else "."
+
+
+def all_names(_):
+    """Every configurable in full and by its last name."""
+    full = [selector for selector, _ in gin.config._REGISTRY.items()]
+    return [*full, *(name.rsplit(".", 1)[-1] for name in full)]
+
+
+def parameters_of(name):
+    return list(inspect.signature(gin.config._REGISTRY.get_match(name).wrapped).parameters)
 
 
 def missing_binding(text):
