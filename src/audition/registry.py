@@ -35,8 +35,12 @@ EXTERNAL = {
         "SumSources",
         "ToSeparationModel",
     ),
-    "torch.optim": ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop", "SGD"),
+    "torch.optim": (
+        *("ASGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "Muon"),
+        *("NAdam", "RAdam", "RMSprop", "Rprop", "SGD", "SparseAdam"),
+    ),
     "torch.optim.lr_scheduler": (
+        "ConstantLR",
         "CosineAnnealingLR",
         "CosineAnnealingWarmRestarts",
         "CyclicLR",
@@ -44,6 +48,7 @@ EXTERNAL = {
         "LambdaLR",
         "LinearLR",
         "MultiStepLR",
+        "MultiplicativeLR",
         "OneCycleLR",
         "PolynomialLR",
         "ReduceLROnPlateau",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gin
 
+from audition.configs.replaced import instead_of
 from audition.errors import ConfigError
 
 GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
@@ -61,7 +62,9 @@ def suggestion(what):
     }
     for pattern, names in patterns.items():
         if unknown := re.search(pattern, what):
-            return did_you_mean(unknown[unknown.lastindex], names(unknown[1]))
+            name = unknown[unknown.lastindex]
+            remedy = instead_of(name)
+            return f": {remedy}." if remedy else did_you_mean(name, names(unknown[1]))
     return "."
 
 

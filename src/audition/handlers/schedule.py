@@ -2,7 +2,7 @@
 
 import gin
 from ignite.handlers import EarlyStopping
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 
 from audition.errors import ConfigError
 from audition.training.state import TrainingEvents
@@ -26,6 +26,29 @@ def add_lr_scheduler_handler(training, scheduler):
         scheduler.step(*([training.monitored()] if plateau else []))
 
     training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, step)
+
+
+@gin.register("SequentialLR", module="torch.optim.lr_scheduler")
+def sequential(optimizer, schedulers, milestones):
+    """torch's SequentialLR: one scheduler after another.
+
+    Args:
+        optimizer: what all of them work on.
+        schedulers: list of references, such as `[@LinearLR, @CosineAnnealingLR]`.
+        milestones: epochs at which the next one takes over; one less than schedulers.
+    """
+    return SequentialLR(optimizer, [build(optimizer) for build in schedulers], milestones)
+
+
+@gin.register("ChainedScheduler", module="torch.optim.lr_scheduler")
+def chained(optimizer, schedulers):
+    """torch's ChainedScheduler: all of them at once, their factors multiplied.
+
+    Args:
+        optimizer: what all of them work on.
+        schedulers: list of references, such as `[@ConstantLR, @ExponentialLR]`.
+    """
+    return ChainedScheduler([build(optimizer) for build in schedulers], optimizer)
 
 
 @gin.register

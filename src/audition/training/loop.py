@@ -18,6 +18,7 @@ from audition.training.epochs import (
     attach_saving,
     close_bars,
 )
+from audition.training.optimizers import make_optimizer
 from audition.training.state import Training, TrainingEvents
 from audition.training.step import Forward, make_engine, train_step, val_step
 
@@ -75,7 +76,7 @@ def build(settings, writer, exits):
     training = Training(
         run=settings.run,
         model=model,
-        optimizer=settings.optimizer(model.parameters()),
+        optimizer=make_optimizer(settings.optimizer, model.parameters()),
         scaler=torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "float16"),
         losses=Losses(settings.loss_dictionary, settings.loss_combination),
         val_losses=Losses(
