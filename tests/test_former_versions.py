@@ -7,8 +7,10 @@ from pathlib import Path
 import nussl
 import pytest
 from nussl.separation.primitive import HPSS
+from pandas.testing import assert_frame_equal
 
 from audition import registry
+from audition.bootstrap.segments import segment_table
 from audition.commands import evaluate as evaluating
 from audition.commands import segment_and_separate as segmenting
 from audition.datasets import build_dataset, waveform_cache
@@ -129,6 +131,7 @@ def test_a_cache_is_complete(stems, tmp_path):
 
 def test_segments_are_not_separated_again(data, tmp_path, monkeypatch):
     folder = shutil.copytree(FORMER / "segments", tmp_path / "segments")
+    before = segment_table(folder)
     monkeypatch.setattr(NusslSeparator, "finish", None)
     segmenting.segment_and_separate(
         None,
@@ -146,6 +149,7 @@ def test_segments_are_not_separated_again(data, tmp_path, monkeypatch):
         "b_0000",
         "c_0000",
     ]
+    assert_frame_equal(segment_table(folder), before)
 
 
 def test_moving_a_class_changes_nothing(monkeypatch):

@@ -19,7 +19,7 @@ when a room is missing or an import goes against it. Imports point down.
     world    registry       table of the third-party classes that a .gin file may build
              compat/        what nussl and scaper need from today's NumPy, SciPy and torch
              audio/         signals, STFT, reading and writing files, resampling
-    ground   runs/          one run folder: paths, status, costs, journal
+    ground   runs/          one run folder: paths, status, costs, journal, stored results
              configs/       load, check, sweep, write and re-read gin
              parallel       one loop over many items, here or in a pool of processes
              device         what the work is done on

@@ -13,7 +13,7 @@ from audition.datasets.audio_folder import UNLABELLED
 from audition.datasets.filters import duration_seconds
 from audition.datasets.identity import file_states
 from audition.errors import ConfigError
-from audition.files import read_json
+from audition.runs.results import STAMP, read_results
 
 RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
 
@@ -122,18 +122,17 @@ def segment_table(folder):
         loudness_lufs; each measure of confidence; each score of each source as `<source>.<score>`,
         its mean over channels, and as `<score>` the mean over sources.
     """
-    paths = sorted(Path(folder, RESULTS).glob("*.json"))
-    if not paths:
+    results = read_results(Path(folder, RESULTS))
+    if not results:
         raise ConfigError(
             f"There is no segment in {str(folder)!r}: run segment_and_separate into it first."
         )
-    results = {path.stem: read_json(path) for path in paths}
     kept = {name: row(result) for name, result in results.items() if "skipped" not in result}
     return pandas.DataFrame.from_dict(kept, orient="index")
 
 
 def row(result):
-    metadata = {key: value for key, value in result["metadata"].items() if key != "passport"}
+    metadata = {key: value for key, value in result["metadata"].items() if key not in STAMP}
     scores = {source: means(columns) for source, columns in result["scores"].items()}
     each = {f"{s}.{key}": value for s, columns in scores.items() for key, value in columns.items()}
     return {**metadata, **result["confidences"], **each, **means_over_sources(scores)}

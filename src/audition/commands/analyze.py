@@ -8,8 +8,9 @@ from audition.identity import in_short
 from audition.reports.evaluations import check_one_evaluation
 from audition.reports.figures import draw_against_input, draw_box_plots, write_figure
 from audition.reports.hparams import log_row
-from audition.reports.report_card import overall_means, read_results, report_card, score_table
+from audition.reports.report_card import overall_means, report_card, score_table
 from audition.runs.folder import sweep_point
+from audition.runs.results import read_results
 
 MOST_NAMED = 10  # tracks
 
@@ -27,7 +28,7 @@ def analyze(run, notes="", each_source=True):
         each_source: a column per source beside the overall one.
     """
     table = score_table(run)
-    check_one_evaluation(run, read_results(run))
+    check_one_evaluation(run, list(read_results(run.results).values()))
     card = report_card(table, compose_notes(run, notes, table), each_source)
     with write_and_rename(run.report_card_csv) as file:
         table.to_csv(file, index=False)

@@ -12,13 +12,13 @@ from audition.audio.estimates import write_estimates
 from audition.datasets.identity import describe_content, file_states
 from audition.errors import ConfigError
 from audition.files import write_json
-from audition.identity import describe, fingerprint, passport_and_former, public_versions
+from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale
 from audition.metrics.scores import is_silent, stack_channels
 from audition.reports.evaluations import fingerprints
-from audition.reports.report_card import read_results
 from audition.runs.costs import record_evaluation
 from audition.runs.memory import PeakMemory
+from audition.runs.results import Results
 from audition.separators import LoopSettings, separate_all
 
 log = logging.getLogger(__name__)
@@ -67,24 +67,22 @@ def evaluate(
     check_metrics(metrics)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
-    passports = track_passports(test_data, settings)
-    adopt_former(run, passports, settings)
-    present = {result["metadata"]["passport"] for result in read_results(run)}
-    todo = [i for i, name in enumerate(test_data.names) if passports[name][0] not in present]
+    kept = Results(run.results, settings, tracks(test_data))
+    todo = kept.todo()
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
     first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
-    remove_others(run, passports)
+    if num_others := kept.remove_others():
+        log.info("removed %d results of other settings, checkpoints or tracks", num_others)
     write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
     results = itertools.chain(first, results)
     for name, (scores, notes, content) in tqdm(results, "evaluate", len(todo), unit="track"):
         seconds_of_audio += content["seconds"]
         for note in notes:
             log.warning("%s: %s", name, note)
-        about = {"track": name, "passport": passports[name][0], "settings": fingerprint(settings)}
-        write_json(result_path(run, name), {**scores, "metadata": {**about, **content}})
+        kept.write(name, {**scores, "metadata": {"track": name, **content}})
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
@@ -156,42 +154,7 @@ def describe_metric(metric, data):
     return {**describe(metric), **stft}
 
 
-def track_passports(data, settings):
-    """Dict, name of the track → `passport_and_former` of all that its result depends on.
-
-    A track is known by its name and by the sizes and times of its files, so that a restart need not
-    read any audio.
-    """
-    states = file_states(data.dataset)
-    return {
-        name: passport_and_former(name, state, settings)
-        for name, state in zip(data.names, states, strict=True)
-    }
-
-
-def adopt_former(run, passports, settings):
-    """Gives results that version 0.1 wrote, and that still hold, the passports of today."""
-    for result in read_results(run):
-        about = result["metadata"]
-        current, before = passports.get(about["track"], (None, None))
-        if about["passport"] == before != current:
-            about |= {"passport": current, "settings": fingerprint(settings)}
-            write_json(result_path(run, about["track"]), result)
-
-
-def remove_others(run, passports):
-    """Deletes the results, of ours, that are not of this evaluation.
-
-    Args:
-        passports: as of `track_passports`.
-    """
-    abouts = [result["metadata"] for result in read_results(run)]
-    others = [a["track"] for a in abouts if a["passport"] not in passports.get(a["track"], ())]
-    for name in others:
-        result_path(run, name).unlink()
-    if others:
-        log.info("removed %d results of other settings, checkpoints or tracks", len(others))
-
-
-def result_path(run, name):
-    return run.results / f"{name}.json"
+def tracks(data):
+    """Dict, name of the track → what tells that it is unchanged: the sizes and times of its files, so
+    that a restart need not read any audio."""
+    return {name: (s,) for name, s in zip(data.names, file_states(data.dataset), strict=True)}

@@ -12,9 +12,10 @@ from audition.audio.files import write_wav
 from audition.bootstrap.confidence import LOUD_PERCENTILE, Teacher
 from audition.bootstrap.segments import RESULTS, Segments
 from audition.datasets.identity import describe_content
-from audition.files import claim, read_json, write_json
-from audition.identity import describe, passport_and_former, public_versions
+from audition.files import claim
+from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale
+from audition.runs.results import Results
 from audition.separators import LoopSettings, separate_all
 
 log = logging.getLogger(__name__)
@@ -79,18 +80,18 @@ def segment_and_separate(
     teacher.check(data)
     settings = describe_settings(data, teacher, metrics, (window_seconds, hop_seconds), seed)
     claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
-    passports = segment_passports(segments, settings)
-    todo = [i for i, name in enumerate(segments.names) if not is_done(folder, name, passports)]
+    kept = Results(folder / RESULTS, settings, windows(segments))
+    todo = kept.todo()
     log.info("%d of %d segments to separate", len(todo), len(segments))
     loop = LoopSettings(device, batch_size, None, num_workers=num_workers, seed=seed)
     results = separate_all(segments, todo, teacher, WriteSegment(folder, metrics), loop)
     num_skipped = 0
     for name, result in tqdm(results, "segment_and_separate", len(todo), unit="segment"):
-        result["metadata"]["passport"] = passports[name][0]
         num_skipped += "skipped" in result
-        write_json(result_path(folder, name), result)
+        kept.write(name, result)
     log.info("%d segments were too quiet", num_skipped)
-    remove_others(folder, passports)
+    if num_others := kept.remove_others():
+        log.info("removed %d results of segments that are no longer in the data", num_others)
     configs.write_operative(folder / "operative.segment_and_separate.gin")
 
 
@@ -107,32 +108,10 @@ def describe_settings(data, teacher, metrics, window_and_hop, seed):
     }
 
 
-def segment_passports(segments, settings):
-    """Dict, name of the segment → `passport_and_former` of all that its files depend on."""
-    states = zip(segments.names, segments.windows, segments.file_states(), strict=True)
-    return {
-        name: passport_and_former(name, window.start, window.stop, state, settings)
-        for name, window, state in states
-    }
-
-
-def is_done(folder, name, passports):
-    path = result_path(folder, name)
-    return path.exists() and read_json(path)["metadata"]["passport"] in passports[name]
-
-
-def remove_others(folder, passports):
-    """Deletes the results, of ours, of segments that are no longer in the data."""
-    absent = [path for path in (folder / RESULTS).glob("*.json") if path.stem not in passports]
-    others = [path for path in absent if "passport" in read_json(path).get("metadata", {})]
-    for path in others:
-        path.unlink()
-    if others:
-        log.info("removed %d results of segments that are no longer in the data", len(others))
-
-
-def result_path(folder, name):
-    return folder / RESULTS / f"{name}.json"
+def windows(segments):
+    """Dict, name of the segment → its place in the item and the sizes and times of the item's files."""
+    each = zip(segments.names, segments.windows, segments.file_states(), strict=True)
+    return {name: (window.start, window.stop, state) for name, window, state in each}
 
 
 class WriteSegment:
@@ -148,7 +127,7 @@ class WriteSegment:
         self.metrics = metrics
 
     def __call__(self, track, estimates):
-        """The JSON of the segment, less its passport."""
+        """The result of the segment."""
         loudness = estimates.loudness_lufs
         about = {**track.metadata, "loudness_lufs": loudness if np.isfinite(loudness) else None}
         result = {"metadata": about, "confidences": estimates.confidences, "scores": {}}

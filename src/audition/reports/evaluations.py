@@ -7,7 +7,7 @@ import numpy as np
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.identity import array_passport, fingerprint, without_addresses
-from audition.reports.report_card import read_results
+from audition.runs.results import read_results
 
 
 class Evaluation(NamedTuple):
@@ -44,7 +44,7 @@ def audio_fingerprint(signal):
 
 def read_evaluation(run, label):
     """The Evaluation of a run, which errors will call `label`."""
-    results = read_results(run)
+    results = list(read_results(run.results).values())
     check_one_evaluation(run, results)
     path = run.folder / "evaluation.json"
     abouts = [result["metadata"] for result in results]

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from audition.errors import ConfigError
-from audition.files import read_json
+from audition.runs.results import read_results
 
 WIDTH = 100
 KEYS = ["track", "source"]
@@ -32,17 +32,10 @@ def score_table(run):
         DataFrame, one row per track and source, sorted; a column per score. A score with several
         values (channels, windows) is their median without NaN, as in nussl and museval.
     """
-    rows = [row for result in read_results(run) for row in result_rows(result)]
+    rows = [row for result in read_results(run.results).values() for row in result_rows(result)]
     if not rows:
         raise ConfigError(f"{run.results} holds no results: run evaluate first.")
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
-
-
-def read_results(run):
-    """The result files of evaluate, parsed; other files in the folder are left alone."""
-    found = (read_json(path) for path in sorted(run.results.glob("*.json")))
-    ours = (one for one in found if isinstance(one, dict) and isinstance(one.get("metadata"), dict))
-    return [result for result in ours if "passport" in result["metadata"]]
 
 
 def result_rows(result):
