@@ -1,4 +1,4 @@
-"""The README's snippets run as they are printed, and its commands are those that exist."""
+"""What the documents say: snippets and commands run as printed, links lead somewhere."""
 
 import re
 import shutil
@@ -9,37 +9,59 @@ from glob import glob
 import pytest
 
 from audition.commands import COMMANDS
-from tests.support import road
+from tests.support import documents, road
 
-README = (road.ROOT / "README.md").read_text()
-SNIPPETS = re.findall(
-    r"### (?:A|An) (\w+)\n\n```python\n# (\w+)\.py\n(.+?)```\n```gin\n(.+?)```", README, re.DOTALL
-)
+DOCUMENTS = documents.documents()
+ADDING = list(documents.snippets(documents.read("docs/adding.md")))
+NOUNS = {"model", "loss", "dataset", "handler", "metric", "separator"}
+
+
+def name_of(path):
+    return str(path.relative_to(road.ROOT))
+
+
+@pytest.fixture(params=DOCUMENTS, ids=name_of)
+def document(request):
+    return request.param
 
 
 def test_every_noun_has_its_snippet():
-    nouns = [noun for noun, *_ in SNIPPETS]
-    assert nouns == ["model", "loss", "dataset", "handler", "metric", "separator"]
+    assert NOUNS <= {snippet.noun for snippet in ADDING}
 
 
-@pytest.mark.parametrize(("noun", "module", "code", "gin"), SNIPPETS, ids=[s[0] for s in SNIPPETS])
-def test_a_snippet_runs_the_whole_road(instantiate, tmp_path, monkeypatch, noun, module, code, gin):
-    (tmp_path / f"{module}.py").write_text(code)
-    (tmp_path / "own.gin").write_text(gin)
+@pytest.mark.parametrize("snippet", ADDING, ids=[snippet.noun for snippet in ADDING])
+def test_a_snippet_runs_the_whole_road(instantiate, tmp_path, monkeypatch, snippet):
+    (tmp_path / f"{snippet.module}.py").write_text(snippet.code)
+    (tmp_path / "own.gin").write_text(snippet.gin)
     monkeypatch.syspath_prepend(tmp_path)
     (run,) = instantiate(tmp_path / "own.gin", "train.num_epochs = 1", "train.val_data = None")
     road.call("all", run.config)
     card = run.report_card_txt.read_text()
-    assert ("correlation" if noun == "metric" else "SI-SDRi") in card
+    assert ("correlation" if snippet.noun == "metric" else "SI-SDRi") in card
 
 
 def test_the_table_of_commands_is_complete():
-    table = README.split("## Commands")[1].split("## ")[0]
+    table = documents.read("docs/commands.md")
     assert all(f"`{command}`" in table for command in COMMANDS)
 
 
-def test_no_line_names_a_machine():
-    assert not re.search(r"/root/|/work/|/home/", README)
+def test_no_line_names_a_machine(document):
+    assert not re.search(r"/root/|/work/|/home/", document.read_text())
+
+
+def test_links_lead_somewhere(document):
+    targets = [target.split("#")[0] for target in documents.links(document.read_text())]
+    assert not [target for target in targets if not (document.parent / target).exists()]
+
+
+def test_every_document_can_be_reached_from_the_readme():
+    reached, todo = set(), [road.ROOT / "README.md"]
+    while todo:
+        path = todo.pop().resolve()
+        if path.suffix == ".md" and path not in reached:
+            reached.add(path)
+            todo += [path.parent / link for link in documents.links(path.read_text())]
+    assert {path for path in DOCUMENTS if path.parent.name == "docs"} <= reached
 
 
 SMALLER = {
@@ -51,10 +73,9 @@ SMALLER = {
 
 
 def commands(heading):
-    """The command lines printed under a heading, as words."""
-    section = README.split(f"## {heading}\n")[1].split("\n## ")[0]
-    lines = re.findall(r"^    (python main\.py .+?|sh .+?)(?: +#.*)?$", section, re.MULTILINE)
-    return [line.split() for line in lines]
+    """The command lines that README.md prints under a heading, as words."""
+    section = documents.read("README.md").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line.split() for line in documents.command_lines(section)]
 
 
 def turned(words):
