@@ -1,7 +1,9 @@
 """train and debug as a person calls them: what they leave, and the sentence for each mistake."""
 
 import csv
+import dataclasses
 import gc
+import inspect
 import multiprocessing
 import os
 import resource
@@ -15,7 +17,9 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from audition.commands.train import train
 from audition.files import read_json
+from audition.training.settings import Settings
 from tests.support import road
 from tests.support.training import EXPLODING, QUICK, assert_same, state, told
 
@@ -507,3 +511,8 @@ def test_another_epoch_length_is_no_resume(run, capsys):
     road.call("train", run.config, "train.num_epochs = 1")
     line = told(capsys, "resume", run.config, "train.epoch_length = 7")
     assert "was written with 3 iterations per epoch, now there are 7" in line
+
+
+def test_the_settings_are_what_train_is_called_with():
+    arguments = inspect.signature(train).parameters
+    assert [one.name for one in dataclasses.fields(Settings)] == list(arguments)

@@ -1,54 +1,58 @@
 """Train the network of a run folder."""
 
 import logging
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from types import SimpleNamespace
+from typing import Any
 
 import gin
 import torch
 from ignite.utils import manual_seed
 
 from audition import configs
+from audition.datasets.split import Split
 from audition.device import keep_freed_memory
 from audition.errors import ConfigError
 from audition.reports.hparams import log_row
+from audition.runs.folder import Run
 from audition.runs.journal import timestamp
-from audition.training import checkpoints
-from audition.training.loop import attach, build, check, go_on, iterate, validation_loader
+from audition.training import Training, checkpoints
+from audition.training.loop import attach, build, go_on, iterate, validation_loader
+from audition.training.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["run", "resume"])
 def train(
-    run,
-    train_data=gin.REQUIRED,
-    val_data=gin.REQUIRED,
-    features=gin.REQUIRED,
-    model_config=gin.REQUIRED,
-    loss_dictionary=gin.REQUIRED,
-    optimizer=gin.REQUIRED,
-    batch_size=gin.REQUIRED,
-    num_epochs=gin.REQUIRED,
-    epoch_length=None,
-    excerpt_frames=None,
-    excerpt_seconds=None,
-    val_loss_dictionary=None,
-    loss_combination="combine_by_sum",
-    val_batch_size=None,
-    handlers=(),
-    remix=None,
-    init_from=None,
-    save_every_iterations=None,
-    save_every_epochs=None,
-    num_data_workers=0,
-    num_threads=None,
-    device="auto",
-    mixed_precision=None,
-    compile_model=False,
-    seed=0,
-    resume=False,
-):
+    run: Run,
+    train_data: Split = gin.REQUIRED,
+    val_data: Split | None = gin.REQUIRED,
+    features: Any = gin.REQUIRED,
+    model_config: dict = gin.REQUIRED,
+    loss_dictionary: dict = gin.REQUIRED,
+    optimizer: Callable = gin.REQUIRED,
+    batch_size: int = gin.REQUIRED,
+    num_epochs: int = gin.REQUIRED,
+    epoch_length: int | None = None,
+    excerpt_frames: int | None = None,
+    excerpt_seconds: float | None = None,
+    val_loss_dictionary: dict | None = None,
+    loss_combination: str = "combine_by_sum",
+    val_batch_size: int | None = None,
+    handlers: Sequence[Callable] = (),
+    remix: Callable | None = None,
+    init_from: str | None = None,
+    save_every_iterations: int | None = None,
+    save_every_epochs: int | None = None,
+    num_data_workers: int = 0,
+    num_threads: int | None = None,
+    device: str = "auto",
+    mixed_precision: str | None = None,
+    compile_model: bool = False,
+    seed: int = 0,
+    resume: bool = False,
+) -> Training:
     """Trains a separation network; leaves its checkpoints and logs in the run folder.
 
     Args:
@@ -82,8 +86,7 @@ def train(
     Raises:
         ConfigError: a setting, a data set or a checkpoint that can't be used.
     """
-    settings = SimpleNamespace(**locals())
-    check(settings)
+    settings = Settings(**locals())
     manual_seed(seed)
     keep_freed_memory()
     if num_threads is not None:

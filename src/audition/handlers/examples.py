@@ -1,20 +1,30 @@
 """Validation items to listen to and to look at in TensorBoard."""
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import gin
 import numpy as np
-from ignite.engine import Events
+import torch
+from ignite.engine import Engine, Events
+from nussl import AudioSignal
 
 from audition.audio.signals import cut
 from audition.errors import ConfigError
-from audition.training import checkpoints
+from audition.training import Training, checkpoints
 
 RANGE_DB = 80  # of the spectrograms, below the loudest bin of the mix
 
 
 @gin.register
-def add_validation_examples(training, separator, every_epochs=10, num_examples=2, max_seconds=10.0):
+def add_validation_examples(
+    training: Training,
+    separator: Any,
+    every_epochs: int = 10,
+    num_examples: int = 2,
+    max_seconds: float = 10.0,
+) -> None:
     """Writes audio and spectrograms of the first validation items, every `every_epochs` epochs.
 
     TensorBoard gets `examples/<item>/estimate<N>`, and the first time `mix` and the sources, too:
@@ -48,20 +58,20 @@ def add_validation_examples(training, separator, every_epochs=10, num_examples=2
 class ShowExamples:
     """Separates the items one by one and writes what came out."""
 
-    def __init__(self, training, separator, num_examples, max_seconds):
+    def __init__(self, training: Training, separator: Any, num_examples: int, max_seconds: float):
         self.training = training
         self.separator = separator
         self.items = range(min(num_examples, len(training.val_data)))
         self.max_seconds = max_seconds
         self.shown = False  # mix and sources, which stay as they are
 
-    def __call__(self, engine):
+    def __call__(self, engine: Engine) -> None:
         with undisturbed(self.training.model):
             for i in self.items:
                 self.show(self.training.val_data[i], self.training.val_data.names[i])
         self.shown = True
 
-    def show(self, item, name):
+    def show(self, item: dict, name: str) -> None:
         mix = middle(item["mix"], self.max_seconds)
         (output,) = self.separator.on_device([mix], self.training.device)
         estimates = self.separator.finish(mix, output)
@@ -73,7 +83,7 @@ class ShowExamples:
         for key, signal in signals.items():
             self.write(f"examples/{name}/{key}", signal, loudest)
 
-    def write(self, tag, signal, loudest):
+    def write(self, tag: str, signal: AudioSignal, loudest: float) -> None:
         writer, step = self.training.writer, self.training.trainer.state.iteration
         mono = signal.audio_data.mean(axis=0).clip(-1, 1)
         writer.add_audio(tag, mono, step, signal.sample_rate)
@@ -81,7 +91,7 @@ class ShowExamples:
 
 
 @contextlib.contextmanager
-def undisturbed(model):
+def undisturbed(model: torch.nn.Module) -> Iterator[None]:
     """Puts the mode of `model` and all random states back to what they were."""
     mode = model.training
     model.eval()
@@ -92,19 +102,19 @@ def undisturbed(model):
         model.train(mode)
 
 
-def middle(signal, seconds):
+def middle(signal: AudioSignal, seconds: float) -> AudioSignal:
     """The AudioSignal cut to at most `seconds` around its middle."""
     length = min(round(seconds * signal.sample_rate), signal.signal_length)
     start = (signal.signal_length - length) // 2
     return cut(signal, start, start + length)
 
 
-def magnitude(signal):
+def magnitude(signal: AudioSignal) -> np.ndarray:
     """Magnitude STFT `(frequency, time)`, channels averaged."""
     return np.abs(signal.stft()).mean(axis=-1)
 
 
-def spectrogram(signal, loudest):
+def spectrogram(signal: AudioSignal, loudest: float) -> np.ndarray:
     """Image `(frequency, time)`, lowest frequency at the bottom: 1 for the magnitude `loudest`, 0
     for RANGE_DB below it and less."""
     share = magnitude(signal) / max(loudest, np.finfo(np.float32).tiny)

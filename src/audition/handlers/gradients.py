@@ -5,13 +5,13 @@ import numpy as np
 import torch
 
 from audition.errors import ConfigError
-from audition.training.state import TrainingEvents
+from audition.training.state import Training, TrainingEvents
 
 LOWEST, HIGHEST, STEP = 1e-12, 1e12, 1.005  # range and relative width of the histogram's bins
 
 
 @gin.register
-def add_clip_gradient_handler(training, clip_value):
+def add_clip_gradient_handler(training: Training, clip_value: float) -> None:
     """Clips the gradient's norm at `clip_value`.
 
     Logs `grad_norm`, the norm before clipping.
@@ -25,7 +25,7 @@ def add_clip_gradient_handler(training, clip_value):
 
 
 @gin.register
-def add_autoclip_gradient_handler(training, clip_percentile):
+def add_autoclip_gradient_handler(training: Training, clip_percentile: float) -> None:
     """Clips the gradient's norm at a percentile of all norms so far, AutoClip.
 
     Seetharaman, Wichern, Pardo and Le Roux, "AutoClip: adaptive gradient clipping for source
@@ -92,7 +92,7 @@ class NormHistogram:
 
 
 @gin.register
-def add_inspect_gradient(training, every=100):
+def add_inspect_gradient(training: Training, every: int = 100) -> None:
     """Logs the gradient's norm of each parameter, `gradient/<parameter>`, every `every` iterations.
 
     Tells which layer's gradients vanish or explode.

@@ -1,6 +1,7 @@
 """Which items are hard: a record of the losses of the batches each was in."""
 
 import csv
+from collections.abc import Iterator
 
 import gin
 import numpy as np
@@ -9,11 +10,11 @@ from ignite.engine import Events
 
 from audition.errors import ConfigError
 from audition.files import write_and_rename
-from audition.training.state import TrainingEvents
+from audition.training.state import Training, TrainingEvents
 
 
 @gin.register
-def add_record_batch_and_loss_info_handler(training, name="loss"):
+def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss") -> None:
     """Writes `logs/item_losses.csv` after each epoch: mean loss of the batches each item was in.
 
     Over many epochs an item's batches differ in all but that item, so that items with a high mean
@@ -48,15 +49,15 @@ def add_record_batch_and_loss_info_handler(training, name="loss"):
 class ItemLosses:
     """Per item: how many batches it was in, the sum of their losses, and the last one."""
 
-    def __init__(self, num_items):
+    def __init__(self, num_items: int):
         self.table = np.zeros((num_items, 3))
 
-    def add(self, items, loss):
+    def add(self, items: torch.Tensor, loss: float) -> None:
         for item in np.asarray(items):
             self.table[item] += (1, loss, 0)
             self.table[item, 2] = loss
 
-    def rows(self, names):
+    def rows(self, names: list[str]) -> Iterator[tuple]:
         """Hardest first; items that were in no batch yet are left out."""
         seen = [index for index, (count, *_) in enumerate(self.table) if count]
         seen.sort(key=lambda index: -self.table[index, 1] / self.table[index, 0])
@@ -64,8 +65,8 @@ class ItemLosses:
             count, total, last = self.table[index]
             yield names[index], int(count), total / count, last
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         return {"table": torch.from_numpy(self.table.copy())}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
         self.table = state["table"].numpy().copy()

@@ -1,15 +1,17 @@
 """Handlers that act once an epoch is validated: learning rate, early stopping."""
 
+from collections.abc import Callable
+
 import gin
 from ignite.handlers import EarlyStopping
 from torch.optim.lr_scheduler import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 
 from audition.errors import ConfigError
-from audition.training.state import TrainingEvents
+from audition.training.state import Training, TrainingEvents
 
 
 @gin.register
-def add_lr_scheduler_handler(training, scheduler):
+def add_lr_scheduler_handler(training: Training, scheduler: Callable | None) -> None:
     """Steps a learning rate scheduler after each epoch.
 
     Args:
@@ -52,7 +54,7 @@ def chained(optimizer, schedulers):
 
 
 @gin.register
-def early_stopping(training, patience=10, threshold=0.0):
+def early_stopping(training: Training, patience: int = 10, threshold: float = 0.0) -> None:
     """Ends the training after `patience` epochs in a row without a better monitored loss.
 
     Args:

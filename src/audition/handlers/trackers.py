@@ -12,13 +12,16 @@ import contextlib
 import importlib
 import logging
 import os
+from collections.abc import Callable, Iterator
+from types import ModuleType
+from typing import Any
 
 import gin
 from ignite.handlers import ClearMLLogger, MLflowLogger, WandBLogger
 
 from audition.errors import ConfigError, sentence
 from audition.runs.folder import sweep_point
-from audition.training import checkpoints
+from audition.training import Training, checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,12 @@ MLFLOW_WRITER = {
 
 
 @gin.register
-def add_mlflow_logger(training, tracking_uri=None, experiment_name=None, **settings):
+def add_mlflow_logger(
+    training: Training,
+    tracking_uri: str | None = None,
+    experiment_name: str | None = None,
+    **settings: Any,
+) -> None:
     """Sends the training to MLflow, which writes in the background.
 
     Args:
@@ -66,7 +74,7 @@ def add_mlflow_logger(training, tracking_uri=None, experiment_name=None, **setti
 
 
 @gin.register
-def add_wandb_logger(training, project=None, **settings):
+def add_wandb_logger(training: Training, project: str | None = None, **settings: Any) -> None:
     """Sends the training to Weights & Biases, which keeps its files in the run's `logs`.
 
     Args:
@@ -89,7 +97,7 @@ def add_wandb_logger(training, project=None, **settings):
 
 
 @gin.register
-def add_clearml_logger(training, project_name, **settings):
+def add_clearml_logger(training: Training, project_name: str, **settings: Any) -> None:
     """Sends the training to ClearML, as a task of its own.
 
     Args:
@@ -122,7 +130,7 @@ def add_clearml_logger(training, project_name, **settings):
 
 
 @contextlib.contextmanager
-def started(handler, package):
+def started(handler: str, package: str) -> Iterator[ModuleType]:
     """Imports an optional package, and tells in one sentence why a tracker does not start.
 
     Random states are put back, since ClearML seeds all generators when it starts.
@@ -143,7 +151,7 @@ def started(handler, package):
         ) from error
 
 
-def end_with(training, handler, end):
+def end_with(training: Training, handler: str, end: Callable[[bool], None]) -> None:
     """Calls `end(failed)` when the training ends; a tracker that is gone by then fails nothing."""
 
     def exit(kind, error, trace):

@@ -5,7 +5,9 @@ import io
 import logging
 import pickle
 import random
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import nussl
@@ -13,6 +15,7 @@ import torch
 
 from audition.errors import ConfigError
 from audition.files import write_and_rename
+from audition.training.state import Training
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +23,7 @@ FORMAT = 2  # raise it when the content changes so that older files can't be rea
 DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
 
 
-def save(training, path):
+def save(training: Training, path: Path) -> None:
     """Writes model, optimizer, position, history, best score, handlers' state and RNGs to `path`.
 
     Raises:
@@ -47,7 +50,7 @@ def save(training, path):
     write_whole(buffer, path)
 
 
-def write_whole(buffer, path):
+def write_whole(buffer: io.BytesIO, path: Path) -> None:
     try:
         with write_and_rename(path, "wb") as file:
             file.write(buffer.getbuffer())
@@ -58,7 +61,7 @@ def write_whole(buffer, path):
         ) from error
 
 
-def load(training, path, epoch_length):
+def load(training: Training, path: Path, epoch_length: int) -> int:
     """Puts what `save` wrote back into `training`; call it when all handlers are attached.
 
     Args:
@@ -102,7 +105,7 @@ def load(training, path, epoch_length):
     return content["iteration"]
 
 
-def read(path, device):
+def read(path: Path, device: torch.device) -> dict:
     """What `save` wrote, as a dict."""
     try:
         content = torch.load(path, map_location=device, weights_only=True)
@@ -116,7 +119,7 @@ def read(path, device):
     return content
 
 
-def restore(thing, state, name, path):
+def restore(thing: Any, state: dict, name: str, path: Path) -> None:
     try:
         thing.load_state_dict(state)
     except (ValueError, KeyError, RuntimeError) as error:
@@ -126,7 +129,7 @@ def restore(thing, state, name, path):
         ) from error
 
 
-def load_weights(model, state_dict, path):
+def load_weights(model: torch.nn.Module, state_dict: dict, path: Path) -> None:
     """Loads weights that must fit exactly.
 
     Raises:
@@ -144,7 +147,7 @@ def load_weights(model, state_dict, path):
     model.load_state_dict(state_dict)
 
 
-def save_model(model, metadata, path):
+def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> None:
     """Writes the weights in the format of nussl's `SeparationModel.save`, whole or not at all.
 
     Args:
@@ -156,14 +159,14 @@ def save_model(model, metadata, path):
     write_whole(buffer, path)
 
 
-def to_cpu(state):
+def to_cpu(state: Any) -> Any:
     """The same nested dict with its tensors on the CPU: handlers count in NumPy."""
     if isinstance(state, dict):
         return {name: to_cpu(value) for name, value in state.items()}
     return state.cpu() if torch.is_tensor(state) else state
 
 
-def rng_state():
+def rng_state() -> dict:
     """State of every global generator; plain types and tensors only, so that reading it is safe."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
@@ -175,7 +178,7 @@ def rng_state():
     }
 
 
-def set_rng_state(state):
+def set_rng_state(state: dict) -> None:
     version, numbers, gauss = state["python"]
     random.setstate((version, tuple(numbers.tolist()), gauss))
     kind, keys, *rest = state["numpy"]
@@ -186,7 +189,7 @@ def set_rng_state(state):
 
 
 @contextlib.contextmanager
-def random_states_kept():
+def random_states_kept() -> Iterator[None]:
     """Puts the global generators back to what they were, whatever drew from them within."""
     state = rng_state()
     try:
@@ -195,7 +198,7 @@ def random_states_kept():
         set_rng_state(state)
 
 
-def start_from(model, source):
+def start_from(model: torch.nn.Module, source: str | Path) -> None:
     """Loads the weights of another run's best model, or of a model file."""
     path = find_model(source)
     try:
@@ -209,7 +212,7 @@ def start_from(model, source):
     log.info("Starting from the weights in %s.", path)
 
 
-def find_model(source):
+def find_model(source: str | Path) -> Path:
     """Path of a model file, given it or the run folder it is in (its best model).
 
     Raises:

@@ -4,22 +4,23 @@ import datetime
 import logging
 import math
 
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar, Timer
+from torch.utils.data import DataLoader
 
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.runs.costs import record_training
 from audition.runs.memory import PeakMemory
 from audition.training import checkpoints
-from audition.training.state import TrainingEvents
+from audition.training.state import Training, TrainingEvents
 
 log = logging.getLogger(__name__)
 
 HEADING = " epoch |  train loss |    val loss |       lr | seconds | waiting for data"
 
 
-def attach_bookkeeping(training, val_loader):
+def attach_bookkeeping(training: Training, val_loader: DataLoader | None) -> None:
     """Sums the losses, and once an epoch is done fills the history, validating where it can.
 
     The user's handlers are attached after this, so that they find `training.history` filled.
@@ -38,26 +39,26 @@ def attach_bookkeeping(training, val_loader):
     trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
 
 
-def close_bars(training):
+def close_bars(training: Training) -> None:
     """Clears the bars that an error left open, so that its sentence gets a line of its own."""
     for bar in training.bars:
         if bar.pbar is not None:
             bar.pbar.close()
 
 
-def start_clock(engine, training):
+def start_clock(engine: Engine, training: Training) -> None:
     training.began = datetime.datetime.now()
     training.first_iteration = engine.state.iteration
 
 
-def add_to_sums(engine, training):
+def add_to_sums(engine: Engine, training: Training) -> None:
     for name, value in engine.state.output.items():
         check_finite(name, value, engine)
         training.sums[name] = training.sums.get(name, 0.0) + value
         training.log_scalar(f"iteration/{name}", value)
 
 
-def check_finite(name, value, engine):
+def check_finite(name: str, value: float, engine: Engine) -> None:
     """Weights that exploded must not overwrite the last checkpoint."""
     if not math.isfinite(value):
         raise ConfigError(
@@ -66,7 +67,7 @@ def check_finite(name, value, engine):
         )
 
 
-def rates(training, output):
+def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
     """What the progress bar shows."""
     state = training.trainer.state
     elapsed = (datetime.datetime.now() - training.began).total_seconds()
@@ -74,7 +75,7 @@ def rates(training, output):
     return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
 
 
-def close_epoch(engine, training, val_loader):
+def close_epoch(engine: Engine, training: Training, val_loader: DataLoader | None) -> None:
     """Puts the epoch's mean losses into the history, and validates."""
     for name, total in training.sums.items():
         put(training, f"train/{name}", total / engine.state.epoch_length)
@@ -86,12 +87,12 @@ def close_epoch(engine, training, val_loader):
     engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
 
 
-def put(training, name, value):
+def put(training: Training, name: str, value: float) -> None:
     training.history.setdefault(name, []).append(value)
     training.log_scalar(name, value)
 
 
-def validate(validator, loader):
+def validate(validator: Engine, loader: DataLoader) -> dict[str, float]:
     """Mean of each validation loss over all excerpts, whatever the size of the last batch."""
     totals, sizes = {}, []
 
@@ -105,7 +106,7 @@ def validate(validator, loader):
     return {name: total / sum(sizes) for name, total in totals.items()}
 
 
-def attach_reports(training):
+def attach_reports(training: Training) -> None:
     """One line of the epoch table per epoch, `progress.json` for whoever watches the sweep, and
     the training's part of `cost.json`."""
     clock, memory = Timer(), PeakMemory()  # from now on
@@ -122,7 +123,9 @@ def attach_reports(training):
     )
 
 
-def report(engine, training, timer, clock, memory):
+def report(
+    engine: Engine, training: Training, timer: Timer, clock: Timer, memory: PeakMemory
+) -> None:
     seconds = engine.state.times[Events.EPOCH_COMPLETED.name]
     rate = training.optimizer.param_groups[0]["lr"]
     waiting = 100 * timer.value() / seconds
@@ -146,7 +149,9 @@ def report(engine, training, timer, clock, memory):
     clock.reset()
 
 
-def attach_saving(training, every_iterations=None, every_epochs=None):
+def attach_saving(
+    training: Training, every_iterations: int | None = None, every_epochs: int | None = None
+) -> None:
     """Writes checkpoints; attached last, so that they hold what all other handlers did.
 
     Args:
@@ -162,7 +167,7 @@ def attach_saving(training, every_iterations=None, every_epochs=None):
         )
 
 
-def save_epoch(engine, training, every_epochs):
+def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> None:
     """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
     folder = training.run.checkpoints
     metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
@@ -176,6 +181,6 @@ def save_epoch(engine, training, every_epochs):
     checkpoints.save(training, folder / "latest.pth")
 
 
-def save_within(engine, training):
+def save_within(engine: Engine, training: Training) -> None:
     if engine.state.iteration % engine.state.epoch_length:
         checkpoints.save(training, training.run.checkpoints / "latest.pth")

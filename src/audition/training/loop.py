@@ -2,12 +2,17 @@
 
 import logging
 import math
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
 
 import nussl
 import torch
+from torch.utils.data import DataLoader
 
 from audition.datasets.excerpts import EpochBatches
 from audition.datasets.loaders import each_item_once, make_loader, stop_workers
+from audition.datasets.split import Split
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.losses import Losses
@@ -19,44 +24,14 @@ from audition.training.epochs import (
     close_bars,
 )
 from audition.training.optimizers import make_optimizer
+from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
 from audition.training.step import Forward, make_engine, train_step, val_step
 
 log = logging.getLogger(__name__)
 
 
-def check(settings):
-    for name in ("batch_size", "num_epochs", "epoch_length", "val_batch_size"):
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"train.{name} = {value} must be at least 1.")
-    if settings.num_data_workers < 0:
-        raise ConfigError(
-            f"train.num_data_workers = {settings.num_data_workers} must be at least 0, which loads "
-            "in the training's own process."
-        )
-    if (settings.excerpt_frames is None) == (settings.excerpt_seconds is None):
-        raise ConfigError("Bind one of train.excerpt_frames and train.excerpt_seconds, not both.")
-    if settings.excerpt_seconds is None and not hasattr(settings.features, "num_samples"):
-        raise ConfigError(
-            f"{type(settings.features).__name__} has no frames; bind train.excerpt_seconds in place "
-            "of train.excerpt_frames."
-        )
-    if settings.mixed_precision not in (None, "bfloat16", "float16"):
-        raise ConfigError(
-            f"train.mixed_precision = {settings.mixed_precision!r} must be None, 'bfloat16' or "
-            "'float16'."
-        )
-    for name in ("train_data", "val_data"):
-        data = getattr(settings, name)
-        if data is not None and data.sample_rate != settings.train_data.sample_rate:
-            raise ConfigError(
-                f"train.{name} has a sample rate of {data.sample_rate} Hz, train.train_data of "
-                f"{settings.train_data.sample_rate} Hz; they must agree."
-            )
-
-
-def attach(training, settings, val_loader):
+def attach(training: Training, settings: Settings, val_loader: DataLoader | None) -> None:
     """The user's handlers find the epoch's history filled; checkpoints hold what they did."""
     attach_bookkeeping(training, val_loader)
     for handler in settings.handlers:
@@ -65,7 +40,7 @@ def attach(training, settings, val_loader):
     attach_saving(training, settings.save_every_iterations, settings.save_every_epochs)
 
 
-def build(settings, writer, exits):
+def build(settings: Settings, writer, exits: ExitStack) -> Training:
     """The Training: model, optimizer, engines, losses; nothing attached yet."""
     device = choose_device(settings.device)
     if device.type == "cpu" and settings.mixed_precision == "float16":
@@ -105,7 +80,7 @@ def build(settings, writer, exits):
     return training
 
 
-def model_metadata(settings):
+def model_metadata(settings: Settings) -> dict:
     """What nussl's deep separators ask of a model file."""
     data = settings.train_data
     return {
@@ -120,34 +95,24 @@ def model_metadata(settings):
     }
 
 
-def excerpt_samples(settings):
-    if settings.excerpt_seconds is not None:
-        return round(settings.excerpt_seconds * settings.train_data.sample_rate)
-    return settings.features.num_samples(settings.excerpt_frames)
-
-
-def load(settings, data, batches):
+def load(settings: Settings, data: Split, batches: Iterable) -> DataLoader:
     return make_loader(
-        data, batches, excerpt_samples(settings), settings.seed, settings.num_data_workers
+        data, batches, settings.excerpt_samples, settings.seed, settings.num_data_workers
     )
 
 
-def validation_loader(settings):
+def validation_loader(settings: Settings) -> DataLoader:
     batches = each_item_once(settings.val_data, settings.val_batch_size or settings.batch_size)
     return load(settings, settings.val_data, batches)
 
 
-def iterations_per_epoch(settings):
-    return settings.epoch_length or max(len(settings.train_data) // settings.batch_size, 1)
-
-
-def go_on(training, settings, latest):
+def go_on(training: Training, settings: Settings, latest: Path) -> int:
     """Loads the latest checkpoint and puts the trainer where it was.
 
     Returns:
         iterations done so far.
     """
-    epoch_length = iterations_per_epoch(settings)
+    epoch_length = settings.iterations_per_epoch
     iteration = checkpoints.load(training, latest, epoch_length)
     training.trainer.load_state_dict(
         {
@@ -160,9 +125,11 @@ def go_on(training, settings, latest):
     return iteration
 
 
-def iterate(training, settings, start, val_loader):
+def iterate(
+    training: Training, settings: Settings, start: int, val_loader: DataLoader | None
+) -> None:
     """Runs the engine to the last epoch."""
-    epoch_length = iterations_per_epoch(settings)
+    epoch_length = settings.iterations_per_epoch
     if training.stopped or start >= settings.num_epochs * epoch_length:
         log.info("This run is trained already.")
         return

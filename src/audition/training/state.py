@@ -63,20 +63,20 @@ class Training:
     scalar_logs: list = field(default_factory=list)
     exits: ExitStack = field(default_factory=ExitStack)
 
-    def log_scalar(self, name, value):
+    def log_scalar(self, name: str, value: float) -> None:
         """Sends a number to TensorBoard, and to the trackers, at the current iteration."""
         for log in self.scalar_logs:
             log(name, value, self.trainer.state.iteration)
 
-    def keep(self, name, thing):
+    def keep(self, name: str, thing: Any) -> None:
         """Stores `thing.state_dict()` in every checkpoint and gives it back after a restart."""
         self.kept[name] = thing
 
     @property
-    def monitored_name(self):
+    def monitored_name(self) -> str:
         """The loss that schedulers, early stopping and `best` look at: validation, else train."""
         return "train/loss" if self.validator is None else "validation/loss"
 
-    def monitored(self):
+    def monitored(self) -> float:
         """Its value of the last epoch."""
         return self.history[self.monitored_name][-1]

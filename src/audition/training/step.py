@@ -2,11 +2,12 @@
 
 import contextlib
 import logging
+from collections.abc import Callable, Iterator
 
 import torch
 from ignite.engine import Engine
 
-from audition.training.state import TrainingEvents
+from audition.training.state import Training, TrainingEvents
 
 
 class Forward:
@@ -17,14 +18,21 @@ class Forward:
         remix: what changes the waveforms of an iteration of training, or None.
     """
 
-    def __init__(self, network, features, device, mixed_precision, remix=None):
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        features: Callable,
+        device: torch.device,
+        mixed_precision: str | None,
+        remix: Callable | None = None,
+    ):
         self.network = network
         self.features = features
         self.device = device
         self.remix = remix
         self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
 
-    def __call__(self, batch, iteration=None):
+    def __call__(self, batch: dict, iteration: int | None = None) -> tuple[dict, dict]:
         """Returns `(output, data)`, dicts of float32 tensors; None stands for validation."""
         waveforms = {
             name: value.to(self.device, non_blocking=True)
@@ -40,7 +48,7 @@ class Forward:
 
 
 @contextlib.contextmanager
-def precision(device, dtype):
+def precision(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
     """The context of a forward pass in `dtype`; None is float32.
 
     On a CPU it leaves oneDNN aside, whose bfloat16 LSTM fails where there is no AVX-512; PyTorch's
@@ -55,14 +63,14 @@ def precision(device, dtype):
         yield
 
 
-def make_engine(process):
+def make_engine(process: Callable) -> Engine:
     """An ignite Engine that leaves it to main.py to print what went wrong, once."""
     engine = Engine(process)
     engine.logger.setLevel(logging.CRITICAL)
     return engine
 
 
-def train_step(training, forward, batch):
+def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
     """One iteration: forward, backward, clip (handlers), step."""
     training.model.train()
     output, data = forward(batch, training.trainer.state.iteration)
@@ -77,13 +85,13 @@ def train_step(training, forward, batch):
 
 
 @torch.no_grad()
-def val_step(training, forward, batch):
+def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
     training.model.eval()
     output, data = forward(batch)
     return as_floats(training.val_losses(output, data))
 
 
-def as_floats(losses):
+def as_floats(losses: dict[str, torch.Tensor]) -> dict[str, float]:
     """dict of floats; one transfer from the device for all."""
     values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
     return dict(zip(losses, values, strict=True))

@@ -1,0 +1,100 @@
+"""What a training is told, checked before anything is built."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audition.datasets.split import Split
+from audition.errors import ConfigError
+from audition.runs.folder import Run
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `audition.commands.train.train`, which tells what each means.
+
+    Raises:
+        ConfigError: a setting that can't be used, whatever the others are; or two that don't fit.
+    """
+
+    run: Run
+    train_data: Split
+    val_data: Split | None
+    features: Any
+    model_config: dict
+    loss_dictionary: dict
+    optimizer: Callable
+    batch_size: int
+    num_epochs: int
+    epoch_length: int | None
+    excerpt_frames: int | None
+    excerpt_seconds: float | None
+    val_loss_dictionary: dict | None
+    loss_combination: str
+    val_batch_size: int | None
+    handlers: Sequence[Callable]
+    remix: Callable | None
+    init_from: str | None
+    save_every_iterations: int | None
+    save_every_epochs: int | None
+    num_data_workers: int
+    num_threads: int | None
+    device: str
+    mixed_precision: str | None
+    compile_model: bool
+    seed: int
+    resume: bool
+
+    def __post_init__(self):
+        self.check_counts()
+        self.check_excerpt()
+        self.check_precision()
+        self.check_sample_rates()
+
+    def check_counts(self) -> None:
+        for name in ("batch_size", "num_epochs", "epoch_length", "val_batch_size"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"train.{name} = {value} must be at least 1.")
+        if self.num_data_workers < 0:
+            raise ConfigError(
+                f"train.num_data_workers = {self.num_data_workers} must be at least 0, which loads "
+                "in the training's own process."
+            )
+
+    def check_excerpt(self) -> None:
+        if (self.excerpt_frames is None) == (self.excerpt_seconds is None):
+            raise ConfigError(
+                "Bind one of train.excerpt_frames and train.excerpt_seconds, not both."
+            )
+        if self.excerpt_seconds is None and not hasattr(self.features, "num_samples"):
+            raise ConfigError(
+                f"{type(self.features).__name__} has no frames; bind train.excerpt_seconds in place "
+                "of train.excerpt_frames."
+            )
+
+    def check_precision(self) -> None:
+        if self.mixed_precision not in (None, "bfloat16", "float16"):
+            raise ConfigError(
+                f"train.mixed_precision = {self.mixed_precision!r} must be None, 'bfloat16' or "
+                "'float16'."
+            )
+
+    def check_sample_rates(self) -> None:
+        expected = self.train_data.sample_rate
+        if self.val_data is not None and self.val_data.sample_rate != expected:
+            raise ConfigError(
+                f"train.val_data has a sample rate of {self.val_data.sample_rate} Hz, "
+                f"train.train_data of {expected} Hz; they must agree."
+            )
+
+    @property
+    def excerpt_samples(self) -> int:
+        """Length of an excerpt."""
+        if self.excerpt_seconds is not None:
+            return round(self.excerpt_seconds * self.train_data.sample_rate)
+        return self.features.num_samples(self.excerpt_frames)
+
+    @property
+    def iterations_per_epoch(self) -> int:
+        return self.epoch_length or max(len(self.train_data) // self.batch_size, 1)
