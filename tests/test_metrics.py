@@ -11,6 +11,7 @@ import pytest
 from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
 from audition.metrics.masks import binary_masks
+from audition.metrics.scores import FLOOR_DB, Metric
 from audition.reports.report_card import report_card
 from tests.support.voices import SAMPLE_RATE, signal, two_voices, voice
 
@@ -111,14 +112,123 @@ def test_silent_channel_is_nan_alone():
     assert np.isfinite(scores[0]) and np.isnan(scores[1])
 
 
-def test_perfect_and_silent_estimates():
+def test_a_perfect_estimate_is_infinitely_good():
     mix, references, _ = three_sources()
     perfect = BSSEvalScale()(references, list(references.values()), mix)["s1"]
     assert perfect["SNR"] == [np.inf] and perfect["SI-SDR"][0] > 100
-    silence = signal(np.zeros_like(mix.audio_data))
-    nothing = BSSEvalScale()(references, [silence] * 3, mix)["s1"]
-    assert np.isnan(nothing["SI-SDR"]).all() and nothing["SNR"][0] == pytest.approx(0)
-    assert np.isnan(BSSEvalV4()(references, [silence] * 3, mix)["s1"]["SDR"]).all()
+
+
+def constant(mix, value):
+    return signal(np.full_like(mix.audio_data, value))
+
+
+@pytest.mark.parametrize("value", [0.0, 0.3, 1e-12])
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_a_silent_or_constant_estimate_is_the_worst_in_every_metric(value, num_channels):
+    mix, references, estimates = three_sources(num_channels=num_channels)
+    estimates[1] = constant(mix, value)
+    scale, v4, masks = (metric(references, estimates, mix)["s2"] for metric in METRICS)
+    for key in ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR"):
+        assert scale[key] == [FLOOR_DB] * num_channels, key
+    for key in ("SI-SDR", "SD-SDR", "SNR"):
+        gained = np.array(scale[f"{key}i"]) + scale[f"MIX-{key}"]
+        np.testing.assert_allclose(gained, FLOOR_DB)
+    assert all(set(values) == {FLOOR_DB} and len(values) == 2 for values in v4.values())
+    assert all(values == [0.0] * num_channels for values in masks.values())
+
+
+def test_a_silent_estimate_harms_no_other():
+    mix, references, estimates = three_sources()
+    quiet = [estimates[0], constant(mix, 0), estimates[2]]
+    for metric in (BSSEvalScale(), BSSEvalV4()):
+        before, after = metric(references, estimates, mix), metric(references, quiet, mix)
+        assert_same_scores(
+            {n: after[n] for n in ("s1", "s3")}, {n: before[n] for n in ("s1", "s3")}
+        )
+
+
+def test_a_silent_window_of_an_estimate_is_the_worst_and_harms_no_other():
+    mix, references, estimates = three_sources(3.0)
+    before = BSSEvalV4()(references, estimates, mix)
+    estimates[1].audio_data[:, :8000] = 0
+    after = BSSEvalV4()(references, estimates, mix)
+    assert_same_scores({n: after[n] for n in ("s1", "s3")}, {n: before[n] for n in ("s1", "s3")})
+    assert after["s2"]["SDR"][0] == FLOOR_DB < min(after["s2"]["SDR"][1:])
+    references["s2"].audio_data[:, :8000] = 0  # museval: a silent source leaves the window out
+    scores = BSSEvalV4()(references, estimates, mix)
+    assert all(np.isnan(scores[name]["SDR"][0]) for name in references)
+    assert all(np.isfinite(scores[name]["SDR"][1:]).all() for name in references)
+
+
+def test_a_silent_channel_of_an_estimate_is_the_worst_alone():
+    mix, references, estimates = three_sources(num_channels=2)
+    estimates[0].audio_data[1] = 0.25
+    for key in ("SI-SDR", "SNR"):
+        left, right = BSSEvalScale()(references, estimates, mix)["s1"][key]
+        assert left > 0 and right == FLOOR_DB
+
+
+def test_what_is_no_estimate_at_all_is_at_the_floor_and_not_below():
+    """Orthogonal to its source, exactly: SI-SDR would be -inf."""
+    time = np.arange(8000) / 8000
+    source, other = (np.sin(2 * np.pi * hz * time)[None] for hz in (100, 200))
+    references = {"s1": signal(np.where(time < 0.5, source, 0)), "s2": signal(other * (time < 0.5))}
+    estimate = signal(np.where(time < 0.5, 0, other))
+    scores = BSSEvalScale()(references, [estimate, estimate], signal(source + other))["s1"]
+    assert scores["SI-SDR"] == scores["SD-SDR"] == [FLOOR_DB]
+
+
+@pytest.mark.parametrize(("rms", "is_heard"), [(1e-9, True), (1e-11, False)])
+def test_what_counts_as_silence(rms, is_heard):
+    """-180 dB is a signal, -220 dB the rounding of a constant: for sources and estimates alike."""
+    mix, references, estimates = three_sources()
+    faint = rms / references["s1"].audio_data.std()
+    references["s1"].audio_data = references["s1"].audio_data * faint
+    estimates[1].audio_data = estimates[1].audio_data * faint
+    scores = BSSEvalScale()(references, estimates, mix)
+    assert np.isfinite(scores["s1"]["SI-SDR"][0]) == is_heard
+    assert (scores["s2"]["SI-SDR"][0] > 0) == is_heard
+
+
+def test_a_silent_estimate_is_no_better_match_than_a_bad_one():
+    """Chosen by the truth, silence counted as 0 dB, more than a bad estimate."""
+    mix, references, estimates = three_sources()
+    noise = signal(0.1 * np.random.RandomState(2).randn(*mix.audio_data.shape))
+    shuffled = [constant(mix, 0), estimates[0], noise, estimates[1]]
+    scores = BSSEvalScale(compute_permutation=True)(references, shuffled, mix)
+    assert FLOOR_DB < scores["s3"]["SI-SDR"][0] < 0
+
+
+class Loudness(Metric):
+    def score(self, references, estimates, mix):
+        return {name: {"loudness": [np.nan]} for name in references}
+
+
+def test_a_metric_of_ones_own_says_what_silence_is_worth():
+    mix, references, estimates = three_sources()
+    estimates[1] = constant(mix, 0)
+    with pytest.raises(ConfigError, match="Loudness doesn't say what a silent estimate is worth"):
+        Loudness()(references, estimates, mix)
+    metric = Loudness()
+    metric.worst = -7.0
+    assert metric(references, estimates, mix)["s2"] == {"loudness": [-7.0]}
+    references["s2"] = constant(mix, 0)
+    assert np.isnan(metric(references, estimates, mix)["s2"]["loudness"]).all()
+
+
+def test_masks_of_a_silent_source_are_not_scored():
+    mix, references, estimates = three_sources()
+    references["s2"] = constant(mix, 0)
+    scores = PrecisionRecallFScore()(references, estimates, mix)
+    assert all(np.isnan(values).all() for values in scores["s2"].values())
+
+
+def test_masks_of_a_track_shorter_than_a_window_name_the_binding():
+    mix, references = two_voices(0.02)
+    with pytest.raises(
+        ConfigError, match="at least STFTParams.window_length = 256 samples, and .* 160"
+    ):
+        PrecisionRecallFScore()(references, list(references.values()), mix)
 
 
 def test_bss_eval_v4_equals_nussl_with_windows_in_seconds():

@@ -34,7 +34,11 @@ FORMER_MODULES = {
 FORMER_ADDRESSES = {
     name: f"{module}.{name}" for module, names in FORMER_MODULES.items() for name in names
 }
-NAMES_OF_ADDRESSES = {address: name for name, address in FORMER_ADDRESSES.items()}
+V4_SILENCE = "windows with a silent source are NaN, and left out of the median"
+FORMER_WORDS = {
+    V4_SILENCE: "windows with a silent source or estimate are NaN, and left out of the median"
+}
+NAMES_OF_ADDRESSES = {old: new for new, old in {**FORMER_ADDRESSES, **FORMER_WORDS}.items()}
 
 
 def describe(thing):

@@ -5,7 +5,17 @@ import numpy as np
 from nussl import evaluation
 
 from audition.errors import ConfigError
-from audition.metrics.scores import Metric, decibels, energy, is_silent, stack_channels
+from audition.identity import FORMER_WORDS, V4_SILENCE, Name
+from audition.metrics.scores import (
+    FLOOR_DB,
+    Metric,
+    decibels,
+    energy,
+    floored,
+    is_silent,
+    silent,
+    stack_channels,
+)
 
 MIXTURES = ("mix", "sum_of_sources")
 SCALE_COLUMNS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
@@ -23,6 +33,9 @@ class BSSEvalScale(Metric):
     improvements are measured against. nussl takes the sum of the sources, so in noisy mixtures the
     noise that was removed does not count. The default here is the mixture that was separated; for
     mixtures without noise the two are the same.
+
+    No score but an improvement is below -100 dB, and that is what a silent or constant estimate gets in
+    each of them, per channel; its improvements are -100 dB less the mixture's score.
 
     Args:
         compute_permutation: see Metric.
@@ -69,23 +82,32 @@ class BSSEvalScale(Metric):
         with np.errstate(invalid="ignore"):
             columns |= {f"{key}i": scores[key] - of_mix[key] for key in IMPROVEMENTS}
         columns |= {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
-        silent = is_silent(source)
-        return {key: np.where(silent, np.nan, value).tolist() for key, value in columns.items()}
+        nothing = is_silent(source)
+        return {key: np.where(nothing, np.nan, value).tolist() for key, value in columns.items()}
+
+    def of_silence(self, name, columns):
+        return columns  # `score_source` knows silence, channel by channel
 
 
 def distortions(source, estimate):
     """Dict of SI-SDR, SD-SDR, SNR and SRR, each `(channel,)`, of signals `(channel, sample)`."""
-    source_energy = energy(source)
-    snr = decibels(source_energy, energy(estimate - source))
+    snr = decibels(energy(source), energy(estimate - source))
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = scale_of(source, estimate)
         target = scale[:, None] * source
-        return {
+        scores = {
             "SI-SDR": decibels(energy(target), energy(estimate - target)),
             "SD-SDR": snr + 10 * np.log10(scale**2),
             "SNR": snr,
             "SRR": -10 * np.log10((1 - 1 / scale) ** 2),
         }
+    return {key: with_floor(value, estimate) for key, value in scores.items()}
+
+
+def with_floor(scores, estimate):
+    """Scores `(channel,)` of an estimate `(channel, sample)`: the floor where it is silent, which SNR
+    would take for 0 dB."""
+    return np.where(is_silent(estimate), FLOOR_DB, floored(scores))
 
 
 def scale_of(source, estimate):
@@ -107,22 +129,29 @@ def interference_and_artifacts(sources, source, estimate):
         # least squares: a silent source makes the Gram matrix singular, and nussl fail
         interference[channel] = np.linalg.lstsq(gram, onto, rcond=None)[0] @ all_sources
     signal = energy(target)
-    return decibels(signal, energy(interference)), decibels(signal, energy(residual - interference))
+    sir, sar = (
+        decibels(signal, energy(interference)),
+        decibels(signal, energy(residual - interference)),
+    )
+    return with_floor(sir, estimate), with_floor(sar, estimate)
 
 
 @gin.register
 class BSSEvalV4(Metric):
     """museval's SDR, ISR, SIR and SAR in dB, a value per window.
 
-    Windows in which any source or estimate is silent are NaN, as in museval. A source that is silent
-    throughout, or whose estimate is, scores NaN, and the others are scored without it.
+    Windows in which any source is silent are NaN, as in museval, and so is a source that is silent
+    throughout; the others are scored without it. museval also leaves out, for all sources, the windows
+    in which any estimate is silent. Here such an estimate scores -100 dB there, and the others what
+    museval gives them beside estimates that aren't.
 
     Args:
         compute_permutation: see Metric.
         window_seconds, hop_seconds: length and distance of the windows; museval's and SiSEC's are 1 s.
     """
 
-    silence = "windows with a silent source or estimate are NaN, and left out of the median"
+    silence = Name(V4_SILENCE, FORMER_WORDS[V4_SILENCE])
+    worst = FLOOR_DB
 
     def __init__(self, compute_permutation=False, window_seconds=1.0, hop_seconds=1.0):
         super().__init__(compute_permutation)
@@ -131,20 +160,53 @@ class BSSEvalV4(Metric):
 
     def score(self, references, estimates, mix):
         pairs = dict(zip(references, estimates, strict=True))
-        audible = [
-            name
-            for name in references
-            if references[name].audio_data.any() and pairs[name].audio_data.any()
-        ]
+        truth = {name: one for name, one in references.items() if not silent(one)}
+        # whatever is silent throughout gets its score from `judge_silence`
+        guesses = {name: truth[name] if silent(pairs[name]) else pairs[name] for name in truth}
         scores = {name: {key: [np.nan] for key in V4_COLUMNS} for name in references}
-        if audible:
-            evaluator = evaluation.BSSEvalV4(
-                [references[name] for name in audible],
-                [pairs[name] for name in audible],
-                source_labels=audible,
-                window=round(self.window_seconds * mix.sample_rate),
-                hop=round(self.hop_seconds * mix.sample_rate),
-            )
-            results = evaluator.evaluate()
-            scores |= {name: results[name] for name in audible}
-        return scores
+        return scores | (self.score_audible(truth, guesses, mix.sample_rate) if truth else {})
+
+    def score_audible(self, truth, guesses, sample_rate):
+        """Scores of sources of which none is silent throughout, nor its estimate.
+
+        Args:
+            truth, guesses: dicts, name → AudioSignal.
+        """
+        samples = [round(s * sample_rate) for s in (self.window_seconds, self.hop_seconds)]
+        scores = museval_scores(truth, guesses, *samples)
+        count = len(next(iter(scores.values()))["SDR"])
+        unheard = np.any([silent_windows(one, *samples, count) for one in truth.values()], axis=0)
+        gaps = {n: silent_windows(one, *samples, count) & ~unheard for n, one in guesses.items()}
+        if np.any(list(gaps.values())):
+            scores = {
+                name: museval_scores(truth, {**truth, name: guesses[name]}, *samples)[name]
+                for name in truth
+            }
+        return {
+            name: {
+                key: np.where(gaps[name], FLOOR_DB, np.maximum(values, FLOOR_DB)).tolist()
+                for key, values in columns.items()
+            }
+            for name, columns in scores.items()
+        }
+
+
+def museval_scores(truth, guesses, window, hop):
+    """dict, name → score → list of float, one per window.
+
+    Args:
+        truth, guesses: dicts, name → AudioSignal.
+        window, hop: samples.
+    """
+    names = list(truth)
+    evaluator = evaluation.BSSEvalV4(
+        list(truth.values()), list(guesses.values()), source_labels=names, window=window, hop=hop
+    )
+    results = evaluator.evaluate()
+    return {name: results[name] for name in names}
+
+
+def silent_windows(signal, window, hop, count):
+    """Bool `(window,)` of the first `count`: silent as museval takes it, the sum of the channels 0."""
+    x = signal.audio_data.sum(axis=0)
+    return np.array([not x[hop * t : hop * t + window].any() for t in range(count)])

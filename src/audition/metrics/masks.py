@@ -4,6 +4,7 @@ import gin
 import numpy as np
 from nussl.datasets.transforms import compute_ideal_binary_mask
 
+from audition.errors import ConfigError
 from audition.metrics.scores import Metric
 
 COLUMNS = ("Accuracy", "Precision", "Recall", "F1-Score")
@@ -15,19 +16,32 @@ class PrecisionRecallFScore(Metric):
 
     The mask of a source is where its magnitude is the largest of all; the truth comes from the
     references, the guess from the estimates, both with the STFT settings of the mixture. The numbers
-    are those that nussl's PrecisionRecallFScore gives for these masks.
+    are those that nussl's PrecisionRecallFScore gives for these masks; a silent estimate scores 0.
     """
 
     silence = "bins in which all are silent are nobody's"
+    worst = 0.0
     uses_stft = True
 
     def score(self, references, estimates, mix):
+        check_length(mix)
         truth = binary_masks(references.values(), mix)
         guess = binary_masks(estimates, mix)
         return {
             name: mask_scores(truth[..., index], guess[..., index])
             for index, name in enumerate(references)
         }
+
+
+def check_length(mix):
+    """nussl has no STFT of a signal that is shorter than its window."""
+    window = mix.stft_params.window_length
+    if mix.signal_length < window:
+        raise ConfigError(
+            f"PrecisionRecallFScore needs tracks of at least STFTParams.window_length = {window} "
+            f"samples, and this one has {mix.signal_length}: bind a shorter window, leave such tracks "
+            "out of the test data, or take the metric out of evaluate.metrics."
+        )
 
 
 def binary_masks(signals, mix):

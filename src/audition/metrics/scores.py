@@ -7,6 +7,7 @@ from audition.errors import ConfigError
 from audition.identity import describe
 
 SILENCE = 1e-20  # mean square of a signal that is only rounding noise around its mean
+FLOOR_DB = -100.0  # of every score that is a ratio in dB: what a silent estimate gets
 
 
 class Metric:
@@ -17,13 +18,20 @@ class Metric:
             that give their estimates in no known order; with more estimates than references, the
             best ones are scored.
 
+    A source that is silent can't be scored: NaN. An estimate that is silent, or constant, of a source
+    that isn't, is the worst there is: every score of it is `worst`, so that it counts in means and
+    tests like any other failure.
+
     Attributes:
-        silence: what becomes of silence, in words; part of its passport.
+        silence: what becomes of silent sources, in words; part of its passport.
+        worst: the value that no estimate can fall below (or rise above, where lower is better): what
+            a silent estimate scores. A metric without one refuses silent estimates.
         lower_is_better: the scores, of those it gives, of which that is true.
         uses_stft: whether its numbers depend on the STFT settings of the test data.
     """
 
     silence = "a silent source scores NaN"
+    worst = None
     lower_is_better = ()
     uses_stft = False
 
@@ -50,12 +58,44 @@ class Metric:
 
         Returns:
             dict, name of the source → dict, name of the score → list of float, one per channel or
-            per window. NaN where a source is silent.
+            per window. NaN where a source is silent, `worst` where its estimate is and it isn't.
         """
         self.check(references, estimates)
-        if self.compute_permutation:
-            estimates = [estimates[index] for index in best_order(references, estimates)]
-        return self.score(references, estimates, mix)
+        estimates = self.matched(references, estimates)
+        scores = self.score(references, estimates, mix)
+        pairs = zip(references.items(), estimates, strict=True)
+        return {
+            name: self.judge_silence(name, scores[name], silent(reference), silent(estimate))
+            for (name, reference), estimate in pairs
+        }
+
+    def matched(self, references, estimates):
+        """The estimates that are scored, in the order of the references."""
+        if not self.compute_permutation:
+            return estimates
+        return [estimates[index] for index in best_order(references, estimates)]
+
+    def judge_silence(self, name, columns, no_source, no_estimate):
+        """Scores of a source as `score` gives them, with what silence makes of them.
+
+        Args:
+            name: of the source.
+            columns: dict, name of the score → list of float.
+            no_source, no_estimate: whether the source, or its estimate, is silent throughout.
+        """
+        if no_source:
+            return {key: [np.nan] * len(values) for key, values in columns.items()}
+        return self.of_silence(name, columns) if no_estimate else columns
+
+    def of_silence(self, name, columns):
+        """Scores of a silent estimate of a source that isn't."""
+        if self.worst is None:
+            raise ConfigError(
+                f"{type(self).__name__} doesn't say what a silent estimate is worth, and "
+                f"evaluate.separator gives one of {name!r}: set its attribute `worst`, the lowest "
+                "score that there can be."
+            )
+        return {key: [self.worst] * len(values) for key, values in columns.items()}
 
     def score(self, references, estimates, mix):
         """`__call__` for as many estimates as references, in their order."""
@@ -114,6 +154,16 @@ def is_silent(x):
     return energy(x) <= SILENCE * x.shape[-1]
 
 
+def silent(signal):
+    """Whether an AudioSignal is silent, or constant, in all its channels."""
+    return bool(is_silent(stack_channels([signal])).all())
+
+
+def floored(scores):
+    """Scores in dB, none below the floor; one that isn't defined is there, too."""
+    return np.fmax(scores, FLOOR_DB)
+
+
 def best_order(references, estimates):
     """Index of the estimate for each reference: the one-to-one match of the highest mean SI-SDR."""
     truth, guesses = stack_channels(references.values()), stack_channels(estimates)
@@ -125,5 +175,6 @@ def best_order(references, estimates):
 
 
 def finite_means(pairs):
-    """Mean over the last axis (channel), with NaN, -inf and inf as numbers that can be compared."""
-    return np.nan_to_num(pairs, nan=0.0, posinf=1e3, neginf=-1e3).mean(axis=-1)
+    """Mean over the last axis (channel), with NaN and ±inf as numbers that can be compared: what is
+    not defined, as the SI-SDR of a silent estimate, is as bad as can be."""
+    return floored(np.minimum(pairs, 1e3)).mean(axis=-1)
