@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Waits until N GPUs are free, locks them, and becomes the command, which sees only them.
 
-usage: ./allocate.py [--timeout SECONDS] N COMMAND...    N = 0 runs at once and sees no GPU
-       ./allocate.py --list                              what each GPU is doing
+usage: ./allocate.py [--timeout SECONDS] [--share SHARE] N COMMAND...
+                                 N = 0 runs at once and sees no GPU; with --share 0.9 a GPU that only
+                                 you compute on counts as free below 90 % of its memory
+       ./allocate.py --list      what each GPU is doing
 
 The lock of a GPU is taken before NVML is asked, and held by the job itself, so it ends when the job
 ends, however that ends. Those who wait stand in a line: the first one looks at the GPUs, the others
@@ -21,9 +23,12 @@ from collections import namedtuple
 from gpus import Trouble
 from gpus.locks import (
     NAMELESS,
+    beside,
     is_held,
+    is_ours,
     leased_by,
     lock,
+    lock_beside,
     lock_folder,
     lockers,
     make_lock_folder,
@@ -34,7 +39,8 @@ USAGE = __doc__.split("\n\n")[1]
 TIMED_OUT, CANNOT_EXECUTE, NOT_FOUND = 124, 126, 127
 LOOKS = 3  # at a lease that is held by nobody whom we see
 
-Order = namedtuple("Order", "num_gpus command timeout")  # seconds; None waits for ever
+# timeout in seconds, None waits for ever; share of the memory of one's own GPU, 0 shares none
+Order = namedtuple("Order", "num_gpus command timeout share", defaults=(0.0,))
 
 
 def say(text):
@@ -49,13 +55,17 @@ def count(num_gpus):
 
 
 def parse(words):
-    """The Order of `[--timeout SECONDS] N COMMAND...`; nothing of COMMAND is looked at."""
-    timeout = None
-    if words[:1] == ["--timeout"]:
-        timeout, words = parse_seconds("--timeout", *words[1:2]), words[2:]
+    """The Order of `[--timeout SECONDS] [--share SHARE] N COMMAND...`; COMMAND is not looked at."""
+    timeout, share = None, 0.0
+    while words[:1] in (["--timeout"], ["--share"]):
+        if words[0] == "--timeout":
+            timeout = parse_seconds("--timeout", *words[1:2])
+        else:
+            share = parse_share(*words[1:2])
+        words = words[2:]
     if len(words) < 2 or not words[0].isdecimal():
         raise Trouble(f"give a number of GPUs and a command\n{USAGE}")
-    return Order(int(words[0]), words[1:], timeout)
+    return Order(int(words[0]), words[1:], timeout, share)
 
 
 def parse_seconds(name, text=""):
@@ -66,6 +76,16 @@ def parse_seconds(name, text=""):
     if not 0 <= seconds < math.inf:
         raise Trouble(f"{name} is a number of seconds, not {text!r}")
     return seconds
+
+
+def parse_share(text=""):
+    try:
+        share = float(text)
+    except ValueError:
+        share = math.nan
+    if not 0 < share <= 1:
+        raise Trouble(f"--share is a share of a GPU's memory, above 0 and at most 1, not {text!r}")
+    return share
 
 
 def check_executable(program):
@@ -119,7 +139,7 @@ def acquire(nvml, places, order):
         wait.tell(f"; {len(lockers(folder / 'turn'))} before us")
         turn = lock(folder / "turn", wait=True)
     while True:
-        leases, reasons = take(nvml, places, order.num_gpus, folder)
+        leases, reasons = take(nvml, places, order, folder)
         if len(leases) == order.num_gpus:
             break
         wait.tell(": " + "; ".join(reasons))
@@ -129,28 +149,28 @@ def acquire(nvml, places, order):
     return leases
 
 
-def take(nvml, places, num_gpus, folder):
-    """Leases on the first `num_gpus` free GPUs, or none of them.
+def take(nvml, places, order, folder):
+    """Leases on the first free GPUs that the order asks for, or none of them.
 
     Returns:
         dict, place → descriptor; list of str, why each of the others is not free.
     """
     leases, reasons = {}, []
     for place in places:
-        if len(leases) < num_gpus:
-            lease, reason = take_one(nvml, nvml.gpus[place], folder)
+        if len(leases) < order.num_gpus:
+            lease, reason = take_one(nvml, nvml.gpus[place], folder, order.share)
             if reason:
                 reasons.append(f"GPU {place} {reason}")
             else:
                 leases[place] = lease
-    if len(leases) < num_gpus:
+    if len(leases) < order.num_gpus:
         for lease in leases.values():
             os.close(lease)
         leases = {}
     return leases, reasons
 
 
-def take_one(nvml, gpu, folder):
+def take_one(nvml, gpu, folder, share):
     """(descriptor, "") or (None, why not).
 
     The lease comes first: it keeps off other allocators from here until the job touches the GPU.
@@ -158,10 +178,15 @@ def take_one(nvml, gpu, folder):
     """
     if gpu.error:
         return None, nvml.why_busy(gpu)
-    lease = lock(folder / gpu.uuid)
+    path = folder / gpu.uuid
+    lease = lock(path)
+    if lease is None and share and is_ours(path):
+        lease = lock_beside(path)
     if lease is None:
-        return None, leased_by(folder / gpu.uuid)
-    reason = nvml.why_busy(gpu)
+        return None, leased_by(path)
+    held = [sharer for sharer in beside(path) if is_held(sharer)]
+    others = [sharer for sharer in held if not (share and is_ours(sharer))]
+    reason = leased_by(others[0]) if others else nvml.why_busy(gpu, share)
     if reason:
         os.close(lease)
         return None, reason
@@ -186,9 +211,10 @@ def state_of(nvml, gpu, path):
     have it any more, we look again.
     """
     for _ in range(LOOKS):
-        if not is_held(path):
+        held = [lease for lease in (path, *beside(path)) if is_held(lease)]
+        if not held:
             return nvml.why_busy(gpu) or "free"
-        if (state := leased_by(path)) != NAMELESS:
+        if (state := leased_by(held[0])) != NAMELESS:
             return state
     return NAMELESS
 

@@ -6,6 +6,7 @@ holds it is read from /proc/locks, which nobody can forge.
 
 import fcntl
 import glob
+import itertools
 import os
 import stat
 from pathlib import Path
@@ -100,6 +101,31 @@ def lockers(path):
     key = f"{os.major(device):02x}:{os.minor(device):02x}:{inode}"
     rows = [row.split() for row in Path("/proc/locks").read_text().splitlines()]
     return [(int(row[-4]), "->" in row) for row in rows if "FLOCK" in row and row[-3] == key]
+
+
+def lock_beside(path):
+    """A descriptor that holds a lock beside that of `path`: of a GPU that one shares with oneself."""
+    names = (path.with_name(f"{path.name}+{number}") for number in itertools.count(1))
+    return next(held for held in map(lock, names) if held is not None)
+
+
+def beside(path):
+    """The lock files of those who share a GPU with its own user."""
+    return sorted(path.parent.glob(f"{path.name}+*"))
+
+
+def is_ours(path):
+    """Whether all who have the lock are processes of this user, as far as /proc tells."""
+    pids = [pid for pid, waits in lockers(path) if not waits] or openers(path)
+    return bool(pids) and all(user_of(pid) == os.getuid() for pid in pids)
+
+
+def user_of(pid):
+    """The user's number; None where the process has ended or is hidden."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 def is_held(path):

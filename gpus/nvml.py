@@ -1,11 +1,12 @@
 """What NVML says of each GPU, through pynvml of nvidia-ml-py3 or of nvidia-ml-py."""
 
 import ctypes
+import os
 import sys
 from collections import namedtuple
 
 from gpus import Trouble
-from gpus.locks import describe
+from gpus.locks import describe, user_of
 
 GIB = 2**30
 IDLE_BYTES = GIB  # what an idle GPU may show as used …
@@ -66,24 +67,30 @@ class Nvml:
         uuid = uuid.decode() if isinstance(uuid, bytes) else uuid
         return Gpu(uuid, (pci.domain, pci.bus, pci.device), handle, "")
 
-    def why_busy(self, gpu):
-        """Why the GPU is not free, whoever leases it; "" where it is."""
+    def why_busy(self, gpu, share=0.0):
+        """Why the GPU is not free, whoever leases it; "" where it is.
+
+        Args:
+            share: of its memory, below which a GPU that only this user's processes compute on is free.
+        """
         if gpu.error:
             return f"does not answer ({gpu.error})"
         try:
-            return self.find_use(gpu)
+            return self.find_use(gpu, share)
         except self.Error as error:
             return f"does not answer ({error})"
 
-    def find_use(self, gpu):
+    def find_use(self, gpu, share):
         if self.is_split(gpu):
             return "is split into MIG instances"
         mode = self.binding.nvmlDeviceGetComputeMode(gpu.handle)
         if mode == self.binding.NVML_COMPUTEMODE_PROHIBITED:
             return "is in compute mode 'prohibited'"
+        used, idle, total = self.memory(gpu)
         if pids := self.pids(gpu):
+            if used < share * total and all(user_of(pid) == os.getuid() for pid in pids):
+                return ""
             return "is used by " + ", ".join(describe(pid) for pid in pids[:3])
-        used, idle = self.memory(gpu)
         if used > idle:
             return f"has {used >> 20} MiB in use by no process seen from here"
         return ""
@@ -99,11 +106,12 @@ class Nvml:
         return [process.pid for process in processes]
 
     def memory(self, gpu):
-        """Bytes in use on the GPU, and how many an idle one may show."""
+        """Bytes in use on the GPU, how many an idle one may show, and how many it has."""
         info = Memory2(version=MEMORY_VERSION_2)
         if self.call("nvmlDeviceGetMemoryInfo_v2", gpu.handle, ctypes.byref(info)):
-            return info.used, IDLE_BYTES
-        return self.binding.nvmlDeviceGetMemoryInfo(gpu.handle).used, IDLE_BYTES_WITH_RESERVED
+            return info.used, IDLE_BYTES, info.total
+        info = self.binding.nvmlDeviceGetMemoryInfo(gpu.handle)
+        return info.used, IDLE_BYTES_WITH_RESERVED, info.total
 
     def is_split(self, gpu):
         """Whether the GPU is in MIG mode."""

@@ -315,6 +315,44 @@ def test_kill_9_of_those_who_wait_keeps_nobody(plain_machine):
     assert third.out() == "0"
 
 
+def test_with_share_one_puts_two_jobs_on_ones_own_gpu(plain_machine):
+    first = plain_machine.launch(2, *HOLD)
+    assert first.out() == "0,1"
+    for gpu in (0, 1):
+        plain_machine.add(f"process {gpu} {first.pid}")
+        plain_machine.change(gpu, used=40000)  # MiB of 81920
+    second = plain_machine.launch("--share", 0.9, 1, *HOLD)
+    assert second.out() == "0"
+    full = plain_machine.launch("--share", 0.4, "--timeout", 0, 1, *HOLD)
+    assert "GPU 0 is used by pid" in full.says()
+
+
+def test_who_does_not_share_waits_until_the_last_sharer_is_gone(plain_machine):
+    first = plain_machine.launch("--share", 0.9, 2, *HOLD)
+    assert first.out() == "0,1"
+    second = plain_machine.launch("--share", 0.9, 2, *HOLD)
+    assert second.out() == "0,1"
+    assert first.end() == 0
+    exclusive = plain_machine.launch(2, *HOLD)
+    assert f"GPU 0 is leased by pid {second.pid}" in exclusive.says()
+    assert f"0 GPU-0000-aaaa is leased by pid {second.pid}" in plain_machine.run("--list")[1]
+    assert second.kill() == -signal.SIGKILL
+    assert exclusive.out() == "0,1"
+
+
+def test_nobody_shares_the_gpu_of_a_process_that_is_not_theirs(plain_machine):
+    plain_machine.add("process 0 999999999")
+    plain_machine.add("process 1 999999999")
+    code, _, error = plain_machine.run("--share", 1, "--timeout", 0, 1, "env")
+    assert code == 124 and "GPU 0 is used by pid 999999999" in error
+
+
+@pytest.mark.parametrize("share", ["0", "1.1", "much", ""])
+def test_a_share_that_is_none_is_told(plain_machine, share):
+    code, _, error = plain_machine.run("--share", share, 1, "env")
+    assert (code, error.count("--share is a share of a GPU's memory, above 0")) == (125, 1)
+
+
 def queue(machine, place, num_gpus=1):
     """A waiter that stands at `place` in the line before the next one comes."""
     waiter = machine.launch(num_gpus, *HOLD)
@@ -492,7 +530,7 @@ def test_a_wrong_command_line_shows_the_right_one(plain_machine, words):
     assert code == 125
     assert error.startswith("allocate: ")
     if "--timeout" not in words[:1] or len(words) == 3:
-        assert "usage: ./allocate.py [--timeout SECONDS] N COMMAND..." in error
+        assert "usage: ./allocate.py [--timeout SECONDS] [--share SHARE] N COMMAND..." in error
 
 
 @pytest.mark.parametrize("text", ["soon", "-1", "nan", "inf"])
