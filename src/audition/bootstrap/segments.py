@@ -10,7 +10,6 @@ import soundfile
 
 from audition.audio.signals import cut
 from audition.datasets.audio_folder import UNLABELLED
-from audition.datasets.filters import duration_seconds
 from audition.datasets.identity import file_states
 from audition.errors import ConfigError
 from audition.runs.results import STAMP, read_results
@@ -99,13 +98,13 @@ class Segments:
 
     def file_states(self):
         """Of each segment, `[size, time]` of each file of the item that it is cut from."""
-        states = file_states(self.corpus.dataset)
+        states = file_states(self.corpus)
         return [states[window.item] for window in self.windows]
 
 
 def num_samples(corpus, item):
     """Length of an item, by the header of its file."""
-    seconds = duration_seconds(corpus.dataset, corpus.dataset.items[item])
+    seconds = corpus.described.duration_seconds(corpus.dataset.items[item])
     return round(seconds * corpus.sample_rate)
 
 

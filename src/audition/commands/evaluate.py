@@ -157,4 +157,4 @@ def describe_metric(metric, data):
 def tracks(data):
     """Dict, name of the track → what tells that it is unchanged: the sizes and times of its files, so
     that a restart need not read any audio."""
-    return {name: (s,) for name, s in zip(data.names, file_states(data.dataset), strict=True)}
+    return {name: (s,) for name, s in zip(data.names, file_states(data), strict=True)}

@@ -3,16 +3,15 @@
 from pathlib import Path
 
 import gin
-from nussl.datasets import BaseDataset
 
-from audition.datasets.corpora import ReadsBySoundfile, require_folders
+from audition.datasets.corpora import Corpus
 from audition.files import files_below
 
 UNLABELLED = "unlabelled"
 
 
 @gin.register
-class AudioFolder(ReadsBySoundfile, BaseDataset):
+class AudioFolder(Corpus):
     """Every audio file in a folder and its subfolders, as a mixture without sources.
 
     For segment_and_separate. An item's label is the name of the folder that its file lies in.
@@ -27,16 +26,15 @@ class AudioFolder(ReadsBySoundfile, BaseDataset):
 
     def __init__(self, folder, ext=(".wav", ".flac", ".mp3", ".ogg"), **settings):
         self.ext = list(ext)
-        require_folders("AudioFolder.folder", folder)
-        super().__init__(str(folder), **settings)
+        super().__init__(folder, **settings)
 
     def get_items(self, folder):
         return sorted(str(path.relative_to(folder)) for path in files_below(folder, self.ext))
 
+    def item_files(self, item):
+        return [Path(self.folder, item)]
+
     def process_item(self, item):
-        mix = self._load_audio_file(str(self.mix_path(item)))
+        mix = self._load_audio_file(*self.item_files(item))
         label = Path(item).parent.name or UNLABELLED
         return {"mix": mix, "sources": {}, "metadata": {"label": label}}
-
-    def mix_path(self, item):
-        return Path(self.folder, item)

@@ -13,6 +13,7 @@ import nussl
 from nussl.datasets.base_dataset import DataSetException
 
 from audition.audio.files import read
+from audition.datasets.items import DescribesItems, FolderItems, MusdbItems, SoundscapeItems
 from audition.errors import ConfigError
 
 register = gin.register(module="nussl.datasets")
@@ -28,7 +29,7 @@ class ReadsBySoundfile:
         signal = copy.copy(empty_signal(sample_rate, self.stft_params))
         signal._effects_chain, signal._effects_applied = [], []
         signal.load_audio_from_array(audio.T, sample_rate)
-        signal.path_to_input_file = path_to_audio_file
+        signal.path_to_input_file = str(path_to_audio_file)
         self._setup_audio_signal(signal)
         return signal
 
@@ -51,6 +52,33 @@ class ReadsBySoundfile:
                 f"{path} has {num_channels} channels where {type(self).__name__} has "
                 f"{self.num_channels}: bind num_channels = {num_channels}."
             )
+
+
+class Corpus(ReadsBySoundfile, DescribesItems, nussl.datasets.BaseDataset):
+    """To inherit for a corpus of one's own; one file with one class adds it.
+
+    It must have nussl's two methods, and may override those of DescribesItems:
+
+        get_items(folder)         list of items: paths, numbers, dicts, whatever names one
+        process_item(item)        {"mix": signal, "sources": {name: signal}, "metadata": {…}}, of
+                                  signals by self._load_audio_file(path)
+        item_name(item)           its name in results, outputs and errors
+        item_files(item)          its files, that of the mix first: a changed one is noticed
+        duration_seconds(item)    of the mix
+        check_item(item, where)   raises a ConfigError where the item cannot be used
+
+    An `__init__` of its own sets what get_items needs before it calls this one. Public attributes
+    are part of what identifies a cache and a result; paths and what is derived belong in attributes
+    with a _ in front.
+
+    Args:
+        folder: passed to get_items.
+        settings: nussl's: transform, sample_rate, stft_params, num_channels, strict_sample_rate.
+    """
+
+    def __init__(self, folder, **settings):
+        require_folders(f"{type(self).__name__}.folder", folder)
+        super().__init__(str(folder), **settings)
 
 
 def properties(signal_or_dataset):
@@ -86,7 +114,7 @@ def require_folders(binding, folder, names=("",)):
 
 
 @register
-class MixSourceFolder(ReadsBySoundfile, nussl.datasets.MixSourceFolder):
+class MixSourceFolder(ReadsBySoundfile, FolderItems, nussl.datasets.MixSourceFolder):
     """`<folder>/<mix_folder>/x.wav` is the sum of `<folder>/<each source folder>/x.wav`."""
 
     def __init__(
@@ -102,7 +130,7 @@ class MixSourceFolder(ReadsBySoundfile, nussl.datasets.MixSourceFolder):
 
 
 @register
-class WHAM(ReadsBySoundfile, nussl.datasets.WHAM):
+class WHAM(ReadsBySoundfile, FolderItems, nussl.datasets.WHAM):
     """WHAM! (or WSJ0-2mix in its layout): `<root>/wav8k/min/tr/{mix_clean,s1,s2,…}`.
 
     Sources by mix_folder, as nussl has them: mix_clean: s1, s2; mix_both: s1, s2, noise;
@@ -121,7 +149,7 @@ class WHAM(ReadsBySoundfile, nussl.datasets.WHAM):
 
 
 @register
-class MUSDB18(ReadsBySoundfile, nussl.datasets.MUSDB18):
+class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
     """MUSDB18 on this machine: `<folder>/{train,test}/<track>/*.wav`, or `.stem.mp4` by ffmpeg.
 
     nussl's own class can download a sample; this one never does.
@@ -173,7 +201,7 @@ class FindsMovedAudio:
 
 
 @register
-class Scaper(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.Scaper):
+class Scaper(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.Scaper):
     """Soundscapes made by Scaper: `<folder>/x.jams`, x.wav and its isolated events."""
 
     def __init__(self, folder, **kwargs):
@@ -183,7 +211,7 @@ class Scaper(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.Scaper):
 
 
 @register
-class FUSS(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.FUSS):
+class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FUSS):
     """Free Universal Sound Separation: `<root>/{train,validation,eval}/x.jams`, 16 kHz.
 
     A mix has one to four sources; training needs a filter that keeps one number of them.
@@ -199,7 +227,7 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, nussl.datasets.FUSS):
 
 
 @register
-class OnTheFly(ReadsBySoundfile, nussl.datasets.OnTheFly):
+class OnTheFly(ReadsBySoundfile, DescribesItems, nussl.datasets.OnTheFly):
     """`num_mixtures` mixtures, mixture i made by `mix_closure(dataset, i)` when it is asked for."""
 
     def __init__(self, mix_closure, num_mixtures, **kwargs):

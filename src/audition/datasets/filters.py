@@ -6,10 +6,8 @@ from pathlib import Path
 
 import gin
 import numpy as np
-import nussl
-import soundfile
 
-from audition.audio.files import unreadable
+from audition.datasets.items import described
 from audition.errors import ConfigError
 
 
@@ -21,7 +19,7 @@ class LongerThan:
     seconds: float
 
     def __call__(self, dataset, item):
-        return duration_seconds(dataset, item) > self.seconds
+        return described(dataset).duration_seconds(item) > self.seconds
 
 
 @gin.register
@@ -32,7 +30,7 @@ class ShorterThan:
     seconds: float
 
     def __call__(self, dataset, item):
-        return duration_seconds(dataset, item) < self.seconds
+        return described(dataset).duration_seconds(item) < self.seconds
 
 
 @gin.register
@@ -62,59 +60,11 @@ class NamedLike:
     patterns: tuple | str
 
     def __call__(self, dataset, item):
-        path = mix_path(dataset, item)
-        if path is None:
+        files = described(dataset).item_files(item)
+        if not files:
             raise ConfigError(
                 f"NamedLike chooses by file name, and {type(dataset).__name__} has no files: take it "
                 "out of build_dataset.filters."
             )
         patterns = [self.patterns] if isinstance(self.patterns, str) else self.patterns
-        return any(fnmatch.fnmatchcase(path.stem, pattern) for pattern in patterns)
-
-
-def duration_seconds(dataset, item):
-    """Duration of an item's mix, from the header of its file where there is one.
-
-    Raises:
-        ConfigError: that file is no audio.
-    """
-    if isinstance(dataset, nussl.datasets.MUSDB18):
-        return dataset.musdb[item].duration
-    path = mix_path(dataset, item)
-    if path is None:
-        return dataset.process_item(item)["mix"].signal_duration
-    try:
-        header = soundfile.info(path)
-    except soundfile.LibsndfileError as error:
-        raise unreadable(path, error) from error
-    return header.frames / header.samplerate
-
-
-def audio_paths(dataset, item):
-    """Paths of the files that an item is read from, its mix's first; [] where there is none."""
-    mix = mix_path(dataset, item)
-    if mix is None:
-        return []
-    if isinstance(dataset, nussl.datasets.MUSDB18):
-        sources = [source.path for source in dataset.musdb[item].sources.values()]
-    elif isinstance(dataset, nussl.datasets.MixSourceFolder):
-        sources = [Path(dataset.folder, source, item) for source in dataset.source_folders]
-    elif isinstance(dataset, nussl.datasets.Scaper):
-        sources = dataset._get_info_from_item(item)[3]
-    else:
-        sources = []
-    return list(dict.fromkeys([mix, *map(Path, sources)]))
-
-
-def mix_path(dataset, item):
-    """Path of the file of an item's mix (its first source where the mix is the sum), or None."""
-    if hasattr(dataset, "mix_path"):
-        return dataset.mix_path(item)
-    if isinstance(dataset, nussl.datasets.MUSDB18):
-        return Path(dataset.musdb[item].path)
-    if isinstance(dataset, nussl.datasets.MixSourceFolder):
-        mix_folder = dataset.source_folders[0] if dataset.make_mix else dataset.mix_folder
-        return Path(dataset.folder, mix_folder, item)
-    if isinstance(dataset, nussl.datasets.Scaper):
-        return Path(dataset._get_info_from_item(item)[2])
-    return None
+        return any(fnmatch.fnmatchcase(Path(files[0]).stem, pattern) for pattern in patterns)

@@ -1,6 +1,7 @@
 """What a corpus is made of, in plain values that can be compared and stored."""
 
-from audition.datasets.filters import audio_paths, mix_path
+import os
+
 from audition.identity import describe, fingerprint, public_attributes
 
 # attributes of a nussl dataset that say where it lies, or what stands in an entry of its own
@@ -23,21 +24,25 @@ def describe_content(corpus):
         "num_channels": corpus.num_channels,
         "source_names": corpus.source_names,
         "num_items": len(corpus),
-        "items": fingerprint([corpus.names, sizes(dataset)]),
+        "items": fingerprint([corpus.names, sizes(corpus)]),
     }
 
 
-def sizes(dataset):
-    """Bytes of each item's mixture file; None where it has no file."""
-    paths = (mix_path(dataset, item) for item in dataset.items)
-    return [None if path is None else path.stat().st_size for path in paths]
+def sizes(corpus):
+    """Bytes of each item's first file, that of its mix; None where it has no file."""
+    files = map(corpus.described.item_files, corpus.dataset.items)
+    return [os.stat(paths[0]).st_size if paths else None for paths in files]
 
 
-def file_states(dataset):
+def file_states(corpus):
     """Of each item, `[size, time]` of each of its files, None for one that is missing; [] for an item
     that has no files. They tell that an item is unchanged without reading it."""
-    return [[state(path) for path in audio_paths(dataset, item)] for item in dataset.items]
+    files = map(corpus.described.item_files, corpus.dataset.items)
+    return [[state(path) for path in dict.fromkeys(paths)] for paths in files]
 
 
 def state(path):
-    return [path.stat().st_size, path.stat().st_mtime_ns] if path.exists() else None
+    if not os.path.exists(path):
+        return None
+    found = os.stat(path)
+    return [found.st_size, found.st_mtime_ns]

@@ -7,12 +7,12 @@ from pathlib import Path
 import audioread
 import gin
 import numpy as np
-import nussl
 import soundfile
 from nussl.core.audio_signal import AudioSignalException
 from nussl.datasets.base_dataset import DataSetException
 from nussl.datasets.transforms import TransformException
 
+from audition.datasets.items import described
 from audition.datasets.transforms import check_keeps_audio
 from audition.errors import ConfigError
 
@@ -105,8 +105,13 @@ class Split:
     def stft_params(self):
         return self.dataset.stft_params
 
+    @property
+    def described(self):
+        """The dataset, with the methods of DescribesItems."""
+        return described(self.dataset)
+
     def __getitem__(self, i):
-        check_stems(self.dataset, self.dataset.items[i], self.where(i))
+        self.described.check_item(self.dataset.items[i], self.where(i))
         try:
             data = self.dataset[i]
         except READING_ERRORS as error:
@@ -133,8 +138,7 @@ class Split:
 
     def check(self, data, i):
         """Every signal has audio of the corpus' sample rate and of the mix's shape."""
-        unlabelled = getattr(self.dataset, "unlabelled", False)
-        if "mix" not in data or not (data.get("sources") or unlabelled):
+        if "mix" not in data or not (data.get("sources") or self.described.unlabelled):
             raise ConfigError(f"{self.where(i)} has no mix or no sources; check its folder.")
         shape = data["mix"].audio_data.shape
         for key, signal in {"the mix": data["mix"], **data["sources"]}.items():
@@ -170,18 +174,9 @@ def channels_and_samples(shape):
     return f"{shape[0]} channels of {shape[1]} samples"
 
 
-def check_stems(dataset, item, where):
-    """nussl drops a source whose file is missing without a word."""
-    if not isinstance(dataset, nussl.datasets.MixSourceFolder):
-        return
-    for stem in dataset.source_folders:
-        if not Path(dataset.folder, stem, item).exists():
-            raise ConfigError(f"{where} has no {stem}/{item}; add the stem or take the track out.")
-
-
 def name_items(dataset, name):
     """A name per item: its file's stem where that is unique, else its path, dots for slashes."""
-    names = [item_name(dataset, item) for item in dataset.items]
+    names = [described(dataset).item_name(item) for item in dataset.items]
     if len(set(names)) < len(names):
         names = [str(item).strip("/").replace("/", ".") for item in dataset.items]
     if len(set(names)) < len(names):
@@ -191,12 +186,3 @@ def name_items(dataset, name):
             "names must be unique, results are kept by them."
         )
     return names
-
-
-def item_name(dataset, item):
-    """Our own datasets have a method `item_name(item)`; nussl's go by file, track or number."""
-    if hasattr(dataset, "item_name"):
-        return dataset.item_name(item)
-    if isinstance(dataset, nussl.datasets.MUSDB18):
-        return dataset.musdb[item].name.replace("/", ".")
-    return Path(item).stem if isinstance(item, str | Path) else str(item).replace("/", ".")
