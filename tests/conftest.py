@@ -4,7 +4,7 @@ import gin
 import pytest
 
 import audition  # noqa: F401
-from tests.support import road
+from tests.support import corpora, road
 
 
 @pytest.fixture(autouse=True)
@@ -22,6 +22,12 @@ def speech(tmp_path_factory):
     bindings = [f"make_toy_speech.root = '{root}'", sizes, "make_toy_speech.seconds = 1.0"]
     road.call("make_toy_speech", "toy/env.gin", *bindings, "make_toy_speech.num_workers = 0")
     return root
+
+
+@pytest.fixture
+def sessions(speech, tmp_path):
+    """The rendered voices in the layout of the corpus that docs/adding.md adds."""
+    return corpora.write_sessions(tmp_path / "sessions", speech)
 
 
 @pytest.fixture

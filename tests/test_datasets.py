@@ -9,9 +9,10 @@ import nussl
 import pytest
 import soundfile
 
-from audition.datasets import build_dataset
+from audition.datasets import build_dataset, corpora
 from audition.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
 from audition.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
+from audition.datasets.identity import file_states
 from audition.datasets.transforms import KeepSources
 from audition.errors import ConfigError
 from tests.support.corpora import (
@@ -101,16 +102,16 @@ def test_musdb_without_a_stem(tmp_path):
         corpus[1]
 
 
-def write_soundscapes(folder, names, events="_events"):
-    """What Scaper leaves, with paths of a machine that is gone."""
+def write_soundscapes(folder, names, events="_events", home="/gone"):
+    """What Scaper leaves, with paths of a machine that is gone, unless it is at `home`."""
     for i, name in enumerate(names):
         parts = {"background0_hum": noise((i, 0), 1600), "foreground0_dog": noise((i, 1), 1600)}
         for part, audio in parts.items():
             write(folder / (name + events) / f"{part}.wav", audio, 16000)
         write(folder / f"{name}.wav", sum(parts.values()), 16000)
         sandbox = {
-            "soundscape_audio_path": f"/gone/{name}.wav",
-            "isolated_events_audio_path": [f"/gone/{name}{events}/{p}.wav" for p in parts],
+            "soundscape_audio_path": f"{home}/{name}.wav",
+            "isolated_events_audio_path": [f"{home}/{name}{events}/{p}.wav" for p in parts],
             "fg_labels": ["dog"],
         }
         data = [
@@ -163,6 +164,54 @@ def test_a_dataset_of_ones_own():
     assert corpus.names == ["seed 1", "seed 2"]
     assert corpus.waveforms(0).shape == (3, 1, 900)
     assert corpus[0]["metadata"] == {}
+
+
+class Loose(nussl.datasets.BaseDataset):
+    """A user's own dataset that inherits nothing of ours, and says of its files only."""
+
+    def get_items(self, folder):
+        return ["a", "b"]
+
+    def process_item(self, item):
+        mix = self._load_audio_file(str(self.item_files(item)[0]))
+        return {"mix": mix, "sources": {"only": mix}}
+
+    def item_files(self, item):
+        return [f"{self.folder}/{item}.wav"]
+
+
+def test_a_dataset_from_elsewhere_gets_the_defaults_that_it_lacks(tmp_path):
+    for i, item in enumerate("ab"):
+        write(tmp_path / f"{item}.wav", noise(i, 4000 * (1 + i)))
+    corpus = build_dataset(Loose(str(tmp_path)), "train", [LongerThan(0.6), NamedLike("[ab]")])
+    assert corpus.names == ["b"]
+    size, time = (tmp_path / "b.wav").stat().st_size, (tmp_path / "b.wav").stat().st_mtime_ns
+    assert file_states(corpus) == [[[size, time]]]
+    assert type(corpus.dataset) is Loose and pickle.loads(pickle.dumps(corpus)).names == ["b"]
+    (tmp_path / "b.wav").unlink()
+    assert file_states(corpus) == [[None]]
+    with pytest.raises(ConfigError, match="track 'b' of Loose.* has no b.wav; add the file"):
+        corpus[0]
+
+
+@pytest.mark.parametrize("layout", ["folder", "musdb", "scaper"])
+def test_nussls_own_classes_say_what_ours_say(tmp_path, layout):
+    theirs, ours = nussl.datasets, corpora
+    if layout == "folder":
+        arguments = (str(write_folders(tmp_path)),)
+        pair = theirs.MixSourceFolder(*arguments), ours.MixSourceFolder(*arguments)
+    elif layout == "musdb":
+        write_musdb(tmp_path)
+        pair = [kind(str(tmp_path), is_wav=True) for kind in (theirs.MUSDB18, ours.MUSDB18)]
+    else:
+        write_soundscapes(tmp_path, ["0", "1"], home=tmp_path)
+        pair = theirs.Scaper(str(tmp_path)), ours.Scaper(str(tmp_path))
+    splits = [build_dataset(dataset, "test", [LongerThan(0.05)]) for dataset in pair]
+    assert splits[0].names == splits[1].names
+    assert file_states(splits[0]) == file_states(splits[1])
+    assert all(len(states) > 1 and None not in states for states in file_states(splits[0]))
+    item = splits[0].dataset.items[1]
+    assert len({split.described.duration_seconds(item) for split in splits}) == 1
 
 
 def test_names_with_the_same_stem_keep_their_ending(tmp_path):

@@ -13,7 +13,7 @@ from tests.support import documents, road
 
 DOCUMENTS = documents.documents()
 ADDING = list(documents.snippets(documents.read("docs/adding.md")))
-NOUNS = {"model", "loss", "dataset", "handler", "metric", "separator"}
+NOUNS = {"model", "loss", "corpus", "dataset", "handler", "metric", "separator"}
 
 
 def name_of(path):
@@ -30,11 +30,10 @@ def test_every_noun_has_its_snippet():
 
 
 @pytest.mark.parametrize("snippet", ADDING, ids=[snippet.noun for snippet in ADDING])
-def test_a_snippet_runs_the_whole_road(instantiate, tmp_path, monkeypatch, snippet):
-    (tmp_path / f"{snippet.module}.py").write_text(snippet.code)
-    (tmp_path / "own.gin").write_text(snippet.gin)
+def test_a_snippet_runs_the_whole_road(instantiate, sessions, tmp_path, monkeypatch, snippet):
     monkeypatch.syspath_prepend(tmp_path)
-    (run,) = instantiate(tmp_path / "own.gin", "train.num_epochs = 1", "train.val_data = None")
+    own = documents.write_snippet(snippet, tmp_path, {"data/sessions": sessions})
+    (run,) = instantiate(own, "train.num_epochs = 1", "train.val_data = None")
     road.call("all", run.config)
     card = run.report_card_txt.read_text()
     assert ("correlation" if snippet.noun == "metric" else "SI-SDRi") in card

@@ -1,5 +1,7 @@
 """Small corpora of noise, in the layouts that nussl's datasets read."""
 
+import shutil
+
 import numpy as np
 import soundfile
 
@@ -49,6 +51,18 @@ def write_musdb(root, tracks=("Ann - One", "Ben - Two")):
             for stem, audio in (stems | {"mixture": sum(stems.values())}).items():
                 write(root / subset / name / f"{stem}.wav", audio, 44100)
     return root
+
+
+def write_sessions(folder, wham):
+    """`<folder>/{train,val,test}/day<i % 2>/<name>/{anna,ben}.wav`, copies of WHAM's voices."""
+    for split, name in (("tr", "train"), ("cv", "val"), ("tt", "test")):
+        for voice, speaker in (("s1", "anna"), ("s2", "ben")):
+            paths = sorted((wham / "wav8k" / "min" / split / voice).iterdir())
+            for i, path in enumerate(paths):
+                session = folder / name / f"day{i % 2}" / path.stem
+                session.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, session / f"{speaker}.wav")
+    return folder
 
 
 class NoiseMix:

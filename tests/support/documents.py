@@ -49,6 +49,20 @@ def snippets(text):
             yield Snippet(heading[1], re.match(r"# (\w+)\.py\n", code)[1], code, gin)
 
 
+def write_snippet(snippet, folder, paths):
+    """Writes the module of a snippet to `folder`, and its lines as the .gin file that comes back.
+
+    Args:
+        paths: dict, a path as printed → the one to write in its place.
+    """
+    (folder / f"{snippet.module}.py").write_text(snippet.code)
+    lines = snippet.gin
+    for printed, path in paths.items():
+        lines = lines.replace(printed, str(path))
+    (folder / "own.gin").write_text(lines)
+    return folder / "own.gin"
+
+
 def command_lines(text):
     """The indented commands of a document as words; a backslash goes on with the next line."""
     text = text.replace("\\\n", " ")

@@ -1,10 +1,12 @@
 """Datasets: what is separated, learned from and listened to."""
 
 from audition.datasets import audio_folder, corpora, filters, transforms
+from audition.datasets.corpora import Corpus
 from audition.datasets.excerpts import EpochBatches, Excerpts, batch_collate
 from audition.datasets.split import Split, build_dataset
 
 __all__ = [
+    "Corpus",
     "EpochBatches",
     "Excerpts",
     "Split",

@@ -77,7 +77,7 @@ class Corpus(ReadsBySoundfile, DescribesItems, nussl.datasets.BaseDataset):
     """
 
     def __init__(self, folder, **settings):
-        require_folders(f"{type(self).__name__}.folder", folder)
+        require_folders(type(self).__name__, folder)
         super().__init__(str(folder), **settings)
 
 
