@@ -22,6 +22,7 @@ when a room is missing or an import goes against it. Imports point down.
     ground   runs/          one run folder: paths, status, costs, journal, stored results
              configs/       load, check, sweep, write and re-read gin
              parallel       one loop over many items, here or in a pool of processes
+             progress       a bar on a terminal, else a few lines
              device         what the work is done on
              files          files that are whole or not there, folders that say what they hold
              identity       what a thing is, for keys of caches and results

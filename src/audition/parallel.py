@@ -8,7 +8,7 @@ import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
-from tqdm import tqdm
+from audition.progress import Progress
 
 IN_FLIGHT_PER_WORKER = 2  # enough to keep a worker busy, few enough to bound the memory
 
@@ -33,7 +33,7 @@ def last_line(text):
     return text.strip().splitlines()[-1]
 
 
-def map_items(function, jobs, num_workers=0, description="", total=None):
+def map_items(function, jobs, num_workers=0, description="", total=None, unit="file"):
     """Calls `function(*arguments)` for each job and yields the results as they come.
 
     Args:
@@ -42,7 +42,7 @@ def map_items(function, jobs, num_workers=0, description="", total=None):
         num_workers: 0 works in this process; more is a pool of that many spawned processes,
             each with one thread.
         description: text of the progress bar; no bar where it is empty.
-        total: number of jobs, for the bar.
+        total: number of jobs, and `unit`, what one is: for the bar.
 
     Yields:
         `(name, result)`, in the order of completion.
@@ -52,7 +52,7 @@ def map_items(function, jobs, num_workers=0, description="", total=None):
     """
     failures = {}
     outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
-    with tqdm(total=total, desc=description, disable=not description, leave=False) as bar:
+    with Progress(total=total, desc=description, disable=not description, unit=unit) as bar:
         for name, result, error in outcomes:
             bar.update()
             if error:

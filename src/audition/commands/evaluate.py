@@ -5,7 +5,6 @@ import logging
 import time
 
 import gin
-from tqdm import tqdm
 
 from audition import configs
 from audition.audio.estimates import write_estimates
@@ -15,6 +14,7 @@ from audition.files import write_json
 from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale
 from audition.metrics.scores import is_silent, stack_channels
+from audition.progress import Progress
 from audition.reports.evaluations import fingerprints
 from audition.runs.costs import record_evaluation
 from audition.runs.memory import PeakMemory
@@ -78,7 +78,7 @@ def evaluate(
         log.info("removed %d results of other settings, checkpoints or tracks", num_others)
     write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
     results = itertools.chain(first, results)
-    for name, (scores, notes, content) in tqdm(results, "evaluate", len(todo), unit="track"):
+    for name, (scores, notes, content) in Progress(results, "evaluate", len(todo), unit="track"):
         seconds_of_audio += content["seconds"]
         for note in notes:
             log.warning("%s: %s", name, note)

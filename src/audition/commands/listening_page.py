@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 
 import gin
-from tqdm import tqdm
 
 from audition.bootstrap.confidence import Measured
 from audition.errors import ConfigError
 from audition.files import write_and_rename
+from audition.progress import Progress
 from audition.reports.listening import (
     RunHead,
     choose_tracks,
@@ -101,7 +101,7 @@ def listening_page(
             [tracks[track] for tracks in heard],
             [one.scores_of(track, metric) for one in shown],
         )
-        for track, rank in tqdm(chosen.items(), "draw", unit="track")
+        for track, rank in Progress(chosen.items(), "draw", unit="track")
     ]
     write(path, render(**around, cards=cards).encode())
 

@@ -58,7 +58,9 @@ def make_scaper_datasets(
         for number in range(num_mixtures[name])
         if not (folder / f"{number:08d}.jams").exists()
     ]
-    attempts = map_items(write_mixture, jobs, num_workers, "make_scaper_datasets", len(jobs))
+    attempts = map_items(
+        write_mixture, jobs, num_workers, "make_scaper_datasets", len(jobs), "mixture"
+    )
     redrawn = sum(attempt > 0 for _, attempt in attempts)
     log.info("%d mixtures in %s, %d of them drawn anew: quiet", len(jobs), destination, redrawn)
 

@@ -66,7 +66,7 @@ def make_toy_music(
         for subset, count in num_songs.items()
         for index in range(count)
     ]
-    for _ in map_items(render_song, jobs, num_workers, "make_toy_music", len(jobs)):
+    for _ in map_items(render_song, jobs, num_workers, "make_toy_music", len(jobs), "song"):
         pass
     log.info("%d songs in %s", len(jobs), root)
 

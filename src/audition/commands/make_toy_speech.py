@@ -79,7 +79,7 @@ def make_toy_speech(
         for split, count in num_mixtures.items()
         for index in range(count)
     ]
-    for _ in map_items(render_mixture, jobs, num_workers, "make_toy_speech", len(jobs)):
+    for _ in map_items(render_mixture, jobs, num_workers, "make_toy_speech", len(jobs), "mixture"):
         pass
     log.info("%d mixtures in %s", len(jobs), root)
 

@@ -72,7 +72,7 @@ def prepare_musdb(
         for track in tracks
         if not is_prepared(track, destination)
     ]
-    for _ in map_items(prepare_track, jobs, num_workers, "prepare_musdb", len(jobs)):
+    for _ in map_items(prepare_track, jobs, num_workers, "prepare_musdb", len(jobs), "song"):
         pass
     log.info("%d songs in %s, %d of them new", len(tracks), destination, len(jobs))
 

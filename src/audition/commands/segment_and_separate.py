@@ -5,7 +5,6 @@ from pathlib import Path
 
 import gin
 import numpy as np
-from tqdm import tqdm
 
 from audition import configs
 from audition.audio.files import write_wav
@@ -15,6 +14,7 @@ from audition.datasets.identity import describe_content
 from audition.files import claim
 from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale
+from audition.progress import Progress
 from audition.runs.results import Results
 from audition.separators import LoopSettings, separate_all
 
@@ -86,7 +86,7 @@ def segment_and_separate(
     loop = LoopSettings(device, batch_size, None, num_workers=num_workers, seed=seed)
     results = separate_all(segments, todo, teacher, WriteSegment(folder, metrics), loop)
     num_skipped = 0
-    for name, result in tqdm(results, "segment_and_separate", len(todo), unit="segment"):
+    for name, result in Progress(results, "segment_and_separate", len(todo), unit="segment"):
         num_skipped += "skipped" in result
         kept.write(name, result)
     log.info("%d segments were too quiet", num_skipped)

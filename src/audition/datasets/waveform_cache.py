@@ -195,7 +195,14 @@ def encoded_items(corpus, num_workers):
     ]
     jobs = ((f"{corpus.name} {chunk[0]}", (corpus, chunk)) for chunk in chunks)
     try:
-        results = map_items(encode_items, jobs, num_workers, f"cache {corpus.name}", len(chunks))
+        results = map_items(
+            encode_items,
+            jobs,
+            num_workers,
+            f"cache {corpus.name}",
+            len(chunks),
+            f"{ITEMS_PER_JOB}-item chunk",
+        )
         for _, arrays in results:
             yield from arrays
     except ItemsFailed as error:

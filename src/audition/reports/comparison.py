@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats
-from tqdm import tqdm
 
 from audition.metrics.bss_eval import OF_THE_MIXTURE
+from audition.progress import Progress
 from audition.reports.report_card import KEYS, OVERALL
 
 LEVEL = 0.05  # of the tests; the intervals have 1 - LEVEL
@@ -65,7 +65,7 @@ def paired_differences(tables, baseline, columns=None, each_source=True, lower_i
     others = [label for label in tables if label != baseline]
     keys = [(c, source, label) for c in columns for source in sources for label in others]
     rows = []
-    for column, source, label in tqdm(keys, "compare", unit="row", delay=3, leave=False):
+    for column, source, label in Progress(keys, "compare", unit="row", delay=3, leave=False):
         pairs = scores_of(tables[label], column) - scores_of(tables[baseline], column)
         about = {"metric": column, "source": source, "run": label}
         rows.append({**about, **difference_of(pairs, source)._asdict()})

@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from audition.errors import ConfigError
 from audition.files import write_json
+from audition.progress import Progress
 from audition.runs.costs import record_training
 from audition.runs.memory import PeakMemory
 from audition.training import checkpoints
@@ -32,11 +33,17 @@ def attach_bookkeeping(training: Training, val_loader: DataLoader | None) -> Non
     trainer = training.trainer
     trainer.add_event_handler(Events.STARTED, start_clock, training)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
-    training.bars = [ProgressBar(persist=False, desc=name) for name in ("train", "validate")]
+    training.bars = [bar("train", "iteration"), bar("validate", "batch")]
     training.bars[0].attach(trainer, output_transform=lambda output: rates(training, output))
     if training.validator is not None:
         training.bars[1].attach(training.validator)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
+
+
+def bar(name: str, unit: str) -> ProgressBar:
+    ignite_bar = ProgressBar(persist=False, desc=name, unit=unit)
+    ignite_bar.pbar_cls = Progress
+    return ignite_bar
 
 
 def close_bars(training: Training) -> None:

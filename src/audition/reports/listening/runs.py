@@ -7,7 +7,6 @@ from pathlib import Path
 import gin
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from audition import configs
 from audition.audio.estimates import has_estimates, read_estimates
@@ -15,6 +14,7 @@ from audition.errors import ConfigError
 from audition.files import read_json
 from audition.identity import describe, former
 from audition.metrics.scores import best_order
+from audition.progress import Progress
 from audition.reports.evaluations import (
     Evaluation,
     check_comparable,
@@ -75,7 +75,7 @@ class Evaluated:
         else:
             settings = LoopSettings(**self.loop_bindings() | loop)
             found = separate_all(self.data, indices, measured(self.separator()), take, settings)
-        return dict(tqdm(found, f"listen to {self.run.name}", len(indices), unit="track"))
+        return dict(Progress(found, f"listen to {self.run.name}", len(indices), unit="track"))
 
     def loop_bindings(self):
         names = [field.name for field in fields(LoopSettings)]

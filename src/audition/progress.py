@@ -1,0 +1,53 @@
+"""Progress of anything that takes more than a few seconds: a bar on a terminal, else a few lines."""
+
+import sys
+import time
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress(tqdm):
+    """tqdm's bar on a terminal; where there is none, as in a queue's output, a line per tenth.
+
+    No line follows another within ten seconds, and the last one says how long all of it took, so that
+    what is over in a moment takes one line. `leave=False` does without the last one.
+
+    Args:
+        iterable, desc, total, unit, leave, …: as tqdm takes them; `unit` is one of what is counted.
+    """
+
+    def __init__(self, iterable=None, desc="", total=None, file=None, **settings):
+        file = file or sys.stderr
+        self.in_lines = not file.isatty()
+        self.tenths, self.next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
+        super().__init__(iterable, desc, total, file=file, **settings)
+
+    def display(self, msg=None, pos=None):
+        if not self.in_lines:
+            return super().display(msg, pos)
+        tenths = 10 * self.n // self.total if self.total else 0
+        if tenths > self.tenths and time.monotonic() >= self.next_line:
+            self.tell(f"{10 * tenths} %, {self.counted()}")
+            self.tenths, self.next_line = tenths, time.monotonic() + SECONDS_BETWEEN_LINES
+        return True
+
+    def counted(self) -> str:
+        of = f" of {self.total}" if self.total else ""
+        return f"{self.n}{of} {self.unit}s"
+
+    def tell(self, text: str) -> None:
+        print(f"{self.desc}: {text}", file=self.fp, flush=True)
+
+    def clear(self, nolock=False):
+        if not self.in_lines:
+            super().clear(nolock)
+
+    def close(self):
+        if self.in_lines and not self.disable and self.leave and self.n:
+            self.tell(f"{self.counted()} in {self.format_interval(self.format_dict['elapsed'])}")
+        if self.in_lines:
+            self.leave = False
+            self.delay = float("inf")  # as if nothing had been shown: there is nothing to wipe away
+        super().close()
