@@ -31,7 +31,7 @@ def run(tmp_path):
 
 
 def write_result(run, track, scores, settings="one"):
-    about = {"track": track, "settings": settings, "passport": track}
+    about = {"track": track, "settings": settings, "passport": track, "silent_estimates": []}
     write_json(run.results / f"{track}.json", {**scores, "metadata": about})
 
 

@@ -5,6 +5,7 @@ import gin
 from audition import configs
 from audition.files import read_json, write_and_rename
 from audition.identity import in_short
+from audition.reports.caveats import read_caveats
 from audition.reports.evaluations import check_one_evaluation
 from audition.reports.figures import draw_against_input, draw_box_plots, write_figure
 from audition.reports.hparams import log_row
@@ -29,7 +30,8 @@ def analyze(run, notes="", each_source=True):
     """
     table = score_table(run)
     check_one_evaluation(run, list(read_results(run.results).values()))
-    card = report_card(table, compose_notes(run, notes, table), each_source)
+    caveats = read_caveats(run).lines
+    card = report_card(table, compose_notes(run, notes, table), each_source, caveats)
     with write_and_rename(run.report_card_csv) as file:
         table.to_csv(file, index=False)
     with write_and_rename(run.report_card_txt) as file:

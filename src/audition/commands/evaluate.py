@@ -11,14 +11,16 @@ from audition.audio.estimates import write_estimates
 from audition.datasets.identity import describe_content, file_states
 from audition.errors import ConfigError
 from audition.files import write_json
-from audition.identity import describe, public_versions
+from audition.identity import describe, fingerprint, public_versions
 from audition.metrics import BSSEvalScale
-from audition.metrics.scores import is_silent, stack_channels
+from audition.metrics.scores import silent
 from audition.progress import Progress
+from audition.reports.caveats import fault, observe
 from audition.reports.evaluations import fingerprints
 from audition.runs.costs import record_evaluation
+from audition.runs.folder import git_state
 from audition.runs.memory import PeakMemory
-from audition.runs.results import Results
+from audition.runs.results import Results, read_results
 from audition.separators import LoopSettings, separate_all
 
 log = logging.getLogger(__name__)
@@ -68,7 +70,7 @@ def evaluate(
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
     kept = Results(run.results, settings, tracks(test_data))
-    todo = kept.todo()
+    todo = sorted({*kept.todo(), *faulty(run, test_data)})
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
@@ -76,7 +78,7 @@ def evaluate(
     first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
     if num_others := kept.remove_others():
         log.info("removed %d results of other settings, checkpoints or tracks", num_others)
-    write_json(run.folder / "evaluation.json", {**settings, "tracks": test_data.names})
+    write_evaluation(run, settings, test_data)
     results = itertools.chain(first, results)
     for name, (scores, notes, content) in Progress(results, "evaluate", len(todo), unit="track"):
         seconds_of_audio += content["seconds"]
@@ -86,6 +88,17 @@ def evaluate(
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
+
+
+def faulty(run, data):
+    """Positions of the tracks whose results can't be used."""
+    found = {name for name, result in read_results(run.results).items() if fault(name, result)}
+    return [i for i, name in enumerate(data.names) if name in found]
+
+
+def write_evaluation(run, settings, data):
+    about = {"tracks": data.names, "git": git_state()}
+    write_json(run.folder / "evaluation.json", {**settings, **about})
 
 
 class ScoreTrack:
@@ -109,13 +122,28 @@ class ScoreTrack:
             for name, columns in metric(track.sources, estimates, track.mix).items():
                 check_columns(metric, scores[name], columns)
                 scores[name] |= columns
-        content = {"audio": fingerprints(track), "seconds": track.mix.signal_duration}
-        return scores, silent_sources(track.sources), content
+        content = {
+            "audio": fingerprints(track),
+            "seconds": track.mix.signal_duration,
+            "scores": fingerprint(scores),
+            "num_sources": len(track.sources),
+            "num_estimates": len(estimates),
+            **observe(track.sources, self.scored(track.sources, estimates), track.mix),
+        }
+        return scores, [*silence(track.sources, content["silent_estimates"])], content
+
+    def scored(self, references, estimates):
+        """The estimates in the order of the references, where any metric looks for that."""
+        metric = next((m for m in self.metrics if m.compute_permutation), self.metrics[0])
+        return metric.matched(references, estimates)
 
 
-def silent_sources(sources):
-    silent = [name for name, source in sources.items() if is_silent(stack_channels([source])).all()]
-    return [f"source {name} is silent, so its scores are NaN" for name in silent]
+def silence(sources, silent_estimates):
+    for name in sources:
+        if silent(sources[name]):
+            yield f"source {name} is silent, so its scores are NaN"
+    for name in silent_estimates:
+        yield f"the estimate of {name} is silent, so its scores are the worst there are"
 
 
 def check_columns(metric, present, columns):

@@ -8,8 +8,14 @@ import pandas as pd
 from audition import configs
 from audition.errors import ConfigError
 from audition.reports import comparison_table
+from audition.reports.caveats import MARK, read_caveats
 from audition.reports.comparison import LEVEL, paired_differences
-from audition.reports.evaluations import check_comparable, other_versions, read_evaluation
+from audition.reports.evaluations import (
+    check_comparable,
+    other_code,
+    other_versions,
+    read_evaluation,
+)
 from audition.reports.report_card import OVERALL, score_table
 from audition.runs.folder import (
     find_run,
@@ -41,18 +47,46 @@ def compare_runs(folders=None, baseline=None, columns=None, each_source=True):
     """The Comparison that `compare` prints, with the same arguments."""
     runs = labelled(scored_runs(folders))
     evaluations = {label: read_evaluation(one, label) for label, one in runs.items()}
-    chosen = choose_baseline(runs, baseline)
-    for evaluation in evaluations.values():
-        check_comparable(evaluations[chosen], evaluation)
-    tables = {label: score_table(one) for label, one in runs.items()}
+    runs, notes = without_incomplete(runs, evaluations)
+    caveats = {label: read_caveats(one) for label, one in runs.items()}
+    chosen = choose_baseline(runs, baseline, caveats)
+    for label in runs:
+        check_comparable(evaluations[chosen], evaluations[label])
+    shown = {label: f"{label}{MARK if caveats[label].oracle else ''}" for label in runs}
+    tables = {shown[label]: score_table(one) for label, one in runs.items()}
     columns = check_columns(tables, columns)
     lower = evaluations[chosen].lower_is_better
-    differences = paired_differences(tables, chosen, columns, each_source, lower)
-    points = {label: sweep_point(one) for label, one in runs.items()}
-    table = comparison_table.long_table(tables, points, differences, chosen, columns, each_source)
-    notes = list(explain(differences, chosen, lower)) if len(differences) else []
-    notes += [*left_out(differences), *warnings(evaluations, chosen)]
+    rivals = [shown[one] for one in runs if caveats[one].oracle == caveats[chosen].oracle]
+    differences = paired_differences(
+        {one: tables[one] for one in rivals}, shown[chosen], columns, each_source, lower
+    )
+    points = {shown[label]: sweep_point(one) for label, one in runs.items()}
+    table = comparison_table.long_table(
+        tables, points, differences, shown[chosen], columns, each_source
+    )
+    notes += list(explain(differences, shown[chosen], lower)) if len(differences) else []
+    notes += [f"{label}: {line}" for label in runs for line in caveats[label].lines]
+    notes += [
+        *left_out(differences),
+        *warnings({label: evaluations[label] for label in runs}, chosen),
+    ]
+    runs = {shown[label]: one for label, one in runs.items()}
     return Comparison(runs, comparison_table.joined_scores(tables, points), table, notes)
+
+
+def without_incomplete(runs, evaluations):
+    """The runs that have a result of every track that they were asked for, and a sentence on each of
+    the others: a mean over fewer tracks, perhaps the easier ones, is not to be put beside theirs."""
+    notes = [
+        f"LEFT OUT: {label} has no result of {len(missing)} of its {len(evaluations[label].asked)} "
+        f"tracks, such as {missing[0]!r}; they failed, or the evaluation was stopped: evaluate again."
+        for label in runs
+        if (missing := evaluations[label].missing)
+    ]
+    complete = {label: one for label, one in runs.items() if not evaluations[label].missing}
+    if not complete:
+        raise ConfigError(f"compare has no run whose tracks all have a result. {notes[0]}")
+    return complete, notes
 
 
 def scored_runs(folders):
@@ -102,10 +136,10 @@ def short_name(run):
     return run.name if number < 0 else f"run{number}"
 
 
-def choose_baseline(runs, baseline):
-    """Label of the run that `baseline` means."""
+def choose_baseline(runs, baseline, caveats):
+    """Label of the run that `baseline` means; of None, the first that is no oracle, if there is one."""
     if baseline is None:
-        return next(iter(runs))
+        return min(runs, key=lambda label: caveats[label].oracle)
     baseline = str(baseline)
     for label, one in runs.items():
         if baseline in (label, one.label) or Path(baseline).resolve() == one.folder.resolve():
@@ -161,7 +195,10 @@ def left_out(differences):
 
 def warnings(evaluations, baseline):
     for label, one in evaluations.items():
-        if missing := sorted(set(one.asked) - set(one.audio)):
-            yield f"MISSING in {label}: {len(missing)} of {len(one.asked)} tracks."
         if others := other_versions(evaluations[baseline], one):
             yield f"WARNING: {baseline} and {label} were scored by {', '.join(others)}."
+        for what in other_code(evaluations[baseline], one):
+            yield f"WARNING: {what}."
+    changed = [label for label, one in evaluations.items() if one.is_uncommitted]
+    if changed and len(evaluations) > 1:
+        yield f"WARNING: {', '.join(changed)}: the code had changes that are in no commit."

@@ -18,10 +18,20 @@ class Evaluation(NamedTuple):
     packages: dict  # name → version
     audio: dict  # track that has a result → fingerprints of what was scored, {"mix", "sources"}
     asked: list  # names of the tracks that the test set had
+    code: dict  # "made", "scored" → state of git then, None where it isn't known
+
+    @property
+    def missing(self) -> list[str]:
+        """Tracks of the test set that have no result."""
+        return sorted(set(self.asked) - set(self.audio))
 
     @property
     def lower_is_better(self):
         return [name for metric in self.metrics.values() for name in metric["lower_is_better"]]
+
+    @property
+    def is_uncommitted(self) -> bool:
+        return any(git and git["dirty"] for git in self.code.values())
 
 
 def fingerprints(track):
@@ -60,7 +70,12 @@ def read_evaluation(run, label):
         settings["packages"],
         {about["track"]: about["audio"] for about in abouts},
         settings["tracks"],
+        {"made": git_of(run.record), "scored": settings.get("git")},
     )
+
+
+def git_of(record):
+    return read_json(record).get("git") if record.is_file() else None
 
 
 def check_one_evaluation(run, results):
@@ -153,3 +168,12 @@ def other_versions(one, other):
     return [
         f"{name} {mine} and {theirs}" for name, (mine, theirs) in both.items() if mine != theirs
     ]
+
+
+def other_code(one, other):
+    """In words, where two runs were made or scored by other commits of this code."""
+    for what in one.code:
+        gits = one.code[what], other.code[what]
+        if None not in gits and gits[0]["commit"] != gits[1]["commit"]:
+            commits = " and ".join(git["commit"][:7] for git in gits)
+            yield f"{one.label} and {other.label} were {what} by commits {commits}"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from audition.errors import ConfigError
+from audition.reports.caveats import fault
 from audition.runs.results import read_results
 
 WIDTH = 100
@@ -31,8 +32,18 @@ def score_table(run):
     Returns:
         DataFrame, one row per track and source, sorted; a column per score. A score with several
         values (channels, windows) is their median without NaN, as in nussl and museval.
+
+    Raises:
+        ConfigError: there are none, or some can't be used, see `caveats.fault`.
     """
-    rows = [row for result in read_results(run.results).values() for row in result_rows(result)]
+    results = read_results(run.results)
+    for name, result in results.items():
+        if why := fault(name, result):
+            raise ConfigError(
+                f"{run.results / name}.json can't be used: {why}; run evaluate again, which scores "
+                "such tracks anew."
+            )
+    rows = [row for result in results.values() for row in result_rows(result)]
     if not rows:
         raise ConfigError(f"{run.results} holds no results: run evaluate first.")
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
@@ -53,19 +64,21 @@ def median(entries):
         return float(np.nanmedian(np.array(entries, dtype=float)))
 
 
-def report_card(table, notes="", each_source=True):
+def report_card(table, notes="", each_source=True, caveats=()):
     """The card, as text of at most 100 columns.
 
     Args:
         table: DataFrame as of `score_table`.
         notes: text of the NOTES box.
         each_source: a column per source beside the overall one.
+        caveats: sentences that stand above the figures.
     """
     groups = {OVERALL: table}
     if each_source:
         groups |= dict(iter(table.groupby("source")))
     columns = [column for column in table.columns if column not in KEYS]
-    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK, ""]
+    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK]
+    lines += [line for caveat in caveats for line in textwrap.wrap(caveat, WIDTH)] + [""]
     for title, summary in SUMMARIES.items():
         cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
         lines += [title, *draw_table(columns, cells), ""]
@@ -102,7 +115,7 @@ def left_out(table, columns):
             lines.append(f"  {column}: {missing} not defined (NaN), {infinite} infinite")
     if not lines:
         return []
-    head = "Left out of the figures above (NaN: a silent source; infinite: a perfect or silent estimate)"
+    head = "Left out of the figures above (NaN: a silent source; infinite: a perfect estimate, or mixture)"
     return [head, *lines, ""]
 
 

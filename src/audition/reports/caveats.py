@@ -1,0 +1,131 @@
+"""What a reader of scores must know beyond the numbers: oracles, silence, choices by the truth, copies."""
+
+from collections import defaultdict
+from typing import NamedTuple
+
+from audition.files import read_json
+from audition.identity import fingerprint
+from audition.metrics.former import leaves_open
+from audition.metrics.scores import si_sdr, silent, stack_channels
+from audition.runs.folder import Run
+from audition.runs.results import read_results
+
+MARK = " (oracle)"  # behind the name of a run
+COPY_DB = 80.0  # SI-SDR that no separation reaches, and a copy in 16 bits does
+ORACLES = ("IdealBinaryMask", "IdealRatioMask")
+LOOKS = (
+    "ORACLE: its separator looks at the true sources; it tells what could be reached, and is ranked "
+    "with no run that does not."
+)
+COPIES = (
+    "ORACLE: its estimates copy the true sources, to 80 dB or more, in {} tracks, such as {!r}."
+)
+
+
+class Caveats(NamedTuple):
+    """Of a run.
+
+    Attributes:
+        oracle: whether the truth went into its estimates.
+        lines: sentences for people.
+    """
+
+    oracle: bool
+    lines: list[str]
+
+
+def observe(references: dict, estimates: list, mix) -> dict:
+    """What a result says of its estimates, beside their scores.
+
+    Args:
+        references: dict, name → AudioSignal.
+        estimates: list of AudioSignals, as they were scored: in the order of the references.
+        mix: AudioSignal.
+    """
+    pairs = [(*item, one) for item, one in zip(references.items(), estimates, strict=True)]
+    heard = [(name, source, one) for name, source, one in pairs if not silent(source)]
+    return {
+        "silent_estimates": [name for name, _, one in heard if silent(one)],
+        "copied_sources": [name for name, *pair in heard if is_copy(*pair, mix)],
+    }
+
+
+def is_copy(source, estimate, mix):
+    """Whether an estimate is its source; not where the source is all there is in the mixture."""
+    truth, guess, whole = stack_channels([source, estimate, mix]).swapaxes(0, 1)
+    return bool(
+        (si_sdr(truth, guess) > COPY_DB).any() and not (si_sdr(truth, whole) > COPY_DB).any()
+    )
+
+
+def fault(name: str, result: dict) -> str | None:
+    """Why a result file of evaluate can't be used; None where it can.
+
+    Args:
+        name: of the file.
+        result: its content.
+    """
+    about = result["metadata"]
+    scores = {source: columns for source, columns in result.items() if source != "metadata"}
+    if about["track"] != name:
+        return f"it is of track {about['track']!r}"
+    if about.get("scores", fingerprint(scores)) != fingerprint(scores):
+        return "its scores are not those that evaluate wrote"
+    if leaves_open(scores, about):
+        return "version 0.1 wrote it, which left out what may be silent estimates"
+    return None
+
+
+def read_caveats(run: Run) -> Caveats:
+    """The Caveats of what is in the run's `results/`."""
+    abouts = [result["metadata"] for result in read_results(run.results).values()]
+    path = run.folder / "evaluation.json"
+    named = path.is_file() and names_an_oracle(read_json(path).get("separator"))
+    looked = named or any(about.get("looked_at_sources") for about in abouts)
+    copies = [about["track"] for about in abouts if about.get("copied_sources")]
+    lines = [LOOKS] if looked else []
+    lines += [COPIES.format(len(copies), copies[0])] if copies else []
+    return Caveats(bool(lines), [*lines, *silence(abouts), *choices(abouts), *duplicates(abouts)])
+
+
+def names_an_oracle(description):
+    """Whether a description of a separator, as evaluation.json has it, is of one of nussl's oracles."""
+    if isinstance(description, dict):
+        name = str(description.get("class")).rpartition(".")[2]
+        truth = name == "WienerFilter" and description["settings"].get("estimates") is None
+        return name in ORACLES or truth or any(map(names_an_oracle, description.values()))
+    return isinstance(description, list) and any(map(names_an_oracle, description))
+
+
+def silence(abouts):
+    found = [about for about in abouts if about.get("silent_estimates")]
+    if found:
+        number = sum(len(about["silent_estimates"]) for about in found)
+        yield (
+            f"SILENT: {number} estimates in {len(found)} tracks, such as {found[0]['track']!r}; they "
+            "count, each with the worst score there is."
+        )
+
+
+def choices(abouts):
+    found = [
+        about for about in abouts if about.get("num_estimates", 0) > about.get("num_sources", 0)
+    ]
+    if found:
+        counts = f"{found[0]['num_sources']} of {found[0]['num_estimates']}"
+        yield (
+            f"CHOSEN BY THE TRUTH: of more estimates than sources the best are scored ({counts} in "
+            f"{found[0]['track']!r}), in {len(found)} tracks."
+        )
+
+
+def duplicates(abouts):
+    same = defaultdict(list)
+    for about in abouts:
+        same[fingerprint(about.get("audio", about["track"]))].append(about["track"])
+    found = [names for names in same.values() if len(names) > 1]
+    if found:
+        yield (
+            f"SAME AUDIO: {len(found)} tracks count more than once, under several names, such as "
+            f"{found[0][0]!r} and {found[0][1]!r}."
+        )
