@@ -19,7 +19,7 @@ from tests import songs
 
 NUM_SONGS, SECONDS = 40, 10.0
 TURNS = 2
-ENSEMBLE = "musdb/exp/primitives/primitive_clustering.gin"
+ENSEMBLE = "musdb/exp/cues/primitive_clustering.gin"
 
 
 def paper_ensemble():

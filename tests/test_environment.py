@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(\s+#.*)?")
-LEFT_OUT = {"soxbindings", "zarr", "ffmpy"}  # src/compat stands in for them, or nobody asks
+LEFT_OUT = {"soxbindings", "zarr", "ffmpy"}  # audition.compat stands in for them, or nobody asks
 
 
 def canonical(name):
@@ -64,7 +64,7 @@ def test_conda_describes_the_same_environment():
     conda = yaml.safe_load((ROOT / "conda.yml").read_text())
     assert conda["name"] == "bootstrapping"
     assert "python=3.11" in conda["dependencies"]
-    files = ["-r requirements-dev.txt", "-r requirements-toy.txt"]
+    files = ["-r requirements-dev.txt", "-r requirements-toy.txt", "-e ."]
     assert {"pip": files} in conda["dependencies"]
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
 

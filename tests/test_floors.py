@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import audition
+from tests.support import road
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "audition"
@@ -145,7 +146,7 @@ def test_modules_are_short(path):
     assert num_lines < MAX_LINES, f"{path} has {num_lines} lines: a noun that grows is a folder"
 
 
-@pytest.mark.parametrize("recipe", ["musdb", "wham", "toy"])
+@pytest.mark.parametrize("recipe", road.recipes())
 def test_recipes_are_not_packages(recipe):
     """musdb/__init__.py would shadow the package `musdb` that nussl imports."""
     assert not (ROOT / recipe / "__init__.py").exists()

@@ -15,7 +15,7 @@ from audition.separators import PrimitiveEnsemble, nussl_recipes, predominant_me
 from audition.separators.loop import seeded
 from tests.support import music, road
 
-SHIPPED = sorted((road.ROOT / "musdb/exp/primitives").glob("*.gin"))
+SHIPPED = sorted((road.ROOT / "musdb/exp/cues").glob("*.gin"))
 IN_ORDER = ("2dft_repetition", "2dft_micro_modulation", "repet", "repet_sim", "predominant_melody")
 HPSS = nussl_recipes()["nussl.separation.primitive.HPSS"]()
 
@@ -30,7 +30,7 @@ def song(tmp_path_factory):
 def shipped(name):
     """The separator of a shipped .gin file."""
     registry.register()
-    configs.load([road.ROOT / f"musdb/exp/primitives/{name}.gin"], ("NUM_SOURCES = 2",))
+    configs.load([road.ROOT / f"musdb/exp/cues/{name}.gin"], ("NUM_SOURCES = 2",))
     return pickle.loads(pickle.dumps(copy.deepcopy(gin.query_parameter("evaluate.separator"))))
 
 

@@ -39,7 +39,7 @@ SEPARATOR = PrimitiveEnsemble([FT2D(), HPSS], [3, 1], [[1], [0]], beta=2.5)
 RECIPE = [
     "musdb/env.example.gin",
     "musdb/musdb.gin",
-    "musdb/exp/primitives/primitive_clustering.gin",
+    "musdb/exp/cues/primitive_clustering.gin",
     "musdb/segments.gin",
 ]
 MEASURED = ("confidence", *MEASURES)

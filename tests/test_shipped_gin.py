@@ -13,24 +13,28 @@ from audition import configs, registry
 from audition.losses import Losses
 from tests.support import road
 
-WHAM = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "wham/exp").glob("*.gin"))
-TOY = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp").glob("*.gin"))
-SONGS = sorted(path.relative_to(road.ROOT) for path in (road.ROOT / "toy/exp/music").glob("*.gin"))
-MUSDB = [Path("musdb/exp", f"{name}.gin") for name in ("chimera", "mel_chimera")]
-PRIMITIVES = sorted(
-    path.relative_to(road.ROOT) for path in (road.ROOT / "musdb/exp/primitives").glob("*.gin")
-)
 ROOTS = tuple(f"{name} = '/nowhere'" for name in ("WHAM_ROOT", "MUSDB_ROOT", "MUSDB_PREPARED"))
-RECIPES = [
-    *(
-        ["wham/env.example.gin", f"wham/{data}.gin", str(exp)]
-        for exp in WHAM
-        for data in ("wham8k", "wham16k")
-    ),
-    *(["toy/env.gin", "wham/wham8k.gin", str(exp)] for exp in TOY),
-    *(["toy/env.gin", "musdb/musdb.gin", str(exp)] for exp in SONGS),
-    *(["musdb/env.example.gin", "musdb/musdb.gin", str(exp)] for exp in [*MUSDB, *PRIMITIVES]),
-]
+GIVE_WITH = re.compile(r"[Gg]ive with (\S+/env\.gin) and (\S+\.gin)\b(?: or (\S+\.gin)\b)?")
+COMPILED = ("recipe.gin", "config.gin")  # test_shipped_runs
+
+
+def shipped_experiments():
+    """The .gin files under a recipe's exp/, wherever there is a recipe."""
+    folders = [road.ROOT / recipe / "exp" for recipe in road.recipes()]
+    found = sorted(path for folder in folders for path in folder.rglob("*.gin"))
+    return [p for p in found if p.name not in COMPILED and "out" not in p.parts]
+
+
+def recipes_of(experiment):
+    """What the head of an experiment says to give with it, as lists of paths; an env.gin's example."""
+    for env, *data in GIVE_WITH.findall(experiment.read_text()):
+        example = env.replace("env.gin", "env.example.gin")
+        env = example if (road.ROOT / example).exists() else env
+        yield from ([env, one, str(experiment.relative_to(road.ROOT))] for one in data if one)
+
+
+EXPERIMENTS = shipped_experiments()
+RECIPES = [recipe for experiment in EXPERIMENTS for recipe in recipes_of(experiment)]
 
 
 def text_of(recipe):
@@ -74,11 +78,18 @@ def value(binding):
 
 
 def test_the_recipes_are_there():
-    loose = {path.stem for path in (road.ROOT / "musdb/exp").glob("*.gin")}
-    assert loose == {*(path.stem for path in MUSDB), "bootstrap", "shared"}  # test_shipped_runs
-    names = {path.stem for path in WHAM}
+    names = {Path(recipe[-1]).stem for recipe in RECIPES if recipe[0].startswith("wham")}
     assert {"chimera", "dpcl", "mask_inference", "whitened_kmeans"} <= names
     assert any(recipe[0] == "toy/env.gin" for recipe in TRAINED)
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: str(path.relative_to(road.ROOT)))
+def test_an_experiment_says_what_to_give_it_with(path):
+    """Else it is given alone (to compare), or included by others."""
+    text = path.read_text()
+    name = str(path.relative_to(road.ROOT))
+    included = any(f"include '{name}'" in other.read_text() for other in road.ROOT.rglob("*.gin"))
+    assert GIVE_WITH.search(text) or "Give to compare" in text or included
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=name_of)

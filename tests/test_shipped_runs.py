@@ -345,7 +345,7 @@ def test_without_env_gin_it_says_what_to_copy(tmp_path, monkeypatch, capsys):
     ("path", "is_tracked"),
     [
         *((f"{name}/{file}", True) for name in RUNS for file in ("config.gin", "run.json")),
-        ("primitives/hpss.gin", True),
+        ("cues/hpss.gin", True),
         ("primitives/HPSS/operative.evaluate.gin", False),
         ("primitives/HPSS/results/song.json", False),
         ("models/BootstrapYoutube/Q1/status.json", False),
@@ -359,3 +359,19 @@ def test_without_env_gin_it_says_what_to_copy(tmp_path, monkeypatch, capsys):
 def test_git_keeps_what_is_shipped_and_nothing_that_a_run_leaves(path, is_tracked):
     words = ["git", "check-ignore", "--quiet", "--no-index", f"musdb/exp/{path}"]
     assert subprocess.run(words, cwd=road.ROOT).returncode == (1 if is_tracked else 0)
+
+
+@pytest.mark.parametrize("recipe", [*road.recipes(), "a_recipe_to_come"])
+def test_git_keeps_a_machine_s_paths_out(recipe):
+    words = ["git", "check-ignore", "--quiet", "--no-index", f"{recipe}/env.gin"]
+    shipped = recipe == "toy"
+    assert subprocess.run(words, cwd=road.ROOT).returncode == (1 if shipped else 0)
+
+
+def test_compiled_configs_are_left_out_of_diffs():
+    for name in ("config.gin", "run.json", "recipe.gin"):
+        path = f"musdb/exp/models/GroundTruthMel300/{name}"
+        words = ["git", "check-attr", "diff", "linguist-generated", "--", path]
+        told = subprocess.run(words, cwd=road.ROOT, capture_output=True, text=True).stdout
+        generated = name != "recipe.gin"
+        assert ("diff: unset" in told and "linguist-generated: set" in told) == generated

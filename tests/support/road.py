@@ -12,6 +12,11 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPE = ["toy/env.gin", "wham/wham8k.gin", "tests/exp/tiny.gin"]
 
 
+def recipes():
+    """Names of the folders that hold a recipe: those with an env.gin or an example of one."""
+    return sorted({path.parent.name for path in ROOT.glob("*/env*.gin")})
+
+
 def call(command, *words, check=True):
     """Exit code of `main.py command -c …`; paths and words that end in .gin are configs."""
     code = main.main(arguments(command, *words))

@@ -21,7 +21,7 @@ class PrimitiveEnsemble(NusslSeparator):
     That is also the order of nussl's primitives, [background, foreground], where HPSS gives
     [harmonic, percussive] and clusterings give any order.
 
-    The paper's setting is musdb/exp/primitives/primitive_clustering.gin.
+    The paper's setting is musdb/exp/cues/primitive_clustering.gin.
 
     Args:
         separators: list of nussl's separators that make masks, or PredominantMelody.
