@@ -14,6 +14,7 @@ from audition.separators.nussl_separators import (
     nussl_recipes,
     separator_recipe,
 )
+from audition.separators.trained import TrainedSeparator, load_separator
 
 __all__ = [
     "SEPARATORS",
@@ -25,7 +26,9 @@ __all__ = [
     "PrimitiveEnsemble",
     "Separator",
     "Track",
+    "TrainedSeparator",
     "WaveformEstimation",
+    "load_separator",
     "nussl_recipes",
     "predominant_melody",
     "separate_all",

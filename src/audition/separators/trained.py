@@ -1,0 +1,70 @@
+"""The network of a finished run, for arrays: what another project needs of this one."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import nussl
+import torch
+
+from audition import registry
+from audition.configs.aside import value_in
+from audition.device import choose_device
+from audition.errors import ConfigError
+from audition.runs.folder import Run
+from audition.separators.networks import NetworkSeparator
+
+
+class Format(NamedTuple):
+    """What a separator checks: of a dataset there, of an array here."""
+
+    sample_rate: int
+    num_channels: int
+
+
+class TrainedSeparator(NamedTuple):
+    """A network and how its output becomes estimates; call it with an array."""
+
+    separator: NetworkSeparator
+    device: torch.device
+
+    def __call__(self, mix: np.ndarray, sample_rate: int) -> np.ndarray:
+        """Separates a mixture, whole: memory grows with its length.
+
+        Args:
+            mix: `(channel, sample)` or `(sample,)`, float in [-1, 1].
+            sample_rate: Hz; the one that the network was trained on.
+
+        Returns:
+            array `(source, channel, sample)`, as long as the mix.
+
+        Raises:
+            ConfigError: another sample rate, or another number of channels.
+        """
+        audio = np.atleast_2d(mix)
+        self.separator.check(Format(sample_rate, len(audio)))
+        signal = nussl.AudioSignal(audio_data_array=audio, sample_rate=sample_rate)
+        (output,) = self.separator.on_device([signal], self.device)
+        estimates = self.separator.finish(signal, output)
+        return np.stack([estimate.audio_data for estimate in estimates])
+
+
+def load_separator(run_folder: str | Path, device: str = "auto") -> TrainedSeparator:
+    """The separator that a run was evaluated with, and its trained network.
+
+    Args:
+        run_folder: folder that holds `config.gin`.
+        device: of the network; "auto" takes a GPU if there is one.
+
+    Raises:
+        ConfigError: no run folder, no checkpoint, or a separator without a network.
+    """
+    run = Run(Path(run_folder))
+    registry.register()
+    separator = value_in(run.config, "evaluate.separator")
+    if not isinstance(separator, NetworkSeparator):
+        raise ConfigError(
+            f"evaluate.separator of {str(run.config)!r} runs no network of this project: "
+            "give the folder of a run that was trained."
+        )
+    return TrainedSeparator(separator.located(run.folder), choose_device(device))
