@@ -13,7 +13,7 @@ import pytest
 import soundfile
 from matplotlib import image
 
-from audition.bootstrap.confidence import Measured
+from audition.bootstrap.confidence import confidence_of
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.reports.listening import (
@@ -112,6 +112,22 @@ def test_each_run_is_separated_with_its_own_settings_and_heard_as_scored(page, r
         "listening_page", *(run.config for run in runs), "listening_page.use_saved_audio = False"
     )
     assert sounds_of(page.read_text()) == sounds
+
+
+def test_each_track_is_separated_once_and_its_confidence_measured(runs, tmp_path, monkeypatch):
+    calls, finish = [], MaskEstimation.finish
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return finish(*arguments)
+
+    monkeypatch.setattr(MaskEstimation, "finish", counted)
+    path = tmp_path / "page.html"
+    bindings = ("use_saved_audio = False", f"output = '{path}'")
+    road.call("listening_page", runs[0].config, *(f"listening_page.{one}" for one in bindings))
+    reader = Reader(path.read_text())
+    assert len(calls) == len(reader.all("article")) == 4
+    assert "confidence" in reader.texts
 
 
 def test_the_page_asks_nothing_of_any_server(page):
@@ -325,12 +341,12 @@ def test_runs_of_other_test_sets_are_refused(runs, instantiate, capsys):
 def test_what_travels_to_workers_pickles(tmp_path):
     path = save_network(tmp_path / "best.model.pth")
     corpus = open_corpus(write_corpus(tmp_path / "data", 1))
-    separator = Measured(MaskEstimation(str(path)))
+    separator = MaskEstimation(str(path))
     (output,) = separator.on_device([corpus[0]["mix"]], "cpu")
-    estimates = pickle.loads(pickle.dumps(separator)).finish(corpus[0]["mix"], output)
-    assert set(estimates.confidences) == {"silhouette", "posterior", "confidence"}
-    take = pickle.loads(pickle.dumps(TakeExcerpt(0.5, True, {})))
+    separation = pickle.loads(pickle.dumps(separator)).separate(corpus[0]["mix"], output)
+    take = pickle.loads(pickle.dumps(TakeExcerpt(0.5, True, {}, confidence_of)))
     assert (take.seconds, take.orders, take.scored) == (0.5, True, {})
+    assert 0 <= take.confidence_of(separation) <= 1
 
 
 def test_training_time_adds_up_over_restarts_and_begins_anew(tmp_path):

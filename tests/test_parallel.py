@@ -1,4 +1,5 @@
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from audition.parallel import ItemsFailed, map_items
+from audition.errors import ConfigError
+from audition.parallel import ItemsFailed, Unpicklable, map_items
 
 JOBS = [(f"track{i}", (i,)) for i in range(6)]
 
@@ -39,6 +41,59 @@ def test_a_failing_item_is_named_after_all_others_are_done(num_workers):
             results.append(outcome)
     assert dict(results) == {"track0": 0, "track1": 0.5, "track2": 1, "track4": 2, "track5": 2.5}
     assert list(failed.value.failures) == ["track3"]
+
+
+class TwoArguments(ValueError):
+    """Pickles, but can't be unpickled: its constructor wants more than its text."""
+
+    def __init__(self, file, line):
+        super().__init__(f"{file} is wrong in line {line}")
+
+
+class Locked(ConfigError):
+    """Doesn't pickle."""
+
+    def __init__(self, text):
+        super().__init__(text)
+        self.lock = threading.Lock()
+
+
+class Counted(ValueError):
+    """Says something else each time that it is unpickled."""
+
+    def __init__(self, text):
+        super().__init__(f"once more, {text}")
+
+
+def fail(kind, *arguments):
+    raise kind(*arguments)
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_failure_holds_the_exception_itself_or_one_that_says_the_same(num_workers):
+    jobs = [
+        ("itself", (ValueError, "three", "is odd")),
+        ("sentence", (ConfigError, "ValueError: mend it.")),
+        ("two", (TwoArguments, "a.wav", 3)),
+        ("locked", (Locked, "the file is locked: unlock it.")),
+        ("counted", (Counted, "wrong")),
+        ("empty", (KeyError,)),
+    ]
+    with pytest.raises(ItemsFailed) as failed:
+        list(map_items(fail, jobs, num_workers))
+    failures = pickle.loads(pickle.dumps(failed.value)).failures
+    errors = {name: failure.error for name, failure in failures.items()}
+    assert {name: (type(error), str(error)) for name, error in errors.items()} == {
+        "itself": (ValueError, "('three', 'is odd')"),
+        "sentence": (ConfigError, "ValueError: mend it."),
+        "two": (Unpicklable, "TwoArguments: a.wav is wrong in line 3"),
+        "locked": (ConfigError, "the file is locked: unlock it."),
+        "counted": (Unpicklable, "Counted: once more, wrong"),
+        "empty": (KeyError, ""),
+    }
+    assert errors["itself"].args == ("three", "is odd")
+    assert all("in fail" in failure.traceback for failure in failures.values())
+    assert "sentence: audition.errors.ConfigError: ValueError: mend it.; two: " in str(failed.value)
 
 
 def test_a_worker_that_is_killed_fails_the_items_under_way():

@@ -36,7 +36,7 @@ def shipped(name):
 
 def separate(separator, mix):
     with seeded(0):
-        return separator.finish(mix, None)
+        return separator.separate(mix).estimates
 
 
 def gains(song, estimates, **settings):
@@ -123,7 +123,7 @@ def test_a_mistake_in_the_ensemble_is_told(weights, returns, sentence):
 
 def test_the_melody_is_the_same_each_time_and_of_both_channels(song):
     stereo = signal_like(song["mix"], np.repeat(song["mix"].audio_data, 2, axis=0))
-    first, again = (predominant_melody().finish(stereo)[1].audio_data for _ in range(2))
+    first, again = (separate(predominant_melody(), stereo)[1].audio_data for _ in range(2))
     np.testing.assert_array_equal(first, again)
     np.testing.assert_array_equal(first[0], first[1])
 
@@ -132,5 +132,5 @@ def test_the_melody_is_the_same_each_time_and_of_both_channels(song):
 def test_the_melody_takes_short_and_silent_signals(song, seconds):
     num_samples = round(seconds * music.SAMPLE_RATE)
     silence = signal_like(song["mix"], np.zeros((1, num_samples)))
-    background, foreground = predominant_melody(mask_type="binary").finish(silence)
+    background, foreground = separate(predominant_melody(mask_type="binary"), silence)
     assert background.signal_length == foreground.signal_length == num_samples

@@ -26,6 +26,7 @@ from audition.separators import (
     EmbeddingClustering,
     MaskEstimation,
     PrimitiveEnsemble,
+    Separation,
     Separator,
     nussl_recipes,
 )
@@ -233,13 +234,13 @@ def test_confidence_is_high_for_clusters_and_low_for_fog():
     fog = random.rand(*shape, 2)
     clear = np.eye(2)[(random.rand(*shape) > 0.5).astype(int)] + 0.05 * fog
     np.random.seed(0)
-    of_fog = measure_confidence(mix, fog, 2, MEASURES)
-    of_clusters = measure_confidence(mix, clear, 2, MEASURES)
+    of_fog = measure_confidence(Separation([mix, mix], fog, mix), MEASURES)
+    of_clusters = measure_confidence(Separation([mix, mix], clear, mix), MEASURES)
     assert set(of_fog) == set(MEASURED)
     told_apart = [name for name in MEASURED if name != "loudness"]  # both have two equal halves
     assert all(of_clusters[name] > of_fog[name] for name in told_apart)
     assert of_clusters["confidence"] > 0.5 > 0.1 > of_fog["confidence"]
-    nothing = measure_confidence(mix, np.zeros((*shape, 2)), 2, MEASURES)
+    nothing = measure_confidence(Separation([mix, mix], np.zeros((*shape, 2)), mix), MEASURES)
     assert np.isnan([nothing[name] for name in MEASURED]).all()
 
 

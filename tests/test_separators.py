@@ -8,6 +8,7 @@ import nussl
 import pytest
 import torch
 
+from audition import separators
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.identity import describe
@@ -16,6 +17,7 @@ from audition.separators import (
     EmbeddingClustering,
     LoopSettings,
     MaskEstimation,
+    Separation,
     Separator,
     WaveformEstimation,
     nussl_recipes,
@@ -43,7 +45,7 @@ def recipe(name):
 
 def run_separator(separator, mix, sources=None):
     (output,) = separator.on_device([mix], CPU)
-    return separator.finish(mix, output, sources)
+    return separator.separate(mix, output, sources).estimates
 
 
 def assert_same_audio(ours, theirs, atol=1e-4):
@@ -246,7 +248,9 @@ def test_the_network_stays_in_the_parent(tmp_path):
     (output,) = separator.on_device([mix], CPU)
     copy = pickle.loads(pickle.dumps(separator))
     assert separator.model is not None and copy.model is None
-    assert_same_audio(copy.finish(mix, output), separator.finish(mix, output), atol=0)
+    assert_same_audio(
+        copy.separate(mix, output).estimates, separator.separate(mix, output).estimates, atol=0
+    )
 
 
 def test_passport_is_the_content_of_the_checkpoint(tmp_path):
@@ -328,8 +332,8 @@ def test_silence_keeps_the_order():
 class KeepAudio:
     """Last step of the tests: the estimates as they are."""
 
-    def __call__(self, track, estimates):
-        return np.stack([estimate.audio_data for estimate in estimates])
+    def __call__(self, track, separation):
+        return np.stack([estimate.audio_data for estimate in separation.estimates])
 
 
 class Flipping(Separator):
@@ -439,6 +443,63 @@ def test_an_unreadable_track_stops_no_other(tmp_path, corpus):
     (tmp_path / "data" / "s1" / "track2.wav").write_text("no audio")
     with pytest.raises(ItemsFailed, match="track2: cannot be read"):
         separate_all(corpus, Moody(0, "nowhere"))
+
+
+class Mistaken(Separator):
+    """Made for other data, and says so in two lines."""
+
+    def finish(self, mix, device_output, sources=None):
+        raise ConfigError("Mistaken.size = 3 must be 2.\n  In call to Mistaken")
+
+
+def test_a_mistake_in_the_settings_stops_at_the_first_track(tmp_path, corpus):
+    with pytest.raises(ConfigError, match="Mistaken.size = 3 must be 2."):
+        list(
+            separators.separate_all(corpus, range(3), Mistaken(), KeepAudio(), LoopSettings("cpu"))
+        )
+    (tmp_path / "data" / "s1" / "track0.wav").write_text("no audio")  # a mistake of one track
+    results = separators.separate_all(
+        corpus, range(3), Moody(0, "nowhere"), KeepAudio(), LoopSettings()
+    )
+    with pytest.raises(ItemsFailed, match="1 failed, all others are done: track0: cannot be read"):
+        list(results)
+
+
+class Halving(Separator):
+    """A user's separator: its estimates as any iterable, or with what it knows of them."""
+
+    def __init__(self, as_separation):
+        self.as_separation = as_separation
+
+    def finish(self, mix, device_output, sources=None):
+        if not self.as_separation:
+            return (mix * 0.5 for _ in range(2))
+        return Separation([mix * 0.5] * 2, confidences={"certainty": np.random.rand()})
+
+
+class Tell:
+    """Last step of the tests: the number of estimates, the confidences, and a random number."""
+
+    def __call__(self, track, separation):
+        assert isinstance(separation, Separation)
+        return len(separation.estimates), separation.confidences, np.random.rand()
+
+
+@pytest.mark.parametrize("as_separation", [False, True])
+@pytest.mark.parametrize("piece_seconds", [None, 0.6])
+def test_the_last_step_gets_a_separation_and_draws_by_the_seed(
+    corpus, as_separation, piece_seconds
+):
+    settings = LoopSettings("cpu", piece_seconds=piece_seconds, overlap_seconds=0.1)
+    first, again = (
+        dict(separate_each(corpus, range(3), Halving(as_separation), Tell(), settings))
+        for _ in range(2)
+    )
+    for num_estimates, confidences, _ in first.values():
+        assert num_estimates == 2
+        assert set(confidences) == ({"certainty"} if as_separation and not piece_seconds else set())
+    if not piece_seconds:
+        assert first == again
 
 
 class Weighing(Separator):

@@ -141,7 +141,7 @@ def test_examples_are_of_the_network_as_it_is(instantiate):
     separator = MaskEstimation("checkpoints/latest.model.pth").located(run.folder)
     mix = signal(mix[None], rate)
     (output,) = separator.on_device([mix], "cpu")
-    expected = separator.finish(mix, output)[1].audio_data[0]
+    expected = separator.separate(mix, output).estimates[1].audio_data[0]
     heard, _ = soundfile.read(io.BytesIO(audio(found, tag)))
     np.testing.assert_allclose(heard, expected, atol=2e-3)  # the mix was rounded to 16 bits
     assert np.abs(expected).max() > 0.02

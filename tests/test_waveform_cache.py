@@ -20,6 +20,7 @@ from audition.datasets.corpora import MUSDB18, WHAM, MixSourceFolder, OnTheFly
 from audition.datasets.filters import LongerThan
 from audition.datasets.transforms import KeepSources
 from audition.errors import ConfigError
+from audition.parallel import ItemsFailed
 from tests.support.corpora import NoiseMix, write_folders, write_musdb, write_wham
 
 
@@ -194,6 +195,15 @@ def test_a_full_disk(corpus, monkeypatch):
     with pytest.raises(ConfigError, match="disk of .* is full.*train/build_dataset.cache_root"):
         waveform_cache.fill(corpus)
     assert not corpus.cache_folder.exists() and not hidden_folders(corpus.cache_folder.parent)
+
+
+def test_a_crash_that_speaks_of_a_mistake_is_a_crash(corpus, monkeypatch):
+    def crash(waveforms):
+        raise ValueError("ConfigError: is no reason")
+
+    monkeypatch.setattr(waveform_cache, "encode", crash)
+    with pytest.raises(ItemsFailed, match="ValueError: ConfigError: is no reason"):
+        waveform_cache.fill(corpus)
 
 
 def test_bad_files_are_all_named_and_no_cache_is_left(root, tmp_path):

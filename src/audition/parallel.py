@@ -3,34 +3,56 @@
 import itertools
 import multiprocessing
 import os
+import pickle
 import threading
 import traceback
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
 
+from audition.errors import ConfigError
 from audition.progress import Progress
 
 IN_FLIGHT_PER_WORKER = 2  # enough to keep a worker busy, few enough to bound the memory
+WORKER_DIED = "a worker process died while this was under way; is memory short?"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an item failed.
+
+    Attributes:
+        error: the exception itself, without the frames that it came through: they hold audio.
+        traceback: text of where it was raised; its last line is the reason in short.
+    """
+
+    error: Exception
+    traceback: str
+
+    @property
+    def reason(self) -> str:
+        return self.traceback.strip().splitlines()[-1]
+
+
+class Unpicklable(Exception):
+    """Stands for an exception that can't travel between processes; its text names the class."""
 
 
 class ItemsFailed(Exception):
     """Some items failed; the others are done.
 
     Attributes:
-        failures: dict, name of the item → traceback text.
+        failures: dict, name of the item → Failure.
     """
 
     def __init__(self, failures):
         self.failures = failures
-        reasons = "; ".join(f"{name}: {last_line(text)}" for name, text in failures.items())
+        reasons = "; ".join(f"{name}: {one.reason}" for name, one in failures.items())
         super().__init__(f"{len(failures)} failed, all others are done: {reasons}")
 
     def __reduce__(self):
         return type(self), (self.failures,)
-
-
-def last_line(text):
-    return text.strip().splitlines()[-1]
 
 
 def map_items(function, jobs, num_workers=0, description="", total=None, unit="file"):
@@ -53,10 +75,10 @@ def map_items(function, jobs, num_workers=0, description="", total=None, unit="f
     failures = {}
     outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
     with Progress(total=total, desc=description, disable=not description, unit=unit) as bar:
-        for name, result, error in outcomes:
+        for name, result, failure in outcomes:
             bar.update()
-            if error:
-                failures[name] = error
+            if failure:
+                failures[name] = failure
             else:
                 yield name, result
     if failures:
@@ -69,11 +91,26 @@ def serial(function, jobs, num_workers):
 
 
 def attempt(function, name, arguments):
-    """`(name, result, None)` or `(name, None, traceback text)`: an error that can travel."""
+    """`(name, result, None)` or `(name, None, Failure)`."""
     try:
         return name, function(*arguments), None
-    except Exception:
-        return name, None, traceback.format_exc()
+    except Exception as error:
+        return name, None, Failure(portable(error), traceback.format_exc())
+
+
+def portable(error):
+    """A copy of the exception that can travel and holds no frames.
+
+    One that doesn't pickle, or says something else afterwards, becomes a ConfigError where it is one
+    and else Unpicklable, which say the same.
+    """
+    with suppress(Exception):  # pickle fails in many ways: whatever the constructor raises, too
+        copy = pickle.loads(pickle.dumps(error))
+        if type(copy) is type(error) and str(copy) == str(error):
+            return copy
+    if isinstance(error, ConfigError):
+        return ConfigError(str(error))
+    return Unpicklable(f"{type(error).__qualname__}: {error}")
 
 
 def pooled(function, jobs, num_workers):
@@ -116,7 +153,7 @@ def lost(pending):
         if future is not None and future.done() and not broken(future):
             yield future.result()
         else:
-            yield name, None, "a worker process died while this was under way; is memory short?"
+            yield name, None, Failure(BrokenProcessPool(WORKER_DIED), WORKER_DIED)
 
 
 def start_worker():

@@ -1,6 +1,6 @@
 """Learning without ground truth: confidence, segments, the choice of segments, rounds."""
 
 from audition.bootstrap import selection
-from audition.bootstrap.confidence import MEASURES, Measured, Taught, Teacher
+from audition.bootstrap.confidence import MEASURES, Teacher, confidence_of
 
-__all__ = ["MEASURES", "Measured", "Taught", "Teacher", "selection"]
+__all__ = ["MEASURES", "Teacher", "confidence_of", "selection"]

@@ -1,13 +1,14 @@
 """How far a separation can be trusted, told from its features alone."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import nussl
 
 from audition.errors import ConfigError
 from audition.identity import describe
-from audition.separators.base import Separator
+from audition.separators.base import Separation, Separator
 
 MEASURES = (
     "silhouette",
@@ -21,7 +22,7 @@ LOUD_PERCENTILE = 95  # nussl's own default
 SHORTEST_SECONDS = 0.4  # one block of BS.1770's loudness
 
 
-def measure_confidence(mix, features, num_sources, measures, loud_percentile=LOUD_PERCENTILE):
+def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE):
     """nussl's confidence measures of one separation, by how clearly its features form clusters.
 
     Each is cut to 0 to 1, higher is better; `loudness` is the share of the smallest cluster, so at
@@ -33,17 +34,16 @@ def measure_confidence(mix, features, num_sources, measures, loud_percentile=LOU
     Random draws come from NumPy's global generator, which `separate_each` seeds.
 
     Args:
-        mix: AudioSignal whose STFT has the bins of `features`.
-        features: `(frequency, time, channel, feature)`.
-        num_sources: number of clusters.
+        separation: Separation with features; they form as many clusters as it has estimates.
         measures: of MEASURES.
         loud_percentile: only bins louder than this percentile count, 0 to 100.
 
     Returns:
         dict, name of the measure → float.
     """
-    features = np.asarray(features, dtype=float)  # binary masks are bool
-    magnitude = np.abs(mix.stft())
+    features = np.asarray(separation.features, dtype=float)  # binary masks are bool
+    num_sources = len(separation.estimates)
+    magnitude = np.abs(separation.mix.stft())
     loud = features[magnitude > np.percentile(magnitude, loud_percentile)]
     if len(loud) <= num_sources or np.ptp(loud, axis=0).max() == 0:
         values = dict.fromkeys(measures, float("nan"))
@@ -74,22 +74,16 @@ def loudness_lufs(signal):
         return float(signal.loudness())
 
 
-class Taught(list):
-    """Estimates, with how far to trust them; empty where the mixture was too quiet to separate.
-
-    Attributes:
-        confidences: dict, name of the measure → float, 0 to 1.
-        loudness_lufs: of the mixture.
-    """
-
-    def __init__(self, estimates, confidences, loudness_lufs):
-        super().__init__(estimates)
-        self.confidences = confidences
-        self.loudness_lufs = loudness_lufs
+def confidence_of(separation: Separation) -> float | None:
+    """Silhouette times posterior, by which the bootstrapping paper selects; None without features."""
+    if separation.features is None:
+        return None
+    measures = ("silhouette", "posterior")
+    return measure_confidence(separation, measures)["confidence"]
 
 
 class Teacher(Separator):
-    """A separator whose estimates, a Taught, shall teach a network: measured, and none of silence.
+    """A separator whose estimates shall teach a network: measured, and none of silence.
 
     Args:
         separator: Separator; one that clusters or masks, where `measures` is not empty.
@@ -126,34 +120,17 @@ class Teacher(Separator):
     def finish(self, mix, device_output, sources=None):
         loudness = loudness_lufs(mix)
         if loudness < self.quietest_lufs:
-            return Taught([], {}, loudness)
+            return Separation([], loudness_lufs=loudness)
+        separation = self.separator.separate(mix, device_output, sources)
+        confidences = separation.confidences | self.measured(separation)
+        return replace(separation, confidences=confidences, loudness_lufs=loudness)
+
+    def measured(self, separation):
         if not self.measures:
-            return Taught(self.separator.finish(mix, device_output, sources), {}, loudness)
-        estimates, features, bins = self.separator.explain(mix, device_output, sources)
-        confidences = measure_confidence(
-            bins, features, len(estimates), self.measures, self.loud_percentile
-        )
-        return Taught(estimates, confidences, loudness)
-
-
-class Measured(Separator):
-    """A separator whose estimates come as Taught, where it clusters or masks; else as they are.
-
-    Unlike a Teacher's, they're the very ones that the separator gives alone with the same seed.
-    """
-
-    def __init__(self, separator):
-        self.separator = separator
-
-    def on_device(self, mixes, device):
-        return self.separator.on_device(mixes, device)
-
-    def finish(self, mix, device_output, sources=None):
-        estimates = self.separator.finish(mix, device_output, sources)
-        try:
-            _, features, bins = self.separator.explain(mix, device_output, sources)
-        except ConfigError:  # has no features
-            return estimates
-        measures = ("silhouette", "posterior")
-        measured = measure_confidence(bins, features, len(estimates), measures)
-        return Taught(estimates, measured, loudness_lufs(mix))
+            return {}
+        if separation.features is None:
+            raise ConfigError(
+                f"{type(self.separator).__name__} has no features to measure a confidence on: bind "
+                "measures = (), or choose a separator that clusters or masks."
+            )
+        return measure_confidence(separation, self.measures, self.loud_percentile)

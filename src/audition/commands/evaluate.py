@@ -113,13 +113,13 @@ class ScoreTrack:
         self.metrics = metrics
         self.audio_folder = audio_folder
 
-    def __call__(self, track, estimates):
+    def __call__(self, track, separation):
         """`(dict, source → score → list of float; list of remarks; dict on the audio itself)`."""
         if self.audio_folder is not None:
-            write_estimates(self.audio_folder / track.name, track.sources, estimates)
+            write_estimates(self.audio_folder / track.name, track.sources, separation.estimates)
         scores = {name: {} for name in track.sources}
         for metric in self.metrics:
-            for name, columns in metric(track.sources, estimates, track.mix).items():
+            for name, columns in metric(track.sources, separation.estimates, track.mix).items():
                 check_columns(metric, scores[name], columns)
                 scores[name] |= columns
         content = {

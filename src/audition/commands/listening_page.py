@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gin
 
-from audition.bootstrap.confidence import Measured
+from audition.bootstrap.confidence import confidence_of
 from audition.errors import ConfigError
 from audition.files import write_and_rename
 from audition.progress import Progress
@@ -93,7 +93,9 @@ def listening_page(
         len(render(**around, cards=[]).encode()),
     )
     loop = {"device": device, "num_workers": num_workers}
-    heard = [one.listen(list(chosen), seconds, use_saved_audio, loop, Measured) for one in shown]
+    heard = [
+        one.listen(list(chosen), seconds, use_saved_audio, loop, confidence_of) for one in shown
+    ]
     cards = [
         draw_card(
             track,

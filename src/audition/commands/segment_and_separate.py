@@ -126,11 +126,11 @@ class WriteSegment:
         self.folder = folder
         self.metrics = metrics
 
-    def __call__(self, track, estimates):
+    def __call__(self, track, separation):
         """The result of the segment."""
-        loudness = estimates.loudness_lufs
+        estimates, loudness = separation.estimates, separation.loudness_lufs
         about = {**track.metadata, "loudness_lufs": loudness if np.isfinite(loudness) else None}
-        result = {"metadata": about, "confidences": estimates.confidences, "scores": {}}
+        result = {"metadata": about, "confidences": separation.confidences, "scores": {}}
         if not estimates:
             return {**result, "skipped": "quieter than quietest_lufs"}
         signals = {"mix": track.mix, **{f"s{i}": one for i, one in enumerate(estimates)}}
@@ -143,6 +143,6 @@ class WriteSegment:
         """Dict, source → score → list of float; empty where there are no sources."""
         scores = {name: {} for name in track.sources}
         for metric in self.metrics if track.sources else ():
-            for name, columns in metric(track.sources, list(estimates), track.mix).items():
+            for name, columns in metric(track.sources, estimates, track.mix).items():
                 scores[name] |= columns
         return scores

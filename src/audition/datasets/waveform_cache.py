@@ -206,10 +206,10 @@ def encoded_items(corpus, num_workers):
         for _, arrays in results:
             yield from arrays
     except ItemsFailed as error:
-        lines = [text.strip().splitlines()[-1] for text in error.failures.values()]
-        if not all("ConfigError: " in line for line in lines):
+        errors = [failure.error for failure in error.failures.values()]
+        if not all(isinstance(one, ConfigError) for one in errors):
             raise
-        reasons = " ".join(line.split("ConfigError: ", 1)[1] for line in lines)
+        reasons = " ".join(map(str, errors))
         raise ConfigError(f"{corpus.cache_folder} was not made: {reasons}") from error
 
 

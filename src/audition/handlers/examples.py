@@ -74,7 +74,7 @@ class ShowExamples:
     def show(self, item: dict, name: str) -> None:
         mix = middle(item["mix"], self.max_seconds)
         (output,) = self.separator.on_device([mix], self.training.device)
-        estimates = self.separator.finish(mix, output)
+        estimates = self.separator.separate(mix, output).estimates
         signals = {f"estimate{number}": one for number, one in enumerate(estimates)}
         if not self.shown:
             sources = item["sources"].items()

@@ -3,7 +3,7 @@
 To add one, write a class with a `finish` method (and `on_device`, where it has a network); see base.py.
 """
 
-from audition.separators.base import Explained, Separator
+from audition.separators.base import Separation, Separator
 from audition.separators.ensembles import PrimitiveEnsemble
 from audition.separators.loop import LoopSettings, Track, separate_all, separate_each
 from audition.separators.melody import predominant_melody
@@ -19,11 +19,11 @@ from audition.separators.trained import TrainedSeparator, load_separator
 __all__ = [
     "SEPARATORS",
     "EmbeddingClustering",
-    "Explained",
     "LoopSettings",
     "MaskEstimation",
     "NusslSeparator",
     "PrimitiveEnsemble",
+    "Separation",
     "Separator",
     "Track",
     "TrainedSeparator",

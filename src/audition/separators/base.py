@@ -1,6 +1,6 @@
 """What every separator has: a half that runs a network and a half that runs in workers."""
 
-from typing import NamedTuple
+from dataclasses import dataclass, field
 
 import numpy as np
 import nussl
@@ -9,12 +9,26 @@ from audition.errors import ConfigError
 from audition.identity import describe
 
 
-class Explained(NamedTuple):
-    """Estimates, and the features of each bin that led to them."""
+@dataclass(frozen=True)
+class Separation:
+    """What became of one mixture.
 
-    estimates: list
-    features: np.ndarray  # (frequency, time, channel, feature)
-    mix: nussl.AudioSignal  # its STFT has the bins of the features
+    Attributes:
+        estimates: AudioSignals, as long as the mix, in the order of the sources where there is one;
+            empty where a Teacher found the mixture too quiet to separate.
+        features: `(frequency, time, channel, feature)`, what told the bins apart: embeddings, or the
+            masks; None of separators without such, and of tracks that were separated in pieces.
+        mix: the mixture, whose STFT has the bins of the features; None without features.
+        confidences: name of the measure → 0 to 1; empty where none was measured, and of tracks that
+            were separated in pieces.
+        loudness_lufs: of the mixture, integrated loudness by BS.1770; None where not measured.
+    """
+
+    estimates: list[nussl.AudioSignal]
+    features: np.ndarray | None = None
+    mix: nussl.AudioSignal | None = None
+    confidences: dict[str, float] = field(default_factory=dict)
+    loudness_lufs: float | None = None
 
 
 class Separator:
@@ -65,7 +79,7 @@ class Separator:
         return [None] * len(mixes)
 
     def finish(self, mix, device_output, sources=None):
-        """Makes the estimates.
+        """Makes the estimates; what a separator writes, and `separate` calls.
 
         Args:
             mix: AudioSignal.
@@ -73,13 +87,12 @@ class Separator:
             sources: dict, name → AudioSignal; for oracles only.
 
         Returns:
-            list of AudioSignals, as long as the mix, in the order of the sources where there is one.
+            list of AudioSignals, as long as the mix, in the order of the sources where there is one;
+            or a Separation, which may hold features to measure a confidence on.
         """
         raise NotImplementedError(f"{type(self).__name__} has no finish method.")
 
-    def explain(self, mix, device_output, sources=None):
-        """As `finish`, but Explained: confidence is measured on the features."""
-        raise ConfigError(
-            f"{type(self).__name__} has no features to measure a confidence on: bind measures = (), "
-            "or choose a separator that clusters or masks."
-        )
+    def separate(self, mix, device_output=None, sources=None) -> Separation:
+        """What `finish` makes, as a Separation in any case; see `finish` for the arguments."""
+        made = self.finish(mix, device_output, sources)
+        return made if isinstance(made, Separation) else Separation(list(made))

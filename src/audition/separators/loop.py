@@ -19,11 +19,16 @@ from audition.audio.signals import signal_like
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.identity import fingerprint
-from audition.parallel import ItemsFailed, map_items
+from audition.parallel import Failure, ItemsFailed, map_items, portable
 from audition.separators import pieces
+from audition.separators.base import Separation
 
 TRACKS_READ_AHEAD = 2
-SETTINGS_MISTAKE = "audition.errors.ConfigError: "
+OTHER_NUMBERS = "its pieces have different numbers of estimates"
+
+
+class Unreadable(Exception):
+    """A track that can't be read: its own failure, never a mistake in the settings of all."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +88,8 @@ def separate_each(data, indices, separator, last_step, settings):
         data: Split.
         indices: which of its items.
         separator: Separator.
-        last_step: picklable function of (Track, list of AudioSignals).
+        last_step: picklable function of (Track, Separation); of a track in one piece it draws from
+            the random generators where the separator left them.
         settings: LoopSettings.
 
     Yields:
@@ -118,10 +124,9 @@ def separate_all(data, indices, separator, last_step, loop):
 
 
 def raise_settings_mistake(failures):
-    for text in failures.values():
-        last_line = text.strip().splitlines()[-1]
-        if last_line.startswith(SETTINGS_MISTAKE):
-            raise ConfigError(last_line.removeprefix(SETTINGS_MISTAKE))
+    for failure in failures.values():
+        if isinstance(failure.error, ConfigError):
+            raise failure.error
 
 
 class SeparationLoop:
@@ -154,15 +159,18 @@ class SeparationLoop:
     def joined_jobs(self):
         """The last step of long tracks whose pieces are all back."""
         while self.joined:
-            track, estimates = self.joined.popleft()
-            yield track.name, (self.last_step, track, estimates)
+            track, separation = self.joined.popleft()
+            yield track.name, (self.last_step, track, separation)
 
     def read_pieces(self, indices):
         for name, future in self.read_ahead(indices):
             try:
                 track = future.result()
             except Exception as error:
-                self.failures[name] = f"{traceback.format_exc()}cannot be read: {error}"
+                reason = f"cannot be read: {error}"
+                self.failures[name] = Failure(
+                    Unreadable(reason), f"{traceback.format_exc()}{reason}"
+                )
                 continue
             yield from self.pieces_of(track)
 
@@ -209,19 +217,19 @@ class SeparationLoop:
         try:
             outputs = self.separator.on_device([piece.mix for piece in batch], self.device)
             return list(zip(batch, outputs, strict=True))
-        except (RuntimeError, ValueError):  # torch's own errors, memory included
+        except (RuntimeError, ValueError) as error:  # torch's own errors, memory included
             if len(batch) == 1:
-                self.failures[batch[0].name] = traceback.format_exc()
+                self.failures[batch[0].name] = Failure(portable(error), traceback.format_exc())
                 return []
             return [pair for piece in batch for pair in self.device_half([piece])]
 
     def cpu_half(self, piece, output):
         """A job: all the rest for a whole track; only the estimates for a piece of a long one."""
         seed = int(fingerprint([self.settings.seed, piece.name]), 16) % 2**32
-        job = (self.separator, piece.mix, output, piece.sources, seed)
+        job = (self.separator, piece.mix, output, piece.sources)
         if piece.count == 1:
-            return (finish_track, job, self.last_step, piece.track)
-        return (finish_piece, job, piece.track.name, piece.index)
+            return (finish_track, seed, job, self.last_step, piece.track)
+        return (finish_piece, seed, job, piece.track.name, piece.index)
 
     def collect(self, result):
         """Keeps the estimates of a piece; joins them once the track is complete."""
@@ -232,10 +240,11 @@ class SeparationLoop:
         del self.long_tracks[result.track_name]
         in_order = [long.pieces.pop(index) for index in range(len(long.bounds))]
         if len({len(piece) for piece in in_order}) > 1:
-            self.failures[result.track_name] = "its pieces have different numbers of estimates"
+            self.failures[result.track_name] = Failure(ValueError(OTHER_NUMBERS), OTHER_NUMBERS)
             return
         audio = pieces.join(in_order, long.bounds)
-        self.joined.append((long.track, [signal_like(long.track.mix, one) for one in audio]))
+        separation = Separation([signal_like(long.track.mix, one) for one in audio])
+        self.joined.append((long.track, separation))
 
 
 def call(function, *arguments):
@@ -247,21 +256,22 @@ def read_track(data, index):
     return Track(data.names[index], item["mix"], item["sources"], item["metadata"])
 
 
-def finish_track(job, last_step, track):
-    return last_step(track, finish(*job))
+def finish_track(seed, job, last_step, track):
+    with seeded(seed):
+        return last_step(track, finish(*job))
 
 
-def finish_piece(job, track_name, index):
-    estimates = finish(*job)
+def finish_piece(seed, job, track_name, index):
+    with seeded(seed):
+        estimates = finish(*job).estimates
     audio = np.stack([estimate.audio_data for estimate in estimates])
     return PieceEstimates(track_name, index, audio)
 
 
-def finish(separator, mix, device_output, sources, seed):
-    """The estimates, as long as the mix and finite; the same for the same seed."""
-    with seeded(seed):
-        estimates = separator.finish(mix, device_output, sources)
-    for number, estimate in enumerate(estimates, start=1):
+def finish(separator, mix, device_output, sources):
+    """The Separation; its estimates are as long as the mix, and finite."""
+    separation = separator.separate(mix, device_output, sources)
+    for number, estimate in enumerate(separation.estimates, start=1):
         if estimate.signal_length != mix.signal_length:
             raise ValueError(
                 f"estimate {number} has {estimate.signal_length} samples, the mixture "
@@ -269,7 +279,7 @@ def finish(separator, mix, device_output, sources, seed):
             )
         if not np.isfinite(estimate.audio_data).all():
             raise ValueError(f"estimate {number} holds NaN or infinite samples")
-    return estimates
+    return separation
 
 
 @contextlib.contextmanager

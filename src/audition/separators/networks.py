@@ -15,7 +15,7 @@ from audition.audio import stft
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
-from audition.separators.base import Explained, Separator
+from audition.separators.base import Separation, Separator
 
 BEST_MODEL = "checkpoints/best.model.pth"
 MASK_TYPES = ("soft", "binary")
@@ -127,18 +127,8 @@ class NetworkSeparator(Separator):
         )
 
 
-class MasksSpectrogram(NetworkSeparator):
-    """Base of those whose network says something of each bin: embeddings, or the masks themselves."""
-
-    def explain(self, mix, device_output, sources=None):
-        features = device_output.swapaxes(0, 1)
-        return Explained(
-            self.finish(mix, device_output, sources), features, self.with_stft_params(mix)
-        )
-
-
 @gin.register
-class MaskEstimation(MasksSpectrogram):
+class MaskEstimation(NetworkSeparator):
     """Masks of a mask inference (or chimera) network, times the mixture.
 
     Args:
@@ -156,11 +146,12 @@ class MaskEstimation(MasksSpectrogram):
         masks = device_output
         if self.mask_type == "binary":
             masks = (masks == masks.max(axis=-1, keepdims=True)).astype(masks.dtype)
-        return apply_masks(self.with_stft_params(mix), masks)
+        mix = self.with_stft_params(mix)
+        return Separation(apply_masks(mix, masks), device_output.swapaxes(0, 1), mix)
 
 
 @gin.register
-class EmbeddingClustering(MasksSpectrogram):
+class EmbeddingClustering(NetworkSeparator):
     """Clusters of the embedding of a deep clustering (or chimera) network, as masks on the mixture.
 
     nussl's ClusteringSeparationBase does the clustering.
@@ -202,10 +193,11 @@ class EmbeddingClustering(MasksSpectrogram):
 
     def finish(self, mix, device_output, sources=None):
         mix = self.with_stft_params(mix)
+        features = device_output.swapaxes(0, 1)
         clustering = ClusteringSeparationBase(mix, **self.clustering)
-        masks = clustering.run(features=device_output.swapaxes(0, 1))
+        masks = clustering.run(features=features)
         masks = np.stack([mask.mask for mask in masks], axis=-1)
-        return apply_masks(mix, masks.swapaxes(0, 1))
+        return Separation(apply_masks(mix, masks.swapaxes(0, 1)), features, mix)
 
 
 @gin.register

@@ -9,7 +9,7 @@ import nussl
 
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
-from audition.separators.base import Explained, Separator
+from audition.separators.base import Separation, Separator
 
 SEPARATORS = {
     "nussl.separation.benchmark": (
@@ -92,17 +92,10 @@ class NusslSeparator(Separator):
         return [[output[index] for output in outputs] for index in range(len(mixes))]
 
     def finish(self, mix, device_output=None, sources=None):
-        return self.build(mix, device_output, sources)()
-
-    def explain(self, mix, device_output=None, sources=None):
-        """The features are those that were clustered; where there was nothing to cluster, the masks."""
         built = self.build(mix, device_output, sources)
-        estimates = built()
-        features = getattr(built, "features", None)
-        if features is None:
-            masks = getattr(built, "result_masks", None) or super().explain(mix, device_output)
-            features = np.stack([mask.mask for mask in masks], axis=-1)
-        return Explained(estimates, features, built.audio_signal)
+        estimates, features = built(), features_of(built)
+        bins = None if features is None else built.audio_signal
+        return Separation(estimates, features, bins)
 
     def build(self, mix, device_output=None, sources=None):
         """The nussl object for this mixture."""
@@ -117,6 +110,16 @@ class NusslSeparator(Separator):
             arguments["estimates"] = list(require_sources(self, sources).values())
         mix_argument = name_of_mix(self.algorithm)
         return self.algorithm(**({mix_argument: mix} if mix_argument else {}), **arguments)
+
+
+def features_of(built):
+    """What a nussl object that has run told the bins apart by: the features that it clustered; of one
+    that clusters nothing, its masks; else None."""
+    features = getattr(built, "features", None)
+    masks = getattr(built, "result_masks", None)
+    if features is None and masks:
+        return np.stack([mask.mask for mask in masks], axis=-1)
+    return features
 
 
 def holds_separators(value):
@@ -134,7 +137,7 @@ def realise(name, value, mix, outputs, sources):
     if isinstance(value, Separator):
         output = next(outputs)
         if name == "estimates":
-            return value.finish(mix, output, sources)
+            return value.separate(mix, output, sources).estimates
         if not isinstance(value, NusslSeparator):
             raise ConfigError(
                 f"{name} = {type(value).__name__}() cannot be part of a nussl separator: give it one "

@@ -25,7 +25,7 @@ from audition.reports.listening.page import Curves, Heard
 from audition.reports.listening.sounds import loudest_start
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run, find_run, own_paths, runs_in, with_results
-from audition.separators import LoopSettings, separate_all
+from audition.separators import LoopSettings, Separation, separate_all
 from audition.separators.loop import read_track
 from audition.training.checkpoints import read as read_checkpoint
 
@@ -55,11 +55,11 @@ class Evaluated:
         rows = self.table[self.table.track == track]
         return dict(zip(rows.source, rows[metric], strict=True))
 
-    def listen(self, tracks, seconds, use_saved_audio, loop, measured):
+    def listen(self, tracks, seconds, use_saved_audio, loop, confidence_of):
         """dict, name of the track → Heard.
 
         Args:
-            measured: function that makes a separator one whose estimates come with their confidences.
+            confidence_of: picklable function, Separation → float, or None where it has no features.
         """
         missing = set(tracks) - set(self.data.names)
         if missing:
@@ -69,12 +69,12 @@ class Evaluated:
             )
         indices = [self.data.names.index(track) for track in tracks]
         orders = any(metric.compute_permutation for metric in self.bindings.get("metrics", ()))
-        take = TakeExcerpt(seconds, orders, self.evaluation.audio)
+        take = TakeExcerpt(seconds, orders, self.evaluation.audio, confidence_of)
         if use_saved_audio and self.has_audio(tracks):
             found = ((self.data.names[index], self.read(index, take)) for index in indices)
         else:
             settings = LoopSettings(**self.loop_bindings() | loop)
-            found = separate_all(self.data, indices, measured(self.separator()), take, settings)
+            found = separate_all(self.data, indices, self.separator(), take, settings)
         return dict(Progress(found, f"listen to {self.run.name}", len(indices), unit="track"))
 
     def loop_bindings(self):
@@ -109,7 +109,7 @@ class Evaluated:
     def read(self, index, take):
         track = read_track(self.data, index)
         folder = self.run.audio / track.name
-        return take(track, read_estimates(folder, track.sources, track.mix))
+        return take(track, Separation(read_estimates(folder, track.sources, track.mix)))
 
 
 class TakeExcerpt:
@@ -119,19 +119,21 @@ class TakeExcerpt:
         seconds: of the excerpt; shorter tracks are taken whole.
         orders: match estimates to references, as the metrics did.
         scored: dict, name of a track → fingerprints of the audio that was scored.
+        confidence_of: as of `Evaluated.listen`.
     """
 
-    def __init__(self, seconds, orders, scored):
+    def __init__(self, seconds, orders, scored, confidence_of):
         self.seconds = seconds
         self.orders = orders
         self.scored = scored
+        self.confidence_of = confidence_of
 
-    def __call__(self, track, estimates):
+    def __call__(self, track, separation):
         if fingerprints(track) != self.scored[track.name]:
             raise ConfigError(
                 f"The audio of track {track.name!r} changed since it was scored: run evaluate again."
             )
-        confidences = getattr(estimates, "confidences", {})  # {} of long tracks: pieces have no sum
+        estimates = separation.estimates
         if self.orders:
             estimates = [estimates[index] for index in best_order(track.sources, estimates)]
         length = round(self.seconds * track.mix.sample_rate)
@@ -147,7 +149,7 @@ class TakeExcerpt:
             sample_rate=track.mix.sample_rate,
             start=start,
             num_samples=track.mix.signal_length,
-            confidence=confidences.get("confidence"),
+            confidence=self.confidence_of(separation),
         )
 
 
