@@ -115,11 +115,12 @@ class ScoreTrack:
 
     def __call__(self, track, separation):
         """`(dict, source → score → list of float; list of remarks; dict on the audio itself)`."""
+        estimates = separation.estimates
         if self.audio_folder is not None:
-            write_estimates(self.audio_folder / track.name, track.sources, separation.estimates)
+            write_estimates(self.audio_folder / track.name, track.sources, estimates)
         scores = {name: {} for name in track.sources}
         for metric in self.metrics:
-            for name, columns in metric(track.sources, separation.estimates, track.mix).items():
+            for name, columns in metric(track.sources, estimates, track.mix).items():
                 check_columns(metric, scores[name], columns)
                 scores[name] |= columns
         content = {

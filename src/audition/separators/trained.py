@@ -45,7 +45,7 @@ class TrainedSeparator(NamedTuple):
         self.separator.check(Format(sample_rate, len(audio)))
         signal = nussl.AudioSignal(audio_data_array=audio, sample_rate=sample_rate)
         (output,) = self.separator.on_device([signal], self.device)
-        estimates = self.separator.finish(signal, output)
+        estimates = self.separator.separate(signal, output).estimates
         return np.stack([estimate.audio_data for estimate in estimates])
 
 
