@@ -11,6 +11,7 @@ import pytest
 from audition.commands import COMMANDS
 from tests.support import documents, road
 
+MAX_COLUMNS = 120
 DOCUMENTS = documents.documents()
 ADDING = list(documents.snippets(documents.read("docs/adding.md")))
 NOUNS = {"model", "loss", "corpus", "dataset", "handler", "metric", "separator"}
@@ -48,6 +49,11 @@ def test_no_line_names_a_machine(document):
     assert not re.search(r"/root/|/work/|/home/", document.read_text())
 
 
+def test_no_line_is_too_long(document):
+    long = [line for line in document.read_text().splitlines() if len(line) > MAX_COLUMNS]
+    assert not long
+
+
 def test_links_lead_somewhere(document):
     targets = [target.split("#")[0] for target in documents.links(document.read_text())]
     assert not [target for target in targets if not (document.parent / target).exists()]
@@ -61,6 +67,20 @@ def test_every_document_can_be_reached_from_the_readme():
             reached.add(path)
             todo += [path.parent / link for link in documents.links(path.read_text())]
     assert {path for path in DOCUMENTS if path.parent.name == "docs"} <= reached
+
+
+def test_command_lines_name_what_is_there(document):
+    """Each command exists, and so does each .gin file, but for what runs leave and <placeholders>."""
+    for line in documents.command_lines(document.read_text()):
+        words = line.split()
+        if words[0] == "python" and "COMMAND" not in words:
+            assert set(words) & set(COMMANDS), line
+        files = [word for word in words if word.endswith(".gin") and "<" not in word]
+        for file in files:
+            made = (
+                "/out/" in file or file.endswith("/env.gin") or file in ("a.gin", "b.gin", "c.gin")
+            )
+            assert made or (road.ROOT / file).exists(), line
 
 
 SMALLER = {
