@@ -121,7 +121,7 @@ def test_resume_of_a_complete_round_leaves_it_complete(copied):
 
 def test_resume_of_an_unfinished_round_is_no_whole_round(copied):
     first = Run(copied.folder / "round1")
-    (first.folder / rounds.MARKER).unlink()
+    first.round_record.unlink()
     road.call("resume", first.config)
     assert is_complete(read_status(first)) and not rounds.is_done(first)
 

@@ -13,7 +13,7 @@ import pytest
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.runs.folder import Run
-from audition.runs.status import recorded, status_path, this_process
+from audition.runs.status import recorded, this_process
 from tests.queue.fake_gpus import FakeMachine
 from tests.queue.spooler import FOR_EVER, Spooler, needs_tsp
 from tests.support import road
@@ -61,7 +61,7 @@ def in_order(runs):
     """Intervals `(began, ended)` in which runs had a GPU, by GPU."""
     intervals = {}
     for run in runs:
-        record = read_json(status_path(run))
+        record = read_json(run.status)
         interval = [datetime.fromisoformat(record[key]) for key in ("began", "ended")]
         intervals.setdefault(record["gpus"], []).append(interval)
     return {gpu: sorted(times) for gpu, times in intervals.items()}
@@ -102,15 +102,13 @@ def test_a_killed_run_is_told_and_resumed(instantiate, tmp_path, capsys):
     assert killed.returncode == -signal.SIGKILL
     assert "all was killed" in status(capsys, run.config)["run0"]
     done = run_sh(tmp_path, "--here")
-    assert "resume" in read_json(status_path(run))["command"], done.stderr
+    assert "resume" in read_json(run.status)["command"], done.stderr
     assert "handlers" in done.stderr  # the config it was killed with kept no handlers' state
 
 
 def test_a_run_at_work_is_told_and_guarded(instantiate, capsys):
     (run,) = instantiate(ORACLE)
-    write_json(
-        status_path(run), {"command": "all", "state": "running", **this_process(os.getpid())}
-    )
+    write_json(run.status, {"command": "all", "state": "running", **this_process(os.getpid())})
     progress = {"epoch": 3, "num_epochs": 10, "loss": 0.25, "seconds_per_epoch": 60.0}
     write_json(run.folder / "progress.json", progress)
     assert status(capsys, run.config) == {
@@ -125,7 +123,7 @@ def test_a_process_of_another_boot_with_the_same_number_is_not_taken_for_the_run
 ):
     (run,) = instantiate(ORACLE)
     other = {**this_process(os.getpid()), "boot": "another"}
-    write_json(status_path(run), {"command": "all", "state": "running", **other})
+    write_json(run.status, {"command": "all", "state": "running", **other})
     assert "all was killed" in status(capsys, run.config)["run0"]
     road.call("evaluate", run.config)
     assert status(capsys, run.config) == {"run0": "evaluate finished"}

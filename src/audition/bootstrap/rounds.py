@@ -18,9 +18,6 @@ ONLY_SPEED = (
 )
 
 
-MARKER = "round.json"  # in a round's folder, once all its steps are done
-
-
 OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that make no round another one
 
 
@@ -40,14 +37,13 @@ def is_done(one):
 
 def is_as_it_taught(one):
     """Whether the round once was complete, and its network is still that which came out then."""
-    marker = one.folder / MARKER
-    return marker.is_file() and read_json(marker)["model_sha256"] == model_sha256(one)
+    done = one.round_record
+    return done.is_file() and read_json(done)["model_sha256"] == model_sha256(one)
 
 
 def model_sha256(one):
     """None in a round without a network, such as round 0."""
-    path = one.checkpoints / "best.model.pth"
-    return file_sha256(path) if path.is_file() else None
+    return file_sha256(one.best_model) if one.best_model.is_file() else None
 
 
 def check_teaches_nobody(one, later):
@@ -105,8 +101,7 @@ def check_same_settings(one, held, wanted):
 
 def read_round(one):
     """The Round in a round's folder."""
-    segments = one.folder / "segments"
-    if not segments.is_dir():
+    if not one.segments.is_dir():
         return Round(one.name, score_table(one))
-    chosen = chosen_segments(one.folder / "chosen")
-    return Round(one.name, score_table(one), segment_table(segments), chosen)
+    chosen = chosen_segments(one.chosen)
+    return Round(one.name, score_table(one), segment_table(one.segments), chosen)

@@ -37,8 +37,8 @@ def analyze(run, notes="", each_source=True):
     with write_and_rename(run.report_card_txt) as file:
         file.write(card)
     log_row(run, {f"test/{name}": mean for name, mean in overall_means(table).items()})
-    write_figure(run.folder / "box_plots.png", draw_box_plots(table))
-    write_figure(run.folder / "input_sdr.png", draw_against_input(table))
+    write_figure(run.box_plots, draw_box_plots(table))
+    write_figure(run.input_sdr, draw_against_input(table))
     configs.write_operative(run.operative("analyze"))
     print(card, end="")
 
@@ -54,10 +54,9 @@ def compose_notes(run, notes, table):
 
 def evaluation_notes(run, table):
     """How the scores came to be, and whether tracks are missing."""
-    path = run.folder / "evaluation.json"
-    if not path.is_file():
+    if not run.evaluation.is_file():
         return []
-    evaluation = read_json(path)
+    evaluation = read_json(run.evaluation)
     lines = [f"separator: {in_short(evaluation['separator'])}"]
     lines += [f"metric: {in_short(metric)}" for metric in evaluation["metrics"]]
     missing = sorted(set(evaluation["tracks"]) - set(table["track"]))

@@ -7,7 +7,6 @@ import gin
 
 from audition import configs
 from audition.bootstrap.rounds import (
-    MARKER,
     check_teaches_nobody,
     compile_round,
     first_teacher,
@@ -33,7 +32,6 @@ from audition.commands.segment_and_separate import segment_and_separate
 from audition.commands.train import train
 from audition.files import write_and_rename, write_json
 from audition.reports.report_card import score_table
-from audition.runs.folder import Run
 from audition.runs.status import recorded
 
 log = logging.getLogger(__name__)
@@ -69,7 +67,7 @@ def run_rounds(run, rounds, score="SI-SDRi"):
     """
     parent = configs.loaded
     points = [{**rounds[0], "evaluate.separator": first_teacher(rounds)}, *rounds]
-    ones = [Run(run.folder / f"round{number}") for number in range(len(points))]
+    ones = [run.round(number) for number in range(len(points))]
     for number, (one, point) in enumerate(zip(ones, points, strict=True)):
         compile_round(one, point, parent)
         if is_done(one):
@@ -80,7 +78,7 @@ def run_rounds(run, rounds, score="SI-SDRi"):
         with recorded(one, "bootstrap"):
             for step in steps(one, number, score):
                 carry_out(step, one)
-            write_json(one.folder / MARKER, {"model_sha256": model_sha256(one)})
+            write_json(one.round_record, {"model_sha256": model_sha256(one)})
         check_score(score_table(one), one.name, score)
     report(run, ones, score)
 
@@ -90,12 +88,13 @@ def steps(one, number, score):
 
     They are drawn one by one: what comes next may depend on what the one before has left.
     """
-    segments, chosen = one.folder / "segments", one.folder / "chosen"
     if number > 0:
-        yield functools.partial(segment_and_separate, folder=segments)
-        if calibration(segment_table(segments), score):
-            yield functools.partial(plot_calibration, segments=segments, score=score)
-        yield functools.partial(construct_symlink_folder, segments=segments, destination=chosen)
+        yield functools.partial(segment_and_separate, folder=one.segments)
+        if calibration(segment_table(one.segments), score):
+            yield functools.partial(plot_calibration, segments=one.segments, score=score)
+        yield functools.partial(
+            construct_symlink_folder, segments=one.segments, destination=one.chosen
+        )
         if configs.raw_binding("cache.datasets") is not None:
             yield cache
         yield functools.partial(train, resume=True)
@@ -115,9 +114,9 @@ def report(run, ones, score):
     rounds = [read_round(one) for one in ones]
     by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)
     text = tables_text(by_round, by_quintile, score)
-    for name, table in (("rounds", by_round), ("quintiles", by_quintile)):
-        with write_and_rename(run.folder / f"{name}.csv") as file:
+    for path, table in ((run.rounds_csv, by_round), (run.quintiles_csv, by_quintile)):
+        with write_and_rename(path) as file:
             table.to_csv(file, index=False)
-    with write_and_rename(run.folder / "bootstrap.txt") as file:
+    with write_and_rename(run.bootstrap_txt) as file:
         file.write(text)
     print(text, end="")

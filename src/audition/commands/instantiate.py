@@ -13,7 +13,6 @@ from audition.errors import ConfigError
 from audition.files import write_and_rename, write_json
 from audition.identity import fingerprint
 from audition.runs.folder import Run, describe, find_run, make_run
-from audition.runs.status import status_path
 
 log = logging.getLogger(__name__)
 SHARED_RECORD = ("sweep_point", "sources")  # of run.json: what is the same at any time and place
@@ -71,7 +70,7 @@ def write_shared(run, texts, points, loaded):
         )
     text = header(points[0], loaded.paths) + texts[0]
     is_same = run.config.exists() and run.config.read_text() == text
-    if not is_same and status_path(run).exists():
+    if not is_same and run.status.exists():
         raise ConfigError(
             f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config left; "
             "move it elsewhere."

@@ -23,6 +23,7 @@ from audition.reports.listening import (
     score_rows,
 )
 from audition.reports.listening.runs import curves_of, open_runs, signals_per_track, title_of
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def listening_page(
     """
     shown = open_runs()
     folder = Path(os.path.commonpath([one.run.folder for one in shown]))
-    path = Path(output or folder / "listening_page.html")
+    path = Path(output or Run(folder).listening_page)
     if path.is_dir():
         raise ConfigError(f"listening_page.output = {output!r} is a folder: name a file in it.")
     tables = [one.table for one in shown]

@@ -59,8 +59,8 @@ def debug(run, data=gin.REQUIRED, num_iterations=1000, item=None, seed=0):
     if item is None:
         item = int(np.random.default_rng(seed).integers(len(data)))
     one = data.only([item])
-    run = Run(run.folder / "debug" / one.names[0])
-    (run.checkpoints / "latest.pth").unlink(missing_ok=True)  # of an earlier debug
+    run = Run(run.debug / one.names[0])
+    run.latest.unlink(missing_ok=True)  # of an earlier debug
     train(run, train_data=one, val_data=one, num_epochs=1, epoch_length=num_iterations, remix=None)
     evaluate(run, test_data=one, save_audio=True)
     analyze(run)

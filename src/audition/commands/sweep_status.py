@@ -71,10 +71,9 @@ def describe_running(run, status):
     if not is_alive(status):
         return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
     where = f"running {status['command']}"
-    progress = run.folder / "progress.json"
-    if not progress.is_file():
+    if not run.progress.is_file():
         return where
-    at = read_json(progress)
+    at = read_json(run.progress)
     left = (at["num_epochs"] - at["epoch"]) * at["seconds_per_epoch"]
     return (
         f"{where}: epoch {at['epoch']} of {at['num_epochs']}, loss {at['loss']:.4g}, "

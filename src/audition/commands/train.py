@@ -91,7 +91,7 @@ def train(
     keep_freed_memory()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    latest = run.checkpoints / "latest.pth"
+    latest = run.latest
     if latest.exists() and not resume:
         raise ConfigError(
             f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "

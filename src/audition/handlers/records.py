@@ -31,7 +31,7 @@ def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss
         )
     record = ItemLosses(len(training.train_names))
     training.keep("item_losses", record)
-    path = training.run.logs / "item_losses.csv"
+    path = training.run.item_losses
 
     def add(engine):
         record.add(engine.state.batch["index"], engine.state.output[name])

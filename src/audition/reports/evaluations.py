@@ -56,14 +56,13 @@ def read_evaluation(run, label):
     """The Evaluation of a run, which errors will call `label`."""
     results = list(read_results(run.results).values())
     check_one_evaluation(run, results)
-    path = run.folder / "evaluation.json"
     abouts = [result["metadata"] for result in results]
-    if not path.is_file() or not all("audio" in about for about in abouts):
+    if not run.evaluation.is_file() or not all("audio" in about for about in abouts):
         raise ConfigError(
             f"{run.results} doesn't say what audio was scored, so it can't be compared: an older "
             "version wrote it; evaluate again."
         )
-    settings = without_addresses(read_json(path))
+    settings = without_addresses(read_json(run.evaluation))
     return Evaluation(
         label,
         {metric["class"]: metric for metric in settings["metrics"]},

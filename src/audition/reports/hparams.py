@@ -20,7 +20,7 @@ def log_row(run, metrics):
     from torch.utils.tensorboard import SummaryWriter
 
     point = {name: "None" if value is None else value for name, value in sweep_point(run).items()}
-    with SummaryWriter(run.logs / "hparams") as writer:
+    with SummaryWriter(run.hparams) as writer:
         writer.file_writer.add_summary(hparams_pb(point, trial_id=run.label))
         for name, value in metrics.items():
             writer.add_scalar(name, value)

@@ -5,12 +5,7 @@ from audition.files import read_json, write_json
 
 def read_costs(run):
     """dict, "train" or "evaluate" → dict of what it took; `{}` before the first step."""
-    path = costs_path(run)
-    return read_json(path) if path.is_file() else {}
-
-
-def costs_path(run):
-    return run.folder / "cost.json"
+    return read_json(run.costs) if run.costs.is_file() else {}
 
 
 def record_training(run, epoch, seconds, peaks):
@@ -44,7 +39,7 @@ def record_evaluation(run, seconds, seconds_of_audio, peaks):
 
 
 def record(run, step, amounts):
-    write_json(costs_path(run), {**read_costs(run), step: amounts})
+    write_json(run.costs, {**read_costs(run), step: amounts})
 
 
 def duration(seconds):

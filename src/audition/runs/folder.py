@@ -19,66 +19,83 @@ PACKAGES = ("gin-config", "torch", "nussl", "pytorch-ignite", "numpy", "scipy", 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
+def inside(name: str) -> property:
+    """The path of what is called `name` in a run folder."""
+    return property(lambda run: run.folder / name)
+
+
 @dataclass(frozen=True)
 class Run:
-    """The folder that holds `config.gin`; it may be moved, nothing stores its absolute path."""
+    """The folder that holds `config.gin`; it may be moved, nothing stores its absolute path.
+
+    All names in it are spelled here and nowhere else.
+    """
 
     folder: Path
 
+    config = inside("config.gin")  # all bindings
+    record = inside("run.json")  # how the run came to be
+    status = inside("status.json")  # of its last command
+    status_lock = inside(".status.lock")
+    costs = inside("cost.json")  # time and memory of training and evaluation
+    progress = inside("progress.json")  # of the training: what sweep_status tells
+    logs = inside("logs")  # text, and TensorBoard's files
+    hparams = inside("logs/hparams")
+    item_losses = inside("logs/item_losses.csv")
+
+    checkpoints = inside("checkpoints")
+    latest = inside("checkpoints/latest.pth")  # all that a restart needs
+    latest_model = inside("checkpoints/latest.model.pth")
+    best_model = inside("checkpoints/best.model.pth")
+
+    results = inside("results")  # a file per track
+    evaluation = inside("evaluation.json")  # what the results are results of
+    audio = inside("audio")  # estimates that evaluate kept
+    report_card_txt = inside("report_card.txt")
+    report_card_csv = inside("report_card.csv")
+    box_plots = inside("box_plots.png")
+    input_sdr = inside("input_sdr.png")
+    listening_page = inside("listening_page.html")
+    debug = inside("debug")  # run folders of the command debug
+
+    # a bootstrap, whose rounds are runs
+    bootstrap_txt = inside("bootstrap.txt")
+    rounds_csv = inside("rounds.csv")
+    quintiles_csv = inside("quintiles.csv")
+    # a round
+    segments = inside("segments")
+    chosen = inside("chosen")  # links to segments
+    round_record = inside("round.json")  # once all its steps are done
+
+    def operative(self, command: str) -> Path:
+        return self.folder / f"operative.{command}.gin"
+
+    def epoch_model(self, epoch: int) -> Path:
+        return self.checkpoints / f"epoch{epoch}.model.pth"
+
+    def round(self, number: int) -> "Run":
+        return Run(self.folder / f"round{number}")
+
     @property
-    def name(self):
+    def name(self) -> str:
         return self.folder.resolve().name
 
     @property
-    def experiment(self):
+    def experiment(self) -> str:
         return self.folder.resolve().parent.name
 
     @property
-    def label(self):
+    def label(self) -> str:
         """What queues and trackers call it: `<experiment>/<run>`."""
         return f"{self.experiment}/{self.name}"
-
-    @property
-    def config(self):
-        return self.folder / "config.gin"
-
-    @property
-    def record(self):
-        return self.folder / "run.json"
-
-    @property
-    def checkpoints(self):
-        return self.folder / "checkpoints"
-
-    @property
-    def logs(self):
-        return self.folder / "logs"
-
-    @property
-    def results(self):
-        return self.folder / "results"
-
-    @property
-    def audio(self):
-        return self.folder / "audio"
-
-    @property
-    def report_card_txt(self):
-        return self.folder / "report_card.txt"
-
-    @property
-    def report_card_csv(self):
-        return self.folder / "report_card.csv"
-
-    def operative(self, command):
-        return self.folder / f"operative.{command}.gin"
 
 
 def find_run(config_paths):
     """The Run whose compiled `config.gin` is among `config_paths` (the last one), else None."""
     for path in reversed([Path(path) for path in config_paths]):
-        if path.name == "config.gin" and (path.parent / "run.json").is_file():
-            return Run(path.parent)
+        run = Run(path.parent)
+        if path == run.config and run.record.is_file():
+            return run
     return None
 
 
@@ -88,11 +105,11 @@ def compiled_configs(paths):
     for path in map(Path, paths):
         if not path.is_dir():
             yield path
-        elif (path / "config.gin").is_file():
-            yield path / "config.gin"
+        elif Run(path).config.is_file():
+            yield Run(path).config
         else:
-            runs = numbered(path) or sorted(config.parent for config in path.glob("*/config.gin"))
-            yield from (run / "config.gin" for run in runs if (run / "config.gin").is_file())
+            configs = [Run(folder).config for folder in numbered(path) or sorted(path.iterdir())]
+            yield from filter(Path.is_file, configs)
 
 
 def own_paths(run, config_paths):
@@ -127,7 +144,7 @@ def with_results(folders):
 
 
 def has_results(folder):
-    return any((folder / "results").glob("*.json"))
+    return any(Run(folder).results.glob("*.json"))
 
 
 def require(run, command, paths):

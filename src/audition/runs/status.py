@@ -14,10 +14,6 @@ WHOLE = ("all", "resume", "bootstrap")  # commands that leave nothing to do
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def status_path(run):
-    return run.folder / "status.json"
-
-
 def read_status(run):
     """The record of the run's last command, `{}` before the first one.
 
@@ -26,8 +22,7 @@ def read_status(run):
         `gpus` (as CUDA_VISIBLE_DEVICES had them), and the `host`, `boot`, `pid` and `started` that
         tell one process from all others.
     """
-    path = status_path(run)
-    return read_json(path) if path.is_file() else {}
+    return read_json(run.status) if run.status.is_file() else {}
 
 
 def this_process(pid):
@@ -79,7 +74,7 @@ def recorded(run, command):
     }
 
     def write(state, **fields):
-        write_json(status_path(run), {**record, "state": state, **fields})
+        write_json(run.status, {**record, "state": state, **fields})
 
     with one_at_a_time(run):
         before = read_status(run)
@@ -94,13 +89,13 @@ def recorded(run, command):
         try:
             yield
         finally:
-            write_json(status_path(run), before)
+            write_json(run.status, before)
         return
     try:
         yield
     except BaseException as error:
         if is_complete(before) and isinstance(error, ConfigError):  # refused: it is as it was
-            write_json(status_path(run), before)
+            write_json(run.status, before)
         else:
             reason = sentence(error) if str(error) else type(error).__name__
             write("failed", error=reason, ended=now())
@@ -111,7 +106,7 @@ def recorded(run, command):
 @contextlib.contextmanager
 def one_at_a_time(run):
     """Between looking and writing no other process does either."""
-    with (run.folder / ".status.lock").open("w") as file:
+    with run.status_lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -15,9 +15,10 @@ from audition.audio import stft
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
+from audition.runs.folder import Run
 from audition.separators.base import Separation, Separator
 
-BEST_MODEL = "checkpoints/best.model.pth"
+BEST_MODEL = str(Run(Path()).best_model)  # relative to the run folder
 MASK_TYPES = ("soft", "binary")
 PRECISE_CUDNN = functools.partial(
     torch.backends.cudnn.flags, enabled=True, allow_tf32=False, fp32_precision="ieee"

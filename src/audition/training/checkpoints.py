@@ -15,6 +15,7 @@ import torch
 
 from audition.errors import ConfigError
 from audition.files import write_and_rename
+from audition.runs.folder import Run
 from audition.training.state import Training
 
 log = logging.getLogger(__name__)
@@ -219,7 +220,7 @@ def find_model(source: str | Path) -> Path:
         ConfigError: there is none.
     """
     path = Path(source)
-    path = path / "checkpoints" / "best.model.pth" if path.is_dir() else path
+    path = Run(path).best_model if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(
             f"There is no trained model at {path}; give a run folder that was trained, or the path "

@@ -151,7 +151,7 @@ def report(
         "loss": training.monitored(),
         "seconds_per_epoch": seconds,
     }
-    write_json(training.run.folder / "progress.json", progress)
+    write_json(training.run.progress, progress)
     record_training(training.run, engine.state.epoch, clock.value(), memory.measure())
     clock.reset()
 
@@ -176,18 +176,18 @@ def attach_saving(
 
 def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> None:
     """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
-    folder = training.run.checkpoints
+    run = training.run
     metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
     if training.monitored() < training.best:
         training.best = training.monitored()
-        checkpoints.save_model(training.model, metadata, folder / "best.model.pth")
+        checkpoints.save_model(training.model, metadata, run.best_model)
     if every_epochs is not None and engine.state.epoch % every_epochs == 0:
-        name = f"epoch{engine.state.epoch}.model.pth"
-        checkpoints.save_model(training.model, metadata, folder / name)
-    checkpoints.save_model(training.model, metadata, folder / "latest.model.pth")
-    checkpoints.save(training, folder / "latest.pth")
+        path = run.epoch_model(engine.state.epoch)
+        checkpoints.save_model(training.model, metadata, path)
+    checkpoints.save_model(training.model, metadata, run.latest_model)
+    checkpoints.save(training, run.latest)
 
 
 def save_within(engine: Engine, training: Training) -> None:
     if engine.state.iteration % engine.state.epoch_length:
-        checkpoints.save(training, training.run.checkpoints / "latest.pth")
+        checkpoints.save(training, training.run.latest)

@@ -181,7 +181,7 @@ def open_run(name, run, given):
                 f"{run.config} doesn't bind evaluate.{argument}; give listening_page the .gin files "
                 "and -b that evaluate was given, too."
             )
-    settings = read_json(run.folder / "evaluation.json")
+    settings = read_json(run.evaluation)
     return Evaluated(name, run, bound, table, evaluation, settings)
 
 
@@ -198,7 +198,7 @@ def title_of(shown):
 
 def curves_of(number, one):
     """The Curves of a run that was trained; nothing of one that wasn't."""
-    path = one.run.checkpoints / "latest.pth"
+    path = one.run.latest
     if not path.is_file():
         return
     history = read_checkpoint(path, "cpu")["history"]
