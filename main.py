@@ -16,7 +16,7 @@ from audition.errors import ConfigError, sentence
 
 def make_parser():
     width = max(map(len, COMMANDS))
-    listing = "\n".join(f"  {name:<{width}}  {text}" for name, text in COMMANDS.items())
+    listing = "\n".join(f"  {name:<{width}}  {command.text}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
         prog="main.py",
         usage="main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] func",
@@ -64,7 +64,7 @@ def parse_arguments(argv):
 
 def run_command(arguments, argv):
     from audition import configs, registry
-    from audition.runs.folder import compiled_configs, find_run, require
+    from audition.runs.folder import compiled_configs, find_run, find_runs, require
     from audition.runs.journal import journal
     from audition.runs.status import recorded
 
@@ -74,17 +74,18 @@ def run_command(arguments, argv):
     registry.register()
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
     paths = list(compiled_configs(arguments.config))
-    configs.load(paths, bindings, ("main.py", *argv))
     run = find_run(paths)
-    if arguments.func in NEED_A_RUN:
-        require(run, arguments.func, paths)
+    loaded = configs.load(paths, bindings, ("main.py", *argv), run)
+    given = {"run": run, "run_if_given": run, "runs": find_runs(paths), "loaded": loaded}
+    works_on = [given.get(name) for name in COMMANDS[arguments.func].works_on]
     if arguments.func not in NEED_A_RUN:
         with journal(None, arguments.func):
-            return configs.call(command, run)
+            return configs.call(command, *works_on)
+    require(run, arguments.func, paths)
     # debug works in a folder of its own, and leaves the run where it stands
     status = nullcontext() if arguments.func == "debug" else recorded(run, arguments.func)
     with status, journal(run, arguments.func):
-        configs.call(command, run)
+        configs.call(command, *works_on)
         configs.write_operative(run.operative(arguments.func))
 
 

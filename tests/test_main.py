@@ -1,9 +1,12 @@
 """The command line: both orders, exit codes, and the sentence for each mistake."""
 
+import importlib
+import inspect
+
 import pytest
 
 import main
-from audition.commands import COMMANDS
+from audition.commands import COMMANDS, NOTHING, module_name
 from tests.support import road
 
 
@@ -50,6 +53,15 @@ def test_help_imports_neither_torch_nor_nussl_nor_gin():
     )
     done = road.python("-c", code)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_a_command_works_on_is_its_first_argument(name):
+    command = getattr(importlib.import_module(module_name(name)), name)
+    works_on = [given.removesuffix("_if_given") for given in COMMANDS[name].works_on]
+    arguments = list(inspect.signature(command).parameters)
+    if COMMANDS[name].works_on != NOTHING:
+        assert arguments[: len(works_on)] == works_on
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from audition.runs.folder import (
     compiled_configs,
     describe,
     find_run,
+    find_runs,
     make_run,
     next_number,
     require,
@@ -47,6 +48,17 @@ def test_a_run_is_the_folder_that_holds_the_compiled_config(tmp_path):
     assert find_run([tmp_path / "config.gin"]) is None  # written by hand: no run.json
     (tmp_path / "run.json").write_text("{}")
     assert find_run(["env.gin", tmp_path / "config.gin"]) == Run(tmp_path)
+
+
+def test_runs_are_found_once_in_their_order(tmp_path):
+    runs = [make_run(tmp_path, label) for label in ("a", "b")]
+    for run in runs:
+        run.config.touch()
+        run.record.touch()
+    again = tmp_path / "elsewhere" / ".." / runs[1].name / "config.gin"
+    (tmp_path / "elsewhere").mkdir()
+    paths = [runs[1].config, "env.gin", runs[0].config, again]
+    assert find_runs(paths) == [runs[1], runs[0]]
 
 
 def test_outside_a_run_folder_one_is_told_to_instantiate():

@@ -56,7 +56,7 @@ def check_teaches_nobody(one, later):
         )
 
 
-def compile_round(one, point, parent):
+def compile_round(one, point, loaded):
     """Writes the round's config where there is none yet, and loads it.
 
     What only changes the speed may change later on.
@@ -64,20 +64,20 @@ def compile_round(one, point, parent):
     Args:
         one: Run of the round.
         point: dict, binding → value.
-        parent: what is loaded for the whole, a `configs.Loaded`.
+        loaded: configs.Loaded: the config of the whole.
     """
-    configs.load(*parent)
+    configs.load(loaded.paths, loaded.bindings)
     text = next(configs.compiled([point], OF_THE_WHOLE))
     wanted = configs.bindings_in_force()
     if one.config.is_file():
         configs.load([one.config])
         check_same_settings(one, configs.bindings_in_force(), wanted)
     else:
-        record = describe(plain_point(point), parent.paths, parent.command_line)
+        record = describe(plain_point(point), loaded.paths, loaded.command_line)
         write_json(one.record, record)
     with write_and_rename(one.config) as file:
-        file.write(header(point, parent.paths) + text)
-    configs.load([one.config], (), parent.command_line)
+        file.write(header(point, loaded.paths) + text)
+    configs.load([one.config], run=one)
 
 
 def check_same_settings(one, held, wanted):

@@ -1,28 +1,60 @@
 """The verbs: what a person types after main.py. One module each; they never import each other, save `pipelines` and `bootstrap`."""
 
+from typing import NamedTuple
+
+NOTHING = ("nothing",)  # None
+FILES = ("loaded",)  # configs.Loaded: the .gin files, the bindings, the command line
+A_RUN = ("run",)
+A_RUN_IF_GIVEN = ("run_if_given",)  # else None
+RUNS = ("runs",)  # list of those after -c; an out folder stands for its own
+
+
+class Command(NamedTuple):
+    """What --help says of a command, and what main.py hands to it: its first arguments."""
+
+    text: str
+    works_on: tuple[str, ...]
+
+
 COMMANDS = {
-    "instantiate": "compile .gin files into one run folder per point of the sweep",
-    "cache": "pack the waveforms of the data sets once, so that training reads them fast",
-    "train": "train the network of a run folder",
-    "evaluate": "separate the test set and score it, one file per track",
-    "analyze": "print and write the report card of the scores, and draw them",
-    "compare": "print and write one table of the scores of many runs, and whether they differ",
-    "listening_page": "write a page to listen to: a run, or several side by side",
-    "sweep_status": "print one line per run of a sweep: where it stands",
-    "all": "train, evaluate, analyze",
-    "resume": "go on from the latest checkpoint, then evaluate, analyze",
-    "bootstrap": "rounds of separate, choose the confident, train on them, evaluate",
-    "debug": "overfit one item, evaluate on it, keep its audio",
-    "segment_and_separate": "cut long audio into segments, separate and measure each",
-    "construct_symlink_folder": "choose segments to learn from: a folder of links",
-    "plot_calibration": "draw confidence against true scores of segments",
-    "prepare_musdb": "turn MUSDB18 into one folder of wav files per split and stem",
-    "make_scaper_datasets": "write mixtures to disk, with their sources and jams",
-    "resample_folder": "turn any folder of audio into wav files of one sample rate",
-    "make_toy_speech": "render a small speech corpus in the layout of WHAM!",
-    "make_toy_music": "render a small music corpus in the layout of MUSDB18-HQ",
+    "instantiate": Command("compile .gin files into one run folder per point of the sweep", FILES),
+    "cache": Command(
+        "pack the waveforms of the data sets once, so that training reads them fast", NOTHING
+    ),
+    "train": Command("train the network of a run folder", A_RUN),
+    "evaluate": Command("separate the test set and score it, one file per track", A_RUN),
+    "analyze": Command("print and write the report card of the scores, and draw them", A_RUN),
+    "compare": Command(
+        "print and write one table of the scores of many runs, and whether they differ", RUNS
+    ),
+    "listening_page": Command(
+        "write a page to listen to: a run, or several side by side", RUNS + FILES
+    ),
+    "sweep_status": Command("print one line per run of a sweep: where it stands", RUNS),
+    "all": Command("train, evaluate, analyze", A_RUN),
+    "resume": Command("go on from the latest checkpoint, then evaluate, analyze", A_RUN),
+    "bootstrap": Command(
+        "rounds of separate, choose the confident, train on them, evaluate", A_RUN + FILES
+    ),
+    "debug": Command("overfit one item, evaluate on it, keep its audio", A_RUN),
+    "segment_and_separate": Command(
+        "cut long audio into segments, separate and measure each", A_RUN_IF_GIVEN
+    ),
+    "construct_symlink_folder": Command(
+        "choose segments to learn from: a folder of links", NOTHING
+    ),
+    "plot_calibration": Command("draw confidence against true scores of segments", NOTHING),
+    "prepare_musdb": Command(
+        "turn MUSDB18 into one folder of wav files per split and stem", NOTHING
+    ),
+    "make_scaper_datasets": Command("write mixtures to disk, with their sources and jams", NOTHING),
+    "resample_folder": Command(
+        "turn any folder of audio into wav files of one sample rate", NOTHING
+    ),
+    "make_toy_speech": Command("render a small speech corpus in the layout of WHAM!", NOTHING),
+    "make_toy_music": Command("render a small music corpus in the layout of MUSDB18-HQ", NOTHING),
 }
-NEED_A_RUN = ("train", "evaluate", "analyze", "all", "resume", "bootstrap", "debug")
+NEED_A_RUN = tuple(name for name, command in COMMANDS.items() if "run" in command.works_on)
 IN_PIPELINES = ("all", "resume", "debug")
 
 

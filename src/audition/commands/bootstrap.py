@@ -37,14 +37,14 @@ from audition.runs.status import recorded
 log = logging.getLogger(__name__)
 
 
-def bootstrap(run):
+def bootstrap(run, loaded):
     """Rounds of separate, choose the confident, train on them, evaluate; see `run_rounds`."""
     # by position, so that gin leaves the references in the rounds as they are: rounds build them
-    run_rounds(run, configs.round_points())
+    run_rounds(run, loaded, configs.round_points())
 
 
-@gin.configurable("bootstrap", denylist=["run"])
-def run_rounds(run, rounds, score="SI-SDRi"):
+@gin.configurable("bootstrap", denylist=["run", "loaded"])
+def run_rounds(run, loaded, rounds, score="SI-SDRi"):
     """Learns to separate without ground truth: what one separator is sure of teaches the next.
 
     Round N is a run folder of its own, `<run>/round<N>`: it separates `segment_and_separate.data`
@@ -59,17 +59,17 @@ def run_rounds(run, rounds, score="SI-SDRi"):
 
     Args:
         run: Run.
+        loaded: configs.Loaded: the config of the whole.
         rounds: list of dicts, binding → value, such as `[{'TEACHER': @PrimitiveEnsemble()}]`.
         score: column of the tables.
 
     Raises:
         ConfigError: rounds that can't be, or that were begun with other settings.
     """
-    parent = configs.loaded
     points = [{**rounds[0], "evaluate.separator": first_teacher(rounds)}, *rounds]
     ones = [run.round(number) for number in range(len(points))]
     for number, (one, point) in enumerate(zip(ones, points, strict=True)):
-        compile_round(one, point, parent)
+        compile_round(one, point, loaded)
         if is_done(one):
             log.info("%s is complete", one.name)
             continue

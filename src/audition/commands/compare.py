@@ -12,17 +12,17 @@ from audition.reports.compared import compare_runs
 log = logging.getLogger(__name__)
 
 
-@gin.configurable(denylist=["run"])
-def compare(run, folders=None, baseline=None, columns=None, each_source=True, folder=None):
+@gin.configurable(denylist=["runs"])
+def compare(runs, folders=None, baseline=None, columns=None, each_source=True, folder=None):
     """Prints each run's scores, and their paired differences to one of the runs.
 
     Mean, standard deviation and median are those of the report cards. Differences, their intervals
     and tests are those of `audition.reports.comparison.paired_differences`, which says what they mean.
 
     Args:
-        run: not used; the runs to compare are in `folders`, or given after -c.
+        runs: the Runs after -c.
         folders: list of run folders, and of folders that hold some, or one; of a bootstrap, its rounds
-            are the runs; None: the runs after -c.
+            are the runs; None: `runs`.
         baseline: the run that the others are compared to, as the table calls it, or its folder;
             None: the first.
         columns: list of scores to compare, or one; None: all that there are.
@@ -34,7 +34,7 @@ def compare(run, folders=None, baseline=None, columns=None, each_source=True, fo
         ConfigError: runs without scores, or whose scores are not of the same metrics on the same
             audio.
     """
-    found = compare_runs(folders, baseline, columns, each_source)
+    found = compare_runs(folders, baseline, columns, each_source, runs)
     text = comparison_table.as_text(found.table)
     if folder is not None:
         write_tables(Path(folder), found.table, text, found.notes)

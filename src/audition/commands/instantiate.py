@@ -19,13 +19,14 @@ SHARED_RECORD = ("sweep_point", "sources")  # of run.json: what is the same at a
 SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for two paths
 
 
-@gin.configurable(denylist=["run"])
-def instantiate(run, output_folder=None, machine_file=None, run_folder=None):
+@gin.configurable(denylist=["loaded"])
+def instantiate(loaded, output_folder=None, machine_file=None, run_folder=None):
     """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
 
     All points are checked before the first folder is made.
 
     Args:
+        loaded: configs.Loaded.
         output_folder: where the run folders go; None derives it from the experiment's path,
             `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
         machine_file: .gin file of this machine's paths, such as 'musdb/env.gin', that the configs
@@ -38,7 +39,6 @@ def instantiate(run, output_folder=None, machine_file=None, run_folder=None):
         ConfigError: no config given, a sweep that names or holds something that can't be, or a
             run_folder that something ran in.
     """
-    loaded = configs.loaded
     if not loaded.paths:
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
     points = configs.sweep_points()

@@ -28,9 +28,10 @@ from audition.runs.folder import Run
 log = logging.getLogger(__name__)
 
 
-@gin.configurable(denylist=["run"])
+@gin.configurable(denylist=["runs", "loaded"])
 def listening_page(
-    run,
+    runs,
+    loaded,
     output=None,
     metric="SI-SDRi",
     num_tracks=10,
@@ -50,8 +51,9 @@ def listening_page(
     all of them.
 
     Args:
-        run: the last of the runs; all whose config.gin, or out folder, is given are shown, of a
-            bootstrap its rounds. Those without results are left out.
+        runs: the Runs after -c; of a bootstrap its rounds are shown. Those without results are left
+            out.
+        loaded: configs.Loaded: what else was given.
         output: path of the page; None is `listening_page.html` in the run's folder or, for several
             runs, in the folder that holds them all.
         metric: score to choose tracks by: the mean over their sources.
@@ -66,7 +68,7 @@ def listening_page(
         ConfigError: runs without scores, of different test sets, or changed since evaluate.
         ItemsFailed: some tracks can't be separated any more.
     """
-    shown = open_runs()
+    shown = open_runs(runs, loaded)
     folder = Path(os.path.commonpath([one.run.folder for one in shown]))
     path = Path(output or Run(folder).listening_page)
     if path.is_dir():

@@ -3,37 +3,35 @@
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import gin
 import pandas as pd
 
-from audition import configs
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.runs.costs import duration
-from audition.runs.folder import Run, find_run, numbered
+from audition.runs.folder import Run, numbered
 from audition.runs.status import is_alive, is_complete, read_status
 
 
-@gin.configurable(denylist=["run"])
-def sweep_status(run, metric="SI-SDRi"):
+@gin.configurable(denylist=["runs"])
+def sweep_status(runs, metric="SI-SDRi"):
     """Prints, per run: not started, queued, running, finished or failed, with what matters then.
 
     Works on the run folders whose `config.gin` is given, or on all beside the one given; the rounds
     of a bootstrap follow it.
 
     Args:
-        run: Run; all runs of its out folder are shown.
+        runs: the Runs after -c; of a single one, all of its out folder are shown.
         metric: column of the report card whose mean is shown for a finished run.
     """
-    folders = [Path(path).parent for path in configs.loaded.paths if find_run([path])]
-    if not folders:
+    if not runs:
         raise ConfigError(
             "sweep_status needs runs; give an out folder, or the config.gin of runs, after -c."
         )
-    if len(folders) == 1:
-        folders = numbered(run.folder.resolve().parent) or folders
+    folders = [run.folder for run in runs]
+    if len(runs) == 1:
+        folders = numbered(runs[0].folder.resolve().parent) or folders
     queued, shown = queued_labels(), [one for folder in folders for one in with_rounds(folder)]
     width = max(len(name) for name, _ in shown)
     for name, one in shown:

@@ -15,27 +15,28 @@ from audition.files import write_and_rename
 class Loaded(NamedTuple):
     """What the command line loaded: paths of the .gin files, `-b` bindings, the command line."""
 
-    paths: tuple
-    bindings: tuple
-    command_line: tuple
+    paths: tuple[str | Path, ...]
+    bindings: tuple[str, ...]
+    command_line: tuple[str, ...]
 
 
-loaded = Loaded((), (), ())
+current_run = None  # the Run that the configuration in force is of, for `in_run`
 
 
-def load(paths, bindings=(), command_line=()):
+def load(paths, bindings=(), command_line=(), run=None) -> Loaded:
     """Reads .gin files, later ones win, then bindings; nothing is left undefined afterwards.
 
     Args:
         paths: .gin files; an `include` in one is looked for beside it, then in the working folder.
         bindings: strings such as `"train.num_epochs = 1"`.
         command_line: words of the command, for `run.json`.
+        run: the Run that `in_run` means, if any.
 
     Raises:
         ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, a value
             that the user still has to give.
     """
-    global loaded
+    global current_run
     gin.clear_config()
     includes.set_up()
     for path in paths:
@@ -43,7 +44,8 @@ def load(paths, bindings=(), command_line=()):
     for binding in bindings:
         parse(binding, f"-b {binding!r}")
     finalize()
-    loaded = Loaded(tuple(paths), tuple(bindings), tuple(command_line))
+    current_run = run
+    return Loaded(tuple(paths), tuple(bindings), tuple(command_line))
 
 
 def parse_file(path):
@@ -264,10 +266,10 @@ def write_operative(path):
     return text
 
 
-def call(command, run):
-    """`command(run)` with its bindings; a binding that is missing becomes a ConfigError."""
+def call(command, *works_on):
+    """`command(*works_on)` with its bindings; a binding that is missing becomes a ConfigError."""
     try:
-        return command(run)
+        return command(*works_on)
     except (RuntimeError, TypeError) as error:
         missing = missing_binding(str(error))
         if missing is None:

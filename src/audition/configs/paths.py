@@ -6,7 +6,6 @@ import gin
 
 from audition import configs
 from audition.errors import ConfigError
-from audition.runs.folder import find_run
 
 
 @gin.register
@@ -17,12 +16,12 @@ def subfolder(root, name):
 
 @gin.register
 def in_run(path):
-    """`path`, taken from the folder of the run whose config.gin was given.
+    """`path`, taken from the folder of the run that the configuration in force is of.
 
     Raises:
         ConfigError: a value is needed outside a run.
     """
-    run = find_run(configs.loaded.paths)
+    run = configs.current_run
     if run is None:
         raise ConfigError(
             f"in_run.path = {str(path)!r} is a path in a run folder: run instantiate first, then give "

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from audition import configs
 from audition.errors import ConfigError
 from audition.reports import comparison_table
 from audition.reports.caveats import MARK, read_caveats
@@ -18,7 +17,6 @@ from audition.reports.evaluations import (
 )
 from audition.reports.report_card import OVERALL, score_table
 from audition.runs.folder import (
-    find_run,
     has_results,
     run_number,
     runs_in,
@@ -43,9 +41,9 @@ class Comparison(NamedTuple):
     notes: list
 
 
-def compare_runs(folders=None, baseline=None, columns=None, each_source=True):
+def compare_runs(folders=None, baseline=None, columns=None, each_source=True, runs=()):
     """The Comparison that `compare` prints, with the same arguments."""
-    runs = labelled(scored_runs(folders))
+    runs = labelled(scored_runs(folders, runs))
     evaluations = {label: read_evaluation(one, label) for label, one in runs.items()}
     runs, notes = without_incomplete(runs, evaluations)
     caveats = {label: read_caveats(one) for label, one in runs.items()}
@@ -89,14 +87,14 @@ def without_incomplete(runs, evaluations):
     return complete, notes
 
 
-def scored_runs(folders):
+def scored_runs(folders, runs):
     """The Runs that have results, each once.
 
     Args:
-        folders: see `compare`.
+        folders, runs: see `compare`.
     """
     if folders is None:
-        found = [Path(path).parent for path in configs.loaded.paths if find_run([path])]
+        found = [run.folder for run in runs]
         given = "the files after -c are"
     else:
         folders = [folders] if isinstance(folders, str) else folders

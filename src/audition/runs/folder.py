@@ -99,6 +99,15 @@ def find_run(config_paths):
     return None
 
 
+def find_runs(config_paths):
+    """The Runs whose compiled `config.gin` is among `config_paths`, each once, in their order."""
+    found = {}
+    for run in (find_run([path]) for path in config_paths):
+        if run is not None:
+            found.setdefault(run.folder.resolve(), run)
+    return list(found.values())
+
+
 def compiled_configs(paths):
     """The .gin files of `paths`, where a run folder stands for its `config.gin` and an out folder
     for those of its runs, by number, or of the runs in it that have names."""

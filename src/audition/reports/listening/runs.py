@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 import gin
 import numpy as np
@@ -24,7 +23,7 @@ from audition.reports.evaluations import (
 from audition.reports.listening.page import Curves, Heard
 from audition.reports.listening.sounds import loudest_start
 from audition.reports.report_card import score_table
-from audition.runs.folder import Run, find_run, own_paths, runs_in, with_results
+from audition.runs.folder import Run, own_paths, runs_in, with_results
 from audition.separators import LoopSettings, Separation, separate_all
 from audition.separators.loop import read_track
 from audition.training.checkpoints import read as read_checkpoint
@@ -153,17 +152,21 @@ class TakeExcerpt:
         )
 
 
-def open_runs():
-    """The runs after -c, each with its own config and what was given beside, not with each other's."""
-    given = configs.loaded
-    folders = dict.fromkeys(Path(path).parent.resolve() for path in given.paths if find_run([path]))
+def open_runs(runs, given):
+    """The runs, each with its own config and what was given beside, not with each other's.
+
+    Args:
+        runs: Runs.
+        given: configs.Loaded.
+    """
+    folders = [run.folder.resolve() for run in runs]
     if not folders:
         raise ConfigError(
             "listening_page needs runs; give an out folder, or the config.gin of runs, after -c."
         )
     runs = with_results(inside for folder in folders for inside in runs_in(folder))
     if not runs:
-        raise ConfigError(f"{next(iter(folders))} holds no results: run evaluate first.")
+        raise ConfigError(f"{folders[0]} holds no results: run evaluate first.")
     common = os.path.commonpath([run.folder.parent for run in runs])
     shown = [open_run(str(run.folder.relative_to(common)), run, given) for run in runs]
     for one in shown[1:]:
@@ -173,7 +176,7 @@ def open_runs():
 
 def open_run(name, run, given):
     table, evaluation = score_table(run), read_evaluation(run, name)
-    configs.load(own_paths(run, given.paths), given.bindings, given.command_line)
+    configs.load(own_paths(run, given.paths), given.bindings, run=run)
     bound = gin.get_bindings("evaluate")
     for argument in ("test_data", "separator"):
         if argument not in bound:
