@@ -8,7 +8,7 @@ from glob import glob
 
 import pytest
 
-from audition.commands import COMMANDS
+from audition.commands import COMMANDS, NEED_A_RUN
 from tests.support import documents, road
 
 MAX_COLUMNS = 120
@@ -43,6 +43,11 @@ def test_a_snippet_runs_the_whole_road(instantiate, sessions, tmp_path, monkeypa
 def test_the_table_of_commands_is_complete():
     table = documents.read("docs/commands.md")
     assert all(f"`{command}`" in table for command in COMMANDS)
+
+
+def test_the_table_of_commands_says_what_needs_a_run():
+    rows = re.findall(r"^\| `(\w+)` \| a run \|", documents.read("docs/commands.md"), re.MULTILINE)
+    assert sorted(rows) == sorted(NEED_A_RUN)
 
 
 def test_no_line_names_a_machine(document):

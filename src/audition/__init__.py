@@ -37,7 +37,8 @@ A noun imports another only along one of these arrows:
 
 To add a model, loss, dataset, features, handler, metric or separator: one class in its noun, or a file
 of your own that a .gin file imports. To add a command: one module in commands/ with a function of its
-name; only `pipelines` and `bootstrap` call other commands.
+name, and a line in the table there, which says what main.py hands to it; only `pipelines` and
+`bootstrap` call other commands.
 
 Importing `audition` costs nothing: it registers the hook that patches nussl when nussl is imported.
 """
