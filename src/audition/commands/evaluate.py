@@ -98,7 +98,7 @@ def faulty(run, data):
 
 def write_evaluation(run, settings, data):
     about = {"tracks": data.names, "git": git_state()}
-    write_json(run.folder / "evaluation.json", {**settings, **about})
+    write_json(run.evaluation, {**settings, **about})
 
 
 class ScoreTrack:

@@ -79,7 +79,7 @@ def fault(name: str, result: dict) -> str | None:
 def read_caveats(run: Run) -> Caveats:
     """The Caveats of what is in the run's `results/`."""
     abouts = [result["metadata"] for result in read_results(run.results).values()]
-    path = run.folder / "evaluation.json"
+    path = run.evaluation
     named = path.is_file() and names_an_oracle(read_json(path).get("separator"))
     looked = named or any(about.get("looked_at_sources") for about in abouts)
     copies = [about["track"] for about in abouts if about.get("copied_sources")]

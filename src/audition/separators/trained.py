@@ -61,7 +61,7 @@ def load_separator(run_folder: str | Path, device: str = "auto") -> TrainedSepar
     """
     run = Run(Path(run_folder))
     registry.register()
-    separator = value_in(run.config, "evaluate.separator")
+    separator = value_in(run, "evaluate.separator")
     if not isinstance(separator, NetworkSeparator):
         raise ConfigError(
             f"evaluate.separator of {str(run.config)!r} runs no network of this project: "
