@@ -153,14 +153,13 @@ def test_num_samples_gives_num_frames(params):
         assert features.stft(x).shape[0] == num_frames + 1
 
 
-def test_stft_and_back():
+def test_stft_is_nussl_s():
     features, x = SpectrogramFeatures(STFT_PARAMS), torch.randn(2, 3000)
     signal = nussl.AudioSignal(
         audio_data_array=x.numpy(), sample_rate=SAMPLE_RATE, stft_params=STFT_PARAMS
     )
     X = features.stft(x)
     np.testing.assert_allclose(X.numpy(), signal.stft().transpose(2, 1, 0), atol=1e-6)
-    torch.testing.assert_close(features.istft(X, 3000), x, atol=1e-5, rtol=0)
 
 
 def test_waveforms():

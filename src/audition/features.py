@@ -107,10 +107,6 @@ class SpectrogramFeatures:
         """Complex `(..., time, frequency)` of real `(..., sample)`, as `AudioSignal.stft()`."""
         return stft.stft(x, self.stft_params)
 
-    def istft(self, X, num_samples):
-        """Real `(..., sample)` of complex `(..., time, frequency)`, as `AudioSignal.istft()`."""
-        return stft.istft(X, num_samples, self.stft_params)
-
 
 @gin.register
 class WaveformFeatures:

@@ -49,15 +49,3 @@ def install():
     """Patches nussl, scaper and musdb when they are imported; a second call changes nothing."""
     if not any(isinstance(finder, ImportHook) for finder in sys.meta_path):
         sys.meta_path.insert(0, ImportHook(AROUND, AFTER))
-
-
-def allow_in_checkpoints(*classes):
-    """Lets instances of `classes` be read from a nussl checkpoint, and can decorate a class.
-
-    torch reads a checkpoint's classes only where they are named (core/migration.py:81); nussl's
-    own transforms are named already, a transform of ours is not.
-    """
-    from audition.compat.versions import ALLOWED_IN_CHECKPOINTS
-
-    ALLOWED_IN_CHECKPOINTS.update(classes)
-    return classes[0]

@@ -13,8 +13,6 @@ import numpy as np
 
 from audition.compat.hook import SeenThrough
 
-ALLOWED_IN_CHECKPOINTS = set()
-
 
 @contextlib.contextmanager
 def no_deprecation_warnings():
@@ -145,4 +143,4 @@ def _checkpoint_globals(migration):
     ]
     plain = [migration.STFTParams, collections.OrderedDict, np.dtype, np.ndarray, rebuild, scalar]
     number_types = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
-    return [*plain, *number_types, *by_numpy_1_names, *transforms, *ALLOWED_IN_CHECKPOINTS]
+    return [*plain, *number_types, *by_numpy_1_names, *transforms]
