@@ -128,6 +128,30 @@ def test_a_mistaken_binding_on_the_command_line_is_quoted(capsys):
     assert "-b 'train.sed = 1' line 1: Configurable 'train' doesn't have a parameter" in line
 
 
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "train/WHAM.sample_rat = 8000",
+            "train/WHAM.sample_rat: WHAM has no parameter 'sample_rat'; did you mean 'sample_rate'?",
+        ),
+        (
+            "nussl.datasets.WHAM.num_chanels = 1",
+            "WHAM.num_chanels: WHAM has no parameter 'num_chanels'; did you mean 'num_channels'?",
+        ),
+        ("WHAM.colour = 'red'", "WHAM.colour: WHAM has no parameter 'colour'."),
+        (
+            "WHAM.source_folders = ['s1']",
+            "WHAM.source_folders: WHAM sets its source_folders itself; take the binding out.",
+        ),
+    ],
+)
+def test_a_mistaken_keyword_of_a_dataset_is_told(speech, tmp_path, capsys, text, sentence):
+    """gin can't: the datasets take **settings."""
+    paths = [f"WHAM_ROOT = '{speech}'", f"CACHE_ROOT = '{tmp_path}'"]
+    assert sentence in told(capsys, "cache", *road.RECIPE, *paths, text)
+
+
 def test_a_required_binding_that_is_missing_is_named(instantiate, tmp_path, capsys):
     (run,) = instantiate()
     text = run.config.read_text().replace("train.batch_size = 4", "")

@@ -65,3 +65,20 @@ def test_resume_keeps_the_best_epoch_and_its_score(instantiate):
     assert state(run)["best"] <= before["best"]
     assert state(run)["history"]["train/loss"][:1] == before["history"]["train/loss"]
     assert len(state(run)["history"]["validation/loss"]) == 2
+
+
+def test_resume_on_another_split_is_refused(instantiate, capsys):
+    """Its items are as many, so that nothing else tells."""
+    (run,) = instantiate(
+        "train.num_epochs = 1",
+        "train/build_dataset.filters = [@NamedLike()]",
+        "NamedLike.patterns = '*-0000[0-4]_*'",
+    )
+    road.call("train", run.config)
+    others = "NamedLike.patterns = '*-0000[5-9]_*'"
+    assert road.call("resume", run.config, others, "train.num_epochs = 2", check=False) == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert (
+        "latest.pth was written in a training on other tracks than those of train.train_data"
+        in told
+    )

@@ -7,7 +7,12 @@ from typing import NamedTuple
 import gin
 
 from audition.configs import includes
-from audition.configs.complaints import missing_binding, remedy, told_in_one_sentence
+from audition.configs.complaints import (
+    missing_binding,
+    mistaken_binding,
+    remedy,
+    told_in_one_sentence,
+)
 from audition.errors import ConfigError
 from audition.files import write_and_rename
 
@@ -267,15 +272,11 @@ def write_operative(path):
 
 
 def call(command, *works_on):
-    """`command(*works_on)` with its bindings; a binding that is missing becomes a ConfigError."""
+    """`command(*works_on)` with its bindings; a missing or mistaken one becomes a ConfigError."""
     try:
         return command(*works_on)
     except (RuntimeError, TypeError) as error:
-        missing = missing_binding(str(error))
-        if missing is None:
+        told = missing_binding(str(error)) or mistaken_binding(str(error), bindings_in_force())
+        if told is None:
             raise
-        name, parameter = missing
-        raise ConfigError(
-            f"{name}.{parameter} is required but not bound; "
-            f"add `{name}.{parameter} = …` to a .gin file."
-        ) from error
+        raise ConfigError(told) from error

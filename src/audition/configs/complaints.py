@@ -80,17 +80,51 @@ def all_names(_):
 
 
 def parameters_of(name):
-    return list(inspect.signature(gin.config._REGISTRY.get_match(name).wrapped).parameters)
+    """Of a configurable; of a class also those of its bases, where `**settings` go."""
+    wrapped = gin.config._REGISTRY.get_match(name).wrapped
+    makers = [wrapped, *(base.__init__ for base in getattr(wrapped, "__mro__", ())[1:])]
+    return [parameter for maker in makers for parameter in inspect.signature(maker).parameters]
 
 
 def missing_binding(text):
-    """`(configurable, parameter)` where gin complains that an argument has no value, else None."""
+    """The sentence where gin complains that an argument has no value, else None."""
     match = re.match(r"Required bindings for `(.+?)` not provided in config: \['?(\w+)", text)
+    found = match and match.groups()
     if match is None:
         match = re.search(
             r"No values supplied by Gin or caller for arguments: \['(\w+)'(?:.|\n)*?"
             r"In call to configurable '(\w+)'",
             text,
         )
-        return match and match.group(2, 1)
-    return match.groups()
+        found = match and match.group(2, 1)
+    if found is None:
+        return None
+    binding = ".".join(found)
+    return f"{binding} is required but not bound; add `{binding} = …` to a .gin file."
+
+
+def mistaken_binding(text, bindings):
+    """The sentence where Python complains of an argument that a binding gave, else None.
+
+    gin lets any name pass where a configurable takes `**settings`, as datasets do.
+
+    Args:
+        bindings: as of `bindings_in_force`.
+    """
+    match = re.search(
+        r"got (an unexpected keyword argument|multiple values for keyword argument) '(\w+)'"
+        r"(?:.|\n)*?In call to configurable '([\w.]+)'",
+        text,
+    )
+    if match is None:
+        return None
+    problem, parameter, name = match.groups()
+    written = re.compile(rf"(.*/)?(.*\.)?{name}\.{parameter}")
+    found = next(filter(None, map(written.fullmatch, bindings)), None)
+    if found is None:
+        return None
+    binding = f"{found[1] or ''}{name}.{parameter}"
+    if problem.startswith("multiple"):
+        return f"{binding}: {name} sets its {parameter} itself; take the binding out."
+    hint = did_you_mean(parameter, parameters_of(name))
+    return f"{binding}: {name} has no parameter {parameter!r}{hint}"

@@ -15,6 +15,7 @@ import torch
 
 from audition.errors import ConfigError
 from audition.files import write_and_rename
+from audition.identity import fingerprint
 from audition.runs.folder import Run
 from audition.training.state import Training
 
@@ -38,6 +39,7 @@ def save(training: Training, path: Path) -> None:
         "scaler": training.scaler.state_dict(),
         "iteration": training.trainer.state.iteration,
         "epoch_length": training.trainer.state.epoch_length,
+        "items": fingerprint(training.train_names),
         "history": training.history,
         "best": training.best,
         "sums": training.sums,
@@ -72,8 +74,8 @@ def load(training: Training, path: Path, epoch_length: int) -> int:
         iterations done so far.
 
     Raises:
-        ConfigError: a damaged file, or one of another architecture, optimizer, set of handlers or
-            epoch length.
+        ConfigError: a damaged file, or one of another architecture, optimizer, set of handlers,
+            epoch length or set of items.
     """
     content = read(path, training.device)
     if content["epoch_length"] != epoch_length:
@@ -81,6 +83,12 @@ def load(training: Training, path: Path, epoch_length: int) -> int:
             f"{path} was written with {content['epoch_length']} iterations per epoch, now there are "
             f"{epoch_length}; use the train.epoch_length, train.batch_size and data it was trained "
             "with."
+        )
+    items = fingerprint(training.train_names)
+    if content.get("items", items) != items:  # version 0.1 did not write them
+        raise ConfigError(
+            f"{path} was written in a training on other tracks than those of train.train_data now; "
+            "use the data it was trained with, or instantiate a new run."
         )
     load_weights(training.model, content["model"], path)
     optimizer = type(training.optimizer).__name__
