@@ -10,7 +10,7 @@ when a room is missing or an import goes against it. Imports point down.
              reports/       report cards, comparisons, figures, pages to listen to
              separators/    networks, nussl's algorithms, ensembles; the loop that separates
              datasets/      corpora, filters, a split of one, the waveform cache, excerpts, loaders
-             features       waveforms to what a network and its losses read
+             features/      waveforms to what a network and its losses read
              losses/        the loss dictionary and its losses
              metrics/       scores of one track
              mixing/        scenes, mixers, loud regions, remixing on the device
@@ -31,7 +31,8 @@ when a room is missing or an import goes against it. Imports point down.
 A noun imports another only along one of these arrows:
 
     handlers   → training
-    training   → datasets, losses
+    training   → datasets, losses, features
+    separators → features
     bootstrap  → separators, datasets, metrics, reports
     reports    → metrics, separators, datasets, training
 

@@ -14,6 +14,7 @@ from nussl.separation import ClusteringSeparationBase
 from audition.audio import stft
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
+from audition.features import features_of_model, stft_params_of_data
 from audition.identity import describe, file_sha256
 from audition.runs.folder import Run
 from audition.separators.base import Separation, Separator
@@ -40,10 +41,11 @@ class NetworkSeparator(Separator):
     def __init__(self, model_path=BEST_MODEL):
         self.model_path = model_path
         self.model = None
+        self.features = None  # what makes the model's input
         self.stft_params = None
 
     def __getstate__(self):
-        return {**vars(self), "model": None}
+        return {**vars(self), "model": None, "features": None}
 
     def located(self, folder):
         path = Path(folder) / self.model_path
@@ -57,7 +59,7 @@ class NetworkSeparator(Separator):
         return located
 
     def passport(self):
-        not_settings = ("model", "stft_params", "model_path")
+        not_settings = ("model", "features", "stft_params", "model_path")
         settings = {name: value for name, value in vars(self).items() if name not in not_settings}
         settings["model_sha256"] = file_sha256(self.model_path)[:16]
         return {"class": describe(type(self)), "settings": describe(settings)}
@@ -96,7 +98,8 @@ class NetworkSeparator(Separator):
                 f"{name} returns {', '.join(model.output_keys)}."
             )
         self.model = model
-        self.stft_params = complete_stft_params(metadata)
+        self.features = features_of_model(metadata, model, name)
+        self.stft_params = self.features.stft_params or stft_params_of_data(metadata)
 
     def on_device(self, mixes, device):
         if self.model is None:
@@ -116,8 +119,7 @@ class NetworkSeparator(Separator):
         """
         with torch.inference_mode(), PRECISE_CUDNN():
             x = torch.as_tensor(batch, dtype=torch.float32, device=device)
-            inputs = {name: network_input(name, x, self.stft_params) for name in self.model.input}
-            return self.model(inputs)[self.output_key].float().cpu().numpy()
+            return self.model(self.features({"mix": x}))[self.output_key].float().cpu().numpy()
 
     def with_stft_params(self, mix):
         """The mix with the STFT settings of the network."""
@@ -226,28 +228,6 @@ def apply_masks(mix, masks):
     masks = torch.as_tensor(np.ascontiguousarray(masks.transpose(3, 2, 0, 1)), dtype=x.dtype)
     audio = stft.istft(masks * mix_stft, mix.signal_length, mix.stft_params)
     return [signal_like(mix, one) for one in audio.numpy()]
-
-
-def network_input(name, x, stft_params):
-    """What a network calls `name`, computed from waveforms `(batch, channel, sample)`."""
-    if name == "mix_magnitude":  # (batch, time, frequency, channel)
-        return stft.stft(x, stft_params).abs().permute(0, 2, 3, 1)
-    if name == "mix_audio":
-        return x
-    raise ConfigError(
-        f"The network wants the input {name!r}; only mix_magnitude and mix_audio can be made of a "
-        "mixture here: use nussl's own separator, @nussl.separation.deep.DeepMaskEstimation()."
-    )
-
-
-def complete_stft_params(metadata):
-    """The checkpoint's STFTParams with nussl's defaults where it says None."""
-    silence = nussl.AudioSignal(
-        audio_data_array=np.zeros((1, 2)),
-        sample_rate=metadata["sample_rate"],
-        stft_params=metadata["stft_params"],
-    )
-    return silence.stft_params
 
 
 def indices_by_length(mixes):

@@ -160,8 +160,9 @@ def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> N
     """Writes the weights in the format of nussl's `SeparationModel.save`, whole or not at all.
 
     Args:
-        metadata: dict with `stft_params`, `sample_rate`, `num_channels` and `train_dataset`, which
-            nussl's DeepMaskEstimation and DeepClustering need.
+        metadata: dict with `features` (see `audition.features.description`), which separation makes
+            the input by, and with `stft_params`, `sample_rate`, `num_channels` and `train_dataset`,
+            which nussl's DeepMaskEstimation and DeepClustering need.
     """
     buffer = io.BytesIO()
     model.save(buffer, metadata=dict(metadata))

@@ -15,6 +15,7 @@ from audition.datasets.loaders import each_item_once, make_loader, stop_workers
 from audition.datasets.split import Split
 from audition.device import choose_device
 from audition.errors import ConfigError
+from audition.features import description
 from audition.losses import Losses
 from audition.training import checkpoints
 from audition.training.epochs import (
@@ -23,6 +24,7 @@ from audition.training.epochs import (
     attach_saving,
     close_bars,
 )
+from audition.training.network_input import check_network_input
 from audition.training.optimizers import make_optimizer
 from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
@@ -69,6 +71,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         scalar_logs=[writer.add_scalar],
         exits=exits,
     )
+    check_network_input(model, settings.features, training.metadata, settings.excerpt_samples)
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
     training.trainer = make_engine(lambda engine, batch: train_step(training, forward, batch))
@@ -81,10 +84,11 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
 
 
 def model_metadata(settings: Settings) -> dict:
-    """What nussl's deep separators ask of a model file."""
+    """What separation, here and in nussl's deep separators, asks of a model file."""
     data = settings.train_data
     return {
-        "stft_params": getattr(settings.features, "stft_params", data.stft_params),
+        "features": description(settings.features),
+        "stft_params": settings.features.stft_params or data.stft_params,
         "sample_rate": data.sample_rate,
         "num_channels": data.num_channels,
         "train_dataset": {

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from audition.datasets.split import Split
 from audition.errors import ConfigError
+from audition.features import Features
 from audition.runs.folder import Run
 
 
@@ -20,7 +20,7 @@ class Settings:
     run: Run
     train_data: Split
     val_data: Split | None
-    features: Any
+    features: Features
     model_config: dict
     loss_dictionary: dict
     optimizer: Callable
@@ -66,11 +66,6 @@ class Settings:
         if (self.excerpt_frames is None) == (self.excerpt_seconds is None):
             raise ConfigError(
                 "Bind one of train.excerpt_frames and train.excerpt_seconds, not both."
-            )
-        if self.excerpt_seconds is None and not hasattr(self.features, "num_samples"):
-            raise ConfigError(
-                f"{type(self.features).__name__} has no frames; bind train.excerpt_seconds in place "
-                "of train.excerpt_frames."
             )
 
     def check_precision(self) -> None:

@@ -1,4 +1,4 @@
-"""Waveforms → what a model and its losses read, a batch at a time, on the batch's device.
+"""Magnitudes, and the targets of masks, for networks on spectrograms.
 
 The numbers equal those of nussl's own transforms, so that a model trained here also runs there.
 """
@@ -7,19 +7,19 @@ from functools import reduce
 from math import inf
 
 import gin
-import nussl
 import torch
 from nussl.datasets import transforms
 
 from audition.audio import stft
 from audition.errors import ConfigError
+from audition.features.base import Features, complete_stft_params
 
 APPROXIMATIONS = ("phase_sensitive", "magnitude")
 SMALLEST = 1e-30  # stands in for a magnitude of zero in a division whose numerator is zero too
 
 
 @gin.register
-class SpectrogramFeatures:
+class SpectrogramFeatures(Features):
     """Magnitudes of the mix, and targets, binary mask and weights where the sources are known.
 
     Args:
@@ -88,7 +88,6 @@ class SpectrogramFeatures:
         return [channel_last(target) for target in targets]
 
     def nussl_transform(self):
-        """The nussl transforms that give the same numbers for one item; checkpoints carry them."""
         if self.approximation == "magnitude":
             approximation = transforms.MagnitudeSpectrumApproximation()
         else:
@@ -98,51 +97,9 @@ class SpectrogramFeatures:
         weights = [transforms.MagnitudeWeights()] if self.weights else []
         return transforms.Compose([approximation, *weights, transforms.ToSeparationModel()])
 
-    def num_samples(self, num_frames):
-        """The greatest number of samples whose STFT has exactly `num_frames` frames."""
-        window_length, hop_length, _ = self.stft_params
-        return (num_frames - 1) * hop_length + window_length % 2
-
     def stft(self, x):
         """Complex `(..., time, frequency)` of real `(..., sample)`, as `AudioSignal.stft()`."""
         return stft.stft(x, self.stft_params)
-
-
-@gin.register
-class WaveformFeatures:
-    """The waveforms themselves, for end-to-end models and losses on waveforms."""
-
-    def __call__(self, batch):
-        """Renames and reorders as nussl's GetAudio does.
-
-        Args:
-            batch: dict of `mix` `(batch, channel, sample)` and, where known, `sources`
-                `(batch, source, channel, sample)`.
-
-        Returns:
-            dict of `mix_audio` `(batch, channel, sample)` and, with sources, `source_audio`
-            `(batch, channel, sample, source)`.
-        """
-        features = {"mix_audio": batch["mix"]}
-        if "sources" in batch:
-            features["source_audio"] = batch["sources"].movedim(1, -1).contiguous()
-        return features
-
-    def nussl_transform(self):
-        """The nussl transforms that give the same numbers for one item; checkpoints carry them."""
-        return transforms.Compose([transforms.GetAudio(), transforms.ToSeparationModel()])
-
-
-def complete_stft_params(stft_params):
-    """`stft_params` with nussl's window where none is named."""
-    if not (stft_params.window_length and stft_params.hop_length):
-        raise ConfigError(
-            f"SpectrogramFeatures.stft_params = {stft_params} needs STFTParams.window_length and "
-            "STFTParams.hop_length, in samples."
-        )
-    return stft_params._replace(
-        window_type=stft_params.window_type or nussl.constants.WINDOW_DEFAULT
-    )
 
 
 def magnitude(X):
