@@ -24,6 +24,7 @@ from audition.compat.pickle_folder import PickleFolder, open_folder
 from audition.compat.sox import Transformer
 from audition.errors import ConfigError
 from audition.parallel import map_items
+from tests.support import voices
 
 RATE = 8000
 ROOT = Path(__file__).parent.parent
@@ -169,6 +170,14 @@ def test_checkpoint_with_an_unknown_class_is_refused(tmp_path):
 
 
 # corrections ---------------------------------------------------------------------
+
+
+def test_what_nussl_does_not_write_is_read_from_a_checkpoint(tmp_path):
+    model = nussl.ml.SeparationModel(voices.CONFIGS["mask"](1))
+    model.save(tmp_path / "a.pth", metadata={"features": {"class": "Mine", "settings": {}}})
+    _, metadata = nussl.ml.SeparationModel.load(tmp_path / "a.pth")
+    assert metadata["features"] == {"class": "Mine", "settings": {}}
+    assert metadata["sample_rate"] == "UNAVAILABLE"
 
 
 def test_written_audio_is_clipped_and_rounded(tmp_path):

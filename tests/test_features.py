@@ -1,16 +1,27 @@
 """Features equal nussl's transforms, item by item, and nothing in them is NaN."""
 
+import json
 import pickle
 from math import inf
 
+import gin
 import numpy as np
 import nussl
 import pytest
 import torch
 from nussl.datasets import transforms
 
+from audition.audio.stft import stft
 from audition.errors import ConfigError
-from audition.features import SpectrogramFeatures, WaveformFeatures
+from audition.features import (
+    Features,
+    SpectrogramFeatures,
+    WaveformFeatures,
+    description,
+    features_of_model,
+)
+from audition.separators import MaskEstimation, WaveformEstimation
+from tests.support import voices
 
 STFT_PARAMS = nussl.STFTParams(256, 64, "sqrt_hann")
 SAMPLE_RATE = 8000
@@ -186,3 +197,96 @@ def test_mistakes():
         SpectrogramFeatures(STFT_PARAMS, "phase")
     with pytest.raises(ConfigError, match="needs STFTParams.window_length"):
         SpectrogramFeatures(nussl.STFTParams())
+
+
+def again(features):
+    """The features made of what a model file says of `features`."""
+    described = json.loads(json.dumps(description(features)))
+    return features_of_model({"features": described}, model=None, path="a.pth")
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        SpectrogramFeatures(STFT_PARAMS),
+        SpectrogramFeatures(nussl.STFTParams(512, 128), "magnitude", -inf, inf, weights=False),
+        WaveformFeatures(),
+    ],
+    ids=["defaults", "all else", "waveforms"],
+)
+def test_features_are_made_again_of_what_a_model_file_says(features):
+    batch = make_batch()
+    rebuilt = again(features)
+    assert type(rebuilt) is type(features) and vars(rebuilt) == vars(features)
+    given, made = features(batch), rebuilt(batch)
+    assert set(given) == set(made)
+    assert all(torch.equal(given[key], made[key]) for key in given)
+
+
+def test_bindings_do_not_reach_features_that_are_made_again():
+    with gin.unlock_config():
+        gin.bind_parameter("SpectrogramFeatures.range_max", 7.0)
+    described = description(SpectrogramFeatures(STFT_PARAMS))
+    del described["settings"]["range_max"]  # as a file of before there was this argument
+    assert features_of_model({"features": described}, None, "a.pth").range_max == 1.0
+
+
+def test_features_without_an_entry_of_their_own():
+    with pytest.raises(ConfigError, match=r"NoLine, which separation .* write @gin.register"):
+        description(type("NoLine", (Features,), {})())
+    with pytest.raises(ConfigError, match="bind an instance of a subclass of audition.features"):
+        description(lambda batch: batch)
+
+
+@gin.register
+class Forgetful(Features):
+    def __init__(self, size):
+        self.number = size
+
+
+@gin.register
+class NotPlain(Features):
+    def __init__(self, filters):
+        self.filters = filters
+
+
+def test_settings_that_separation_could_not_use():
+    with pytest.raises(ConfigError, match="'size', .* write `self.size = size` in its __init__"):
+        description(Forgetful(3))
+    with pytest.raises(ConfigError, match="NotPlain's settings can't be written .* as JSON"):
+        description(NotPlain(torch.zeros(3)))
+    with pytest.raises(NotImplementedError, match="Forgetful has no __call__"):
+        Forgetful(3)({})
+    with pytest.raises(ConfigError, match="Forgetful has no frames; bind train.excerpt_seconds"):
+        Forgetful(3).num_samples(10)
+
+
+def test_what_a_model_file_says_that_is_not_there_today():
+    def read(name, **settings):
+        return features_of_model({"features": {"class": name, "settings": settings}}, None, "a.pth")
+
+    with pytest.raises(ConfigError, match="'Mine', and no registered classes .* write `import …`"):
+        read("Mine")
+    with pytest.raises(ConfigError, match="'RemixStems', and no registered"):
+        read("RemixStems")  # no Features: a file must not build what it likes
+    with pytest.raises(ConfigError, match="which it doesn't accept .*: take the class as it was"):
+        read("WaveformFeatures", rate=3)
+
+
+def test_files_of_version_0_1_have_their_input_to_the_bit(tmp_path):
+    mix = make_batch(num_channels=2)["mix"]
+    masks = MaskEstimation(voices.save_network(tmp_path / "a.pth", "mask", num_channels=2))
+    masks.load()
+    magnitude = stft(mix, voices.STFT_PARAMS).abs().permute(0, 2, 3, 1)
+    assert torch.equal(masks.features({"mix": mix})["mix_magnitude"], magnitude)
+    waveforms = WaveformEstimation(voices.save_network(tmp_path / "b.pth", "audio"))
+    waveforms.load()
+    assert torch.equal(waveforms.features({"mix": mix})["mix_audio"], mix)
+
+
+def test_an_input_that_no_file_explains(tmp_path):
+    masks = MaskEstimation(voices.save_network(tmp_path / "a.pth", "mask"))
+    masks.load()
+    masks.model.input = {"pitch": "pitch"}
+    with pytest.raises(ConfigError, match="a.pth doesn't say what makes the input pitch"):
+        features_of_model({}, masks.model, "a.pth")

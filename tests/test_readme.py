@@ -14,7 +14,7 @@ from tests.support import documents, road
 MAX_COLUMNS = 120
 DOCUMENTS = documents.documents()
 ADDING = list(documents.snippets(documents.read("docs/adding.md")))
-NOUNS = {"model", "loss", "corpus", "dataset", "handler", "metric", "separator"}
+NOUNS = {"model", "loss", "corpus", "dataset", "feature", "handler", "metric", "separator"}
 
 
 def name_of(path):

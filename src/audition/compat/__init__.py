@@ -35,7 +35,7 @@ AFTER = {
         "versions.hanning_window",
         "corrections.clip_written_audio",
     ),
-    "nussl.core.migration": ("versions.checkpoint_classes",),
+    "nussl.core.migration": ("versions.checkpoint_classes", "corrections.keep_own_metadata"),
     "nussl.datasets.transforms": ("corrections.keep_dataset_labels",),
     "nussl.evaluation.bss_eval": ("versions.scores_in_double_precision",),
     "nussl.ml.confidence": ("corrections.nearest_cluster_confidence",),

@@ -31,6 +31,20 @@ def _to_int16(samples):
     return np.clip(np.rint(samples * 2.0**15), limits.min, limits.max).astype(np.int16)
 
 
+def keep_own_metadata(migration):
+    """core/migration.py:164 forgets what a model file says beyond what nussl's own trainings write.
+
+    The features that a network was trained on are among it.
+    """
+    loader = migration.SafeModelLoader
+    populate = loader._validate_and_populate
+
+    def populate_and_keep(self, received):
+        return {**received, **populate(self, received)}
+
+    loader._validate_and_populate = populate_and_keep
+
+
 def keep_dataset_labels(transforms):
     """datasets/transforms.py:130: SumSources extends the dataset's own list of labels per item.
 

@@ -84,8 +84,9 @@ def former_features(metadata, inputs, path):
     if inputs == ["mix_magnitude"]:
         return FormerMagnitude(stft_params_of_data(metadata))
     raise ConfigError(
-        f"{path} doesn't say what makes the inputs {', '.join(inputs)} of its network: take a model "
-        "that `train` wrote, or one that reads mix_magnitude or mix_audio alone."
+        f"{path} doesn't say what makes the input {', '.join(inputs)} of its network: take a model "
+        "that `train` wrote, or nussl's own separator, "
+        "@nussl.separation.deep.DeepMaskEstimation()."
     )
 
 
