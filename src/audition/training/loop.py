@@ -71,7 +71,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         scalar_logs=[writer.add_scalar],
         exits=exits,
     )
-    check_network_input(model, settings.features, training.metadata, settings.excerpt_samples)
+    check_network_input(model, settings.features, training.metadata)
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
     training.trainer = make_engine(lambda engine, batch: train_step(training, forward, batch))

@@ -10,20 +10,20 @@ from audition.features import Features, features_of_model
 
 
 def check_network_input(
-    model: nussl.ml.SeparationModel, features: Features, metadata: dict[str, Any], num_samples: int
+    model: nussl.ml.SeparationModel, features: Features, metadata: dict[str, Any]
 ) -> None:
-    """Compares what `features` makes of noise with what their description in `metadata` makes of it.
+    """Compares what `features` and their description in `metadata` make of a second of noise.
 
     Args:
         metadata: what the model file will say, see `checkpoints.save_model`.
-        num_samples: length of an excerpt.
 
     Raises:
         ConfigError: the network reads what can't be made of a mix alone, or would get another input.
     """
     name = type(features).__name__
     generator = torch.Generator().manual_seed(0)
-    mix = torch.rand(1, metadata["num_channels"], num_samples, generator=generator) - 0.5
+    shape = (1, metadata["num_channels"], metadata["sample_rate"])
+    mix = torch.rand(shape, generator=generator) - 0.5
     made = features({"mix": mix})
     rebuilt = features_of_model(metadata, model, "train.model_config")({"mix": mix})
     for key in model.input:
