@@ -47,6 +47,7 @@ class Settings:
 
     def __post_init__(self):
         self.check_counts()
+        self.check_features()
         self.check_excerpt()
         self.check_precision()
         self.check_sample_rates()
@@ -62,11 +63,20 @@ class Settings:
                 "in the training's own process."
             )
 
+    def check_features(self) -> None:
+        if not isinstance(self.features, Features):
+            raise ConfigError(
+                f"train.features = {self.features!r} makes no features: bind an instance of a "
+                "subclass of audition.features.Features, such as @SpectrogramFeatures()."
+            )
+
     def check_excerpt(self) -> None:
         if (self.excerpt_frames is None) == (self.excerpt_seconds is None):
             raise ConfigError(
                 "Bind one of train.excerpt_frames and train.excerpt_seconds, not both."
             )
+        if self.excerpt_seconds is None:
+            self.features.num_samples(self.excerpt_frames)  # features without frames say so
 
     def check_precision(self) -> None:
         if self.mixed_precision not in (None, "bfloat16", "float16"):
