@@ -1,11 +1,16 @@
 """Handlers that look at gradients or clip them, between the backward pass and the optimizer."""
 
+import logging
+
 import gin
 import numpy as np
 import torch
+from ignite.engine import Engine
 
 from audition.errors import ConfigError
 from audition.training.state import Training, TrainingEvents
+
+log = logging.getLogger(__name__)
 
 LOWEST, HIGHEST, STEP = 1e-12, 1e12, 1.005  # range and relative width of the histogram's bins
 
@@ -29,10 +34,16 @@ def add_autoclip_gradient_handler(training: Training, clip_percentile: float) ->
     """Clips the gradient's norm at a percentile of all norms so far, AutoClip.
 
     Seetharaman, Wichern, Pardo and Le Roux, "AutoClip: adaptive gradient clipping for source
-    separation networks", MLSP 2020. Logs `grad_norm` and `grad_clip`.
+    separation networks", MLSP 2020. As published, the percentile is interpolated between the two
+    norms around it, from the first iteration on; here it is exact to 0.25 %. Iterations in which no
+    parameter has a gradient are left out, as those of a handler that accumulates gradients. Logs
+    `grad_norm` and `grad_clip`; warns when it clips to 0, which stops the training.
 
     Args:
         clip_percentile: 0 to 100; 100 does not clip. The paper recommends 10.
+
+    Raises:
+        ConfigError: `clip_percentile` is no percentile.
     """
     if not 0 <= clip_percentile <= 100:
         raise ConfigError(
@@ -41,17 +52,43 @@ def add_autoclip_gradient_handler(training: Training, clip_percentile: float) ->
         )
     norms = NormHistogram()
     training.keep("autoclip", norms)
+    training.trainer.add_event_handler(
+        TrainingEvents.BACKWARD_COMPLETED, AutoClip(training, clip_percentile, norms)
+    )
 
-    def clip(engine):
-        gradients = [p.grad for p in training.model.parameters() if p.grad is not None]
+
+class AutoClip:
+    """Counts the norm of each iteration and clips to the percentile."""
+
+    def __init__(self, training: Training, clip_percentile: float, norms: "NormHistogram"):
+        self.training = training
+        self.clip_percentile = clip_percentile
+        self.norms = norms
+        self.warned = False
+
+    def __call__(self, engine: Engine) -> None:
+        parameters = list(self.training.model.parameters())
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            return
         norm = torch.nn.utils.get_total_norm(gradients)
-        norms.add(float(norm))
-        threshold = norms.percentile(clip_percentile)
-        torch.nn.utils.clip_grads_with_norm_(training.model.parameters(), threshold, norm)
-        training.log_scalar("grad_norm", float(norm))
-        training.log_scalar("grad_clip", threshold)
+        self.norms.add(float(norm))
+        threshold = self.norms.percentile(self.clip_percentile)
+        if self.clip_percentile < 100:
+            torch.nn.utils.clip_grads_with_norm_(parameters, threshold, norm)
+        if threshold == 0 and not self.warned:
+            self.warn(engine)
+        self.training.log_scalar("grad_norm", float(norm))
+        self.training.log_scalar("grad_clip", threshold)
 
-    training.trainer.add_event_handler(TrainingEvents.BACKWARD_COMPLETED, clip)
+    def warn(self, engine: Engine) -> None:
+        log.warning(
+            "add_autoclip_gradient_handler clips all gradients to 0 in iteration %d: of those so "
+            "far, more than clip_percentile = %g %% were 0, so nothing is learned; raise it.",
+            engine.state.iteration,
+            self.clip_percentile,
+        )
+        self.warned = True
 
 
 class NormHistogram:
@@ -66,29 +103,36 @@ class NormHistogram:
         self.num_bins = int(np.ceil(np.log(HIGHEST / LOWEST) / np.log(STEP)))
         self.counts = np.zeros(self.num_bins, dtype=np.int64)
 
-    def add(self, value):
+    def add(self, value: float) -> None:
         """Counts `value`; an infinite or NaN norm (an overflow in half precision) is left out."""
         if np.isfinite(value):
             position = np.log(max(value, LOWEST) / LOWEST) / np.log(STEP)
             self.counts[min(int(position), self.num_bins - 1)] += 1
 
-    def percentile(self, percent):
-        """The smallest value that at least `percent` % of all values do not exceed.
+    def percentile(self, percent: float) -> float:
+        """As `numpy.percentile` of all values, which interpolates linearly between two of them.
 
-        Infinite, which clips nothing, where nothing was counted or `percent` is 100.
+        Infinite where nothing was counted; values below LOWEST count as 0, above HIGHEST as that.
         """
         total = self.counts.sum()
-        if total == 0 or percent >= 100:
+        if total == 0:
             return float("inf")
-        rank = max(int(np.ceil(total * percent / 100)), 1)
-        position = int(np.searchsorted(np.cumsum(self.counts), rank))
-        return float(LOWEST * STEP ** (position + 0.5))
+        rank = (total - 1) * percent / 100
+        ranks = np.floor(rank), np.ceil(rank)  # of the values around it, from 0
+        below, above = np.searchsorted(np.cumsum(self.counts), ranks, side="right")
+        share = rank - ranks[0]
+        return (1 - share) * middle(below) + share * middle(above)
 
-    def state_dict(self):
+    def state_dict(self) -> dict:
         return {"counts": torch.from_numpy(self.counts.copy())}
 
-    def load_state_dict(self, state):
+    def load_state_dict(self, state: dict) -> None:
         self.counts = state["counts"].numpy().copy()
+
+
+def middle(position: int) -> float:
+    """What stands for the values of a bin."""
+    return float(LOWEST * STEP ** (position + 0.5)) if position else 0.0
 
 
 @gin.register
