@@ -7,6 +7,7 @@ import gin
 import numpy as np
 import pytest
 import torch
+from ignite.engine import Events
 from nussl.ml.networks import builders
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.optim.lr_scheduler import ReduceLROnPlateau, StepLR
@@ -307,50 +308,149 @@ def test_early_stopping_needs_patience(run, corpus):
 
 # balance -------------------------------------------------------------------------
 
+PAPERS_LOSSES = {
+    "MaskInferenceLoss": {"class": "L1Loss", "weight": 1.0},
+    "WhitenedKMeansLoss": {"weight": 20000.0},
+}
+
+
+def published_weights(losses, ratios, ref_percentile):
+    """As the paper's code is described: each row of `losses` `(adjustment, loss)` is what one
+    adjustment saw; the weights solve "all of weight × L / ratio are equal, and the weights sum to 1"."""
+    shares = np.percentile(losses, ref_percentile, axis=0) / ratios
+    num_losses = len(ratios)
+    equal = [shares * (row - 1 / num_losses) for row in np.eye(num_losses)]
+    target = np.append(np.zeros(num_losses), 1)
+    return np.linalg.lstsq(np.vstack([*equal, np.ones(num_losses)]), target, rcond=None)[0]
+
+
+def balanced(run, corpus, loss_dictionary, **settings):
+    """The Training under `add_auto_balance_loss`; iteration → weights and losses, `(iteration, loss)`."""
+    balance = functools.partial(add_auto_balance_loss, **settings)
+    training = fit(run, corpus, balance, loss_dictionary=loss_dictionary, num_epochs=6)
+    columns = [
+        [list(scalars(run, f"{kind}/{name}").values()) for name in loss_dictionary]
+        for kind in ("weight", "iteration")
+    ]
+    return training, *(np.transpose(column) for column in columns)
+
+
+@pytest.mark.parametrize("ref_percentile", [100, 30])
+def test_auto_balance_gives_the_published_weights(run, corpus, ref_percentile):
+    training, weights, losses = balanced(
+        run, corpus, TWO_LOSSES, every=3, ref_percentile=ref_percentile
+    )
+    assert weights[:2] == pytest.approx(np.ones((2, 2)))
+    for iteration in range(3, 13):
+        seen = losses[2:iteration:3]
+        expected = published_weights(seen, np.array([0.5, 1.0]), ref_percentile)
+        assert weights[iteration - 1] == pytest.approx(expected, rel=1e-4)
+        assert weights[iteration - 1].sum() == pytest.approx(1)
+    assert list(training.losses.weights.values()) == pytest.approx(weights[-1])
+
 
 def test_auto_balance_reaches_the_ratios_asked_for(run, corpus):
-    balance = functools.partial(
-        add_auto_balance_loss, every=4, reference="L1Loss", ratios={"MSELoss": 3.0}
+    _, weights, losses = balanced(run, corpus, TWO_LOSSES, every=4, ratios={"MSELoss": 3.0})
+    for iteration in (4, 5, 6, 7):
+        weighted = weights[iteration - 1] * losses[3]
+        assert weighted[1] / weighted[0] == pytest.approx(3.0 / 0.5, rel=1e-4)
+
+
+def chimera():
+    return builders.build_recurrent_chimera(
+        129, 8, 1, True, 0.0, 4, ["sigmoid", "unit_norm"], 2, ["sigmoid"]
     )
-    training = fit(run, corpus, balance, loss_dictionary=TWO_LOSSES, num_epochs=4)
-    weights = scalars(run, "weight/MSELoss")
-    l1, mse = scalars(run, "iteration/L1Loss"), scalars(run, "iteration/MSELoss")
-    for end in (4, 8):
-        window = range(end - 3, end + 1)
-        share = sum(weights[end] * mse[i] for i in window) / sum(0.5 * l1[i] for i in window)
-        assert share == pytest.approx(3.0, rel=0.1)
-    assert [weights[i] for i in (1, 2, 3)] == [1.0] * 3
-    assert set(scalars(run, "weight/L1Loss").values()) == {0.5}
-    assert training.losses.weights["MSELoss"] == pytest.approx(weights[8])
 
 
-def test_balance_is_the_least_squares_solution():
-    losses = Losses({"A": {"class": "L1Loss", "weight": 2.0}, "B": {"class": "L1Loss"}})
-    balance = Balance(losses, {"A": 4.0, "B": 1.0}, "A")
-    a, b = np.random.default_rng(0).random((2, 10))
-    for one, other in zip(a, b, strict=True):
-        balance.add({"A": one, "B": other})
-    balance.solve()
-    expected = np.linalg.lstsq(b[:, None], 1.0 / 4.0 * 2.0 * a, rcond=None)[0].item()
-    assert losses.weights == {"A": 2.0, "B": pytest.approx(expected)}
+def record_steps(steps, training):
+    """A handler that notes how far each step moves the recurrent stack."""
+    stack = training.model.layers["recurrent_stack"]
+    before = [torch.nn.utils.parameters_to_vector(stack.parameters()).detach()]
+
+    def note(engine):
+        after = torch.nn.utils.parameters_to_vector(stack.parameters()).detach()
+        steps.append(float((after - before.pop()).norm()))
+        before.append(after)
+
+    training.trainer.add_event_handler(Events.ITERATION_COMPLETED, note)
 
 
-def test_balance_keeps_a_weight_of_zero_and_a_loss_of_zero():
-    names = ("reference", "reported", "silent")
-    weights = {"reference": 1.0, "reported": 0, "silent": 5.0}
-    losses = Losses({name: {"class": "L1Loss", "weight": weights[name]} for name in names})
-    balance = Balance(losses, dict.fromkeys(names, 1.0), "reference")
-    balance.add({"reference": 1.0, "reported": 2.0, "silent": 0.0})
-    balance.solve()
-    assert losses.weights == weights
+def test_no_step_collapses_when_auto_balance_changes_a_weight(run, corpus):
+    """With weights that fall from 20000 to 1, Adam's second moment froze the network for most of a run."""
+    steps = []
+    handlers = [
+        functools.partial(record_steps, steps),
+        functools.partial(add_auto_balance_loss, every=10),
+    ]
+    settings = {"loss_dictionary": PAPERS_LOSSES, "model_config": chimera(), "num_epochs": 30}
+    fit(run, corpus, *handlers, **settings)
+    assert len(steps) == 60
+    assert min(steps[10:]) > 0.1 * np.median(steps[:10])
 
 
-@pytest.mark.parametrize("settings", [{"reference": "KLDivLoss"}, {"ratios": {"KLDivLoss": 1.0}}])
-def test_auto_balance_names_a_loss_that_is_not_there(run, corpus, settings):
-    balance = functools.partial(
-        add_auto_balance_loss, **{"every": 2, "reference": "L1Loss", **settings}
-    )
-    sentence = "names 'KLDivLoss', which train.loss_dictionary doesn't have; it has L1Loss, MSELoss"
+def balance_of(weights, ratios=None):
+    losses = Losses({name: {"class": "L1Loss", "weight": one} for name, one in weights.items()})
+    return losses, Balance(losses, ratios or {name: 1.0 for name in weights if weights[name]}, 100)
+
+
+def test_balance_leaves_out_a_weight_of_zero_and_waits_for_a_loss_of_zero():
+    losses, balance = balance_of({"one": 2.0, "reported": 0, "silent": 5.0})
+    assert losses.weights == {"one": 1.0, "reported": 0, "silent": 1.0}
+    balance.update({"one": 1.0, "reported": 2.0, "silent": 0.0})
+    assert losses.weights == {"one": 1.0, "reported": 0, "silent": 1.0}
+    balance.update({"one": 1.0, "reported": 2.0, "silent": 4.0})
+    assert losses.weights == {"one": 0.8, "reported": 0, "silent": 0.2}
+
+
+def test_balance_keeps_the_weight_of_a_negative_loss_positive():
+    losses, balance = balance_of({"sisdr": 1.0, "l1": 1.0})
+    balance.update({"sisdr": -12.0, "l1": 4.0})
+    assert losses.weights == pytest.approx({"sisdr": 0.25, "l1": 0.75})
+
+
+def test_balance_comes_back_from_a_checkpoint(tmp_path):
+    losses, balance = balance_of({"a": 1.0, "b": 3.0}, {"a": 1.0, "b": 3.0})
+    balance.update({"a": 2.0, "b": 1.0})
+    torch.save(balance.state_dict(), tmp_path / "state.pth")
+    others, other = balance_of({"a": 1.0, "b": 3.0}, {"a": 1.0, "b": 3.0})
+    other.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
+    assert others.weights == losses.weights
+    for one in (balance, other):
+        one.update({"a": 1.0, "b": 5.0})
+    assert others.weights == losses.weights and other.history == balance.history
+
+
+def test_balance_takes_up_the_weights_of_version_0_1():
+    sums = {"a": 0.5, "b": 0.5}
+    losses, balance = balance_of({"a": 1.0, "b": 20000.0})
+    balance.load_state_dict({"weights": {"a": 1.0, "b": 3.0}, "cross": sums, "square": sums})
+    assert losses.weights == {"a": 1.0, "b": 3.0}
+    balance.update({"a": 1.0, "b": 1.0})
+    assert losses.weights == {"a": 0.5, "b": 0.5}
+
+
+def test_auto_balance_tells_that_a_reference_is_not_used(run, corpus, caplog):
+    _, weights, _ = balanced(run, corpus, TWO_LOSSES, every=3, reference="L1Loss")
+    (told,) = [line for line in caplog.messages if "reference" in line]
+    assert told.startswith("add_auto_balance_loss.reference is not used any more: the weights sum")
+    assert weights[-1].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        (
+            {"ratios": {"KLDivLoss": 1.0}},
+            "ratios names 'KLDivLoss', which train.loss_dictionary doesn't have or gives the weight "
+            "0; it may name L1Loss, MSELoss",
+        ),
+        ({"ratios": {"L1Loss": 0}}, "can't give L1Loss the ratio 0; bind a positive one"),
+        ({"every": 0}, "every = 0 must be at least 1 iteration"),
+        ({"ref_percentile": 101}, "ref_percentile = 101 must lie between 0 and 100"),
+    ],
+)
+def test_auto_balance_refuses(run, corpus, settings, sentence):
+    balance = functools.partial(add_auto_balance_loss, **{"every": 2, **settings})
     with pytest.raises(ConfigError, match=sentence):
         fit(run, corpus, balance, loss_dictionary=TWO_LOSSES)
 

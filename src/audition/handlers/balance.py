@@ -1,79 +1,131 @@
 """Keeps several losses in proportion while their sizes drift."""
 
+import logging
+
 import gin
-from ignite.engine import Events
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
 
 from audition.errors import ConfigError
+from audition.losses import Losses
+from audition.training.state import Training
+
+log = logging.getLogger(__name__)
 
 
 @gin.register
-def add_auto_balance_loss(training, every, reference, ratios=None):
-    """Sets the weights of the losses, so that weighted losses keep the ratios you ask for.
+def add_auto_balance_loss(
+    training: Training,
+    every: int,
+    ref_percentile: float = 100.0,
+    ratios: dict[str, float] | None = None,
+    reference: str | None = None,
+) -> None:
+    """Sets the weights of the losses, so that the weighted losses keep the ratios you ask for.
 
-    Every `every` iterations each weight becomes the least-squares solution of
-    `weight × loss ≈ ratio × reference weight × reference loss` over the iterations since the last
-    time. Logs `weight/<loss>`.
+    Training starts with a weight of 1 for each loss, whatever the loss dictionary says. After every
+    `every` iterations the losses of that one iteration join their histories, and the weights become
+    those that sum to 1 and make `weight × L / ratio` the same for all losses, where L is the
+    `ref_percentile` percentile of a loss's history. Logs `weight/<loss>`.
+
+    This is the balance of the bootstrapping paper's code, with three differences: losses of weight
+    0 are reported and not balanced (there they end the training with an error); L is a percentile of
+    absolute values, because SISDRLoss is negative (there its weight becomes negative); and the
+    weights stay while an L is 0 (there that loss gets all the weight). Validation keeps the weights
+    of its loss dictionary.
 
     Args:
         every: iterations between two adjustments.
-        reference: the loss whose weight stays.
-        ratios: dict, loss → its share in relation to the reference's 1; None makes all equal.
+        ref_percentile: 0 to 100; 100 takes the largest value so far.
+        ratios: dict, loss → its share of the weighted sum in relation to the others'. Losses that it
+            leaves out, and None, take their weight in the loss dictionary.
+        reference: not used any more; version 0.1 kept the weight of this loss. Configs that bind it
+            still load.
 
     Raises:
-        ConfigError: a loss that the loss dictionary doesn't have.
+        ConfigError: `every` or `ref_percentile` out of range, a ratio that is not positive, or a
+            ratio for a loss that the loss dictionary doesn't have or gives the weight 0.
     """
-    names = training.losses.names
-    ratios = {**dict.fromkeys(names, 1.0), **(ratios or {})}
-    unknown = sorted({reference, *ratios} - set(names))
-    if unknown:
-        raise ConfigError(
-            f"add_auto_balance_loss names {unknown[0]!r}, which train.loss_dictionary doesn't "
-            f"have; it has {', '.join(names)}."
+    check(every, ref_percentile)
+    if reference is not None:
+        log.warning(
+            "add_auto_balance_loss.reference is not used any more: the weights sum to 1, and losses "
+            "that add_auto_balance_loss.ratios leaves out take their weight in train.loss_dictionary."
         )
-    balance = Balance(training.losses, ratios, reference)
+    balance = Balance(training.losses, target_ratios(training.losses, ratios or {}), ref_percentile)
     training.keep("auto_balance", balance)
 
-    def adjust(engine):
-        balance.add(engine.state.output)
+    def adjust(engine: Engine) -> None:
         if engine.state.iteration % every == 0:
-            balance.solve()
+            balance.update(engine.state.output)
         for name, weight in training.losses.weights.items():
             training.log_scalar(f"weight/{name}", weight)
 
     training.trainer.add_event_handler(Events.ITERATION_COMPLETED, adjust)
 
 
-class Balance:
-    """Running sums from which the weights follow, and the weights themselves."""
+def check(every: int, ref_percentile: float) -> None:
+    if every < 1:
+        raise ConfigError(f"add_auto_balance_loss.every = {every} must be at least 1 iteration.")
+    if not 0 <= ref_percentile <= 100:
+        raise ConfigError(
+            f"add_auto_balance_loss.ref_percentile = {ref_percentile} must lie between 0 and 100."
+        )
 
-    def __init__(self, losses, ratios, reference):
+
+def target_ratios(losses: Losses, ratios: dict[str, float]) -> dict[str, float]:
+    """The ratio of every loss whose weight isn't 0."""
+    weights = {name: weight for name, weight in losses.weights.items() if weight}
+    for name in ratios:
+        if name not in weights:
+            raise ConfigError(
+                f"add_auto_balance_loss.ratios names {name!r}, which train.loss_dictionary doesn't "
+                f"have or gives the weight 0; it may name {', '.join(weights)}."
+            )
+    for name, ratio in {**weights, **ratios}.items():
+        if ratio <= 0:
+            raise ConfigError(
+                f"add_auto_balance_loss can't give {name} the ratio {ratio}; bind a positive one in "
+                "add_auto_balance_loss.ratios."
+            )
+    return {**weights, **ratios}
+
+
+class Balance:
+    """The weights of the losses, and the histories that they follow from."""
+
+    def __init__(self, losses: Losses, ratios: dict[str, float], ref_percentile: float):
         self.losses = losses
         self.ratios = ratios
-        self.reference = reference
-        self.reset()
+        self.ref_percentile = ref_percentile
+        self.history = {name: [] for name in ratios}
+        self.set_weights(dict.fromkeys(ratios, 1.0))
 
-    def reset(self):
-        self.cross = dict.fromkeys(self.ratios, 0.0)  # Σ |loss · reference loss|
-        self.square = dict.fromkeys(self.ratios, 0.0)  # Σ loss²
+    def set_weights(self, weights: dict[str, float]) -> None:
+        self.losses.weights = {**self.losses.weights, **weights}
 
-    def add(self, output):
-        for name in self.ratios:
-            self.cross[name] += abs(output[name] * output[self.reference])
-            self.square[name] += output[name] ** 2
+    def update(self, output: dict[str, float]) -> None:
+        """Adds an iteration's losses to the histories and balances the weights."""
+        for name, history in self.history.items():
+            history.append(abs(output[name]))
+        sizes = {
+            name: np.percentile(history, self.ref_percentile)
+            for name, history in self.history.items()
+        }
+        if all(sizes.values()):
+            shares = {name: ratio / sizes[name] for name, ratio in self.ratios.items()}
+            total = sum(shares.values())
+            self.set_weights({name: float(share / total) for name, share in shares.items()})
 
-    def solve(self):
-        """Losses that were zero throughout, and those with weight 0, keep their weight."""
-        weights = self.losses.weights
-        unit = weights[self.reference] / self.ratios[self.reference]
-        for name, ratio in self.ratios.items():
-            if name != self.reference and weights[name] != 0 and self.square[name] > 0:
-                weights[name] = ratio * unit * self.cross[name] / self.square[name]
-        self.losses.weights = weights
-        self.reset()
+    def state_dict(self) -> dict:
+        history = {
+            name: torch.tensor(values, dtype=torch.float64) for name, values in self.history.items()
+        }
+        return {"weights": self.losses.weights, "history": history}
 
-    def state_dict(self):
-        return {"weights": self.losses.weights, "cross": self.cross, "square": self.square}
-
-    def load_state_dict(self, state):
-        self.losses.weights = state["weights"]
-        self.cross, self.square = dict(state["cross"]), dict(state["square"])
+    def load_state_dict(self, state: dict) -> None:
+        """Also what version 0.1 kept, which has no history: the next adjustment starts one."""
+        self.set_weights(state["weights"])
+        history = state.get("history", {name: torch.empty(0) for name in self.ratios})
+        self.history = {name: history[name].tolist() for name in self.ratios}
