@@ -22,10 +22,10 @@ FILTERS = {"num_filters": 32, "filter_length": 32, "hop_length": 16}
 CHUNKS = {"chunk_size": 20, "hop_size": 10}
 MASK = {"num_sources": SOURCES, "mask_activation": ["sigmoid"]}
 EMBEDDED = {"embedding_size": EMBEDDING, "embedding_activation": ["sigmoid", "unit_norm"]}
+MEL = {**SPECTRAL, **EMBEDDED, **MASK, **CHUNKS, "num_mels": 20, "sample_rate": 8000}
+del MEL["dropout"]  # which it takes and does not use
 ARGUMENTS = {
-    "build_chimera_with_mel": {
-        **SPECTRAL, **EMBEDDED, **MASK, **CHUNKS, "num_mels": 20, "sample_rate": 8000
-    },
+    "build_chimera_with_mel": MEL,
     "build_dual_path_recurrent_end_to_end": {
         **FILTERS, **MASK, **CHUNKS, "bottleneck_size": 8, "hidden_size": 8,
         "num_layers": 2, "bidirectional": True,
@@ -142,13 +142,37 @@ def test_chimera_with_mel_runs_with_every_recurrence(rnn_type, bidirectional):
         "bidirectional": bidirectional,
         "normalization_class": "BatchNorm",
     }
-    arguments = {**ARGUMENTS["build_chimera_with_mel"], **changed}
+    arguments = {**MEL, **changed}
     output = build(build_chimera_with_mel(**arguments))(excerpt())
     assert tuple(output["mask"].shape) == SHAPES["mask"]
 
 
+def test_chimera_with_mel_drops_out_before_its_heads_where_told(caplog):
+    assert build_chimera_with_mel(**MEL)["modules"]["dropout"]["args"] == {"p": 0.0}
+    assert not caplog.messages
+    config = build_chimera_with_mel(**MEL, head_dropout=0.5)
+    assert config["modules"]["dropout"]["args"] == {"p": 0.5}
+    assert [first for first, second in config["connections"] if second == ["dropout"]] == [
+        "embedding",
+        "mask",
+    ]
+
+
+def test_chimera_with_mel_says_that_dropout_is_not_used(caplog):
+    """Configs of version 0.1 bind it, and their weights fit."""
+    config = build_chimera_with_mel(**MEL, dropout=0.3)
+    assert config["modules"]["dropout"]["args"] == {"p": 0.0}
+    (told,) = caplog.messages
+    assert told.startswith(
+        "build_chimera_with_mel.dropout = 0.3 is not used, as in the paper's code"
+    )
+    former = {**config["modules"], "dropout": {"class": "Dropout", "args": {"p": 0.3}}}
+    before = nussl.ml.SeparationModel({**config, "modules": former})
+    nussl.ml.SeparationModel(config).load_state_dict(before.state_dict())
+
+
 def test_chimera_with_mel_takes_stereo():
-    arguments = {**ARGUMENTS["build_chimera_with_mel"], "num_audio_channels": 2}
+    arguments = {**MEL, "num_audio_channels": 2}
     stereo = torch.tensor(voices.two_voices(1.0, num_channels=2)[0].audio_data[None, :, :SAMPLES])
     data = SpectrogramFeatures(voices.STFT_PARAMS)({"mix": stereo.float()})
     output = build(build_chimera_with_mel(**arguments))(data)

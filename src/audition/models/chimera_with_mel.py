@@ -1,34 +1,39 @@
 """The network of the bootstrapping paper's music experiments."""
 
+import logging
+
 import gin
+
+log = logging.getLogger(__name__)
 
 
 @gin.register
 def build_chimera_with_mel(
-    num_features,
-    num_mels,
-    sample_rate,
-    hidden_size,
-    num_layers,
-    bidirectional,
-    dropout,
-    embedding_size,
-    embedding_activation,
-    num_sources,
-    mask_activation,
-    chunk_size=100,
-    hop_size=50,
-    num_audio_channels=1,
-    rnn_type="lstm",
-    normalization_class="InstanceNorm",
-    normalization_args=None,
-    mix_key="mix_magnitude",
-):
+    num_features: int,
+    num_mels: int,
+    sample_rate: int,
+    hidden_size: int,
+    num_layers: int,
+    bidirectional: bool,
+    embedding_size: int,
+    embedding_activation: list[str],
+    num_sources: int,
+    mask_activation: list[str],
+    chunk_size: int = 100,
+    hop_size: int = 50,
+    num_audio_channels: int = 1,
+    rnn_type: str = "lstm",
+    normalization_class: str = "InstanceNorm",
+    normalization_args: dict | None = None,
+    mix_key: str = "mix_magnitude",
+    head_dropout: float = 0.0,
+    dropout: float | None = None,
+) -> dict:
     """Chimera network (Luo et al., ICASSP 2017) over mel bands with a dual-path processor.
 
     Magnitudes are projected to mel bands, normalised, run through `num_layers` dual-path blocks
     (Luo, Chen and Yoshioka, ICASSP 2020), and mapped to an embedding and a mask per
-    time-frequency bin of the full spectrogram.
+    time-frequency bin of the full spectrogram. As in the paper's code, nothing drops out.
 
     Args:
         num_features: frequency bins of the STFT, window_length // 2 + 1.
@@ -37,7 +42,6 @@ def build_chimera_with_mel(
         hidden_size: units of each recurrent layer, per direction.
         num_layers: dual-path blocks, each one intra- and one inter-chunk layer.
         bidirectional: of each recurrent layer.
-        dropout: between 0 and 1, after each dual-path block.
         embedding_size: dimensions of the embedding.
         embedding_activation, mask_activation: lists of str, see nussl's `Embedding`.
         num_sources: masks to make.
@@ -47,12 +51,21 @@ def build_chimera_with_mel(
         rnn_type: "lstm" or "gru".
         normalization_class, normalization_args: "BatchNorm" or "InstanceNorm" and its arguments.
         mix_key: key of the mixture's magnitude spectrogram in a batch.
+        head_dropout: between 0 and 1, share of the processor's output that the heads miss.
+        dropout: not used, as in the paper's code, whose configs bind it. Version 0.1 took it for
+            `head_dropout`.
 
     Returns:
         dict for `nussl.ml.SeparationModel`; outputs `embedding`
         `(batch, time, frequency, channel, embedding)`, `mask` and `estimates`
         `(batch, time, frequency, channel, source)`.
     """
+    if dropout:
+        log.warning(
+            "build_chimera_with_mel.dropout = %g is not used, as in the paper's code; version 0.1 dropped "
+            "out before the heads, for which bind build_chimera_with_mel.head_dropout.",
+            dropout,
+        )
     width = num_mels * num_audio_channels
     recurrent = {
         "class": "RecurrentStack",
@@ -108,7 +121,7 @@ def build_chimera_with_mel(
                 "inter_processor": recurrent,
             },
         },
-        "dropout": {"class": "Dropout", "args": {"p": dropout}},
+        "dropout": {"class": "Dropout", "args": {"p": head_dropout}},
         "embedding": head(embedding_size, embedding_activation),
         "mask": head(num_sources, mask_activation),
         "estimates": {"class": "Mask"},
