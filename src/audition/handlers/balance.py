@@ -1,6 +1,7 @@
 """Keeps several losses in proportion while their sizes drift."""
 
 import logging
+from typing import Any
 
 import gin
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from ignite.engine import Engine, Events
 
 from audition.errors import ConfigError
-from audition.losses import Losses
 from audition.training.state import Training
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ def check(every: int, ref_percentile: float) -> None:
         )
 
 
-def target_ratios(losses: Losses, ratios: dict[str, float]) -> dict[str, float]:
+def target_ratios(losses: Any, ratios: dict[str, float]) -> dict[str, float]:
     """The ratio of every loss whose weight isn't 0."""
     weights = {name: weight for name, weight in losses.weights.items() if weight}
     for name in ratios:
@@ -93,9 +93,9 @@ def target_ratios(losses: Losses, ratios: dict[str, float]) -> dict[str, float]:
 
 
 class Balance:
-    """The weights of the losses, and the histories that they follow from."""
+    """The weights of `losses` (`audition.losses.Losses`), and the histories they follow from."""
 
-    def __init__(self, losses: Losses, ratios: dict[str, float], ref_percentile: float):
+    def __init__(self, losses: Any, ratios: dict[str, float], ref_percentile: float):
         self.losses = losses
         self.ratios = ratios
         self.ref_percentile = ref_percentile
