@@ -8,9 +8,13 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
+if sys.version_info < (3, 11):  # noqa: UP036, who has an older one shall read a sentence
+    print(f"main.py needs Python 3.11 or newer; this is {sys.version.split()[0]}.", file=sys.stderr)
+    sys.exit(2)
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
 
 from audition.commands import COMMANDS, NEED_A_RUN, module_name
+from audition.commands.manual import manual
 from audition.errors import ConfigError, sentence
 
 
@@ -54,6 +58,9 @@ def parse_arguments(argv):
     parser = make_parser()
     if not argv:
         parser.error("give a command and its .gin files; main.py --help lists the commands")
+    if asked := [word for word in argv if word in COMMANDS and {"-h", "--help"} & set(argv)]:
+        print(manual(asked[0]), end="")
+        parser.exit()
     arguments = parser.parse_args(command_first(argv))
     if arguments.func not in COMMANDS:
         close = difflib.get_close_matches(arguments.func, COMMANDS, n=1)
@@ -62,8 +69,24 @@ def parse_arguments(argv):
     return arguments
 
 
+def import_packages():
+    """Imports what every command needs, or tells what is missing from this Python.
+
+    Raises:
+        ConfigError: a package that requirements.txt lists is not installed.
+    """
+    try:
+        importlib.import_module("audition.registry").register()
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"the package {error.name} is not installed in {sys.executable}; activate the "
+            "environment (`source .venv/bin/activate` or `conda activate bootstrapping`), or make "
+            "it as the README says."
+        ) from error
+
+
 def run_command(arguments, argv):
-    from audition import configs, registry
+    from audition import configs
     from audition.runs.folder import compiled_configs, find_run, find_runs, require
     from audition.runs.journal import journal
     from audition.runs.status import recorded
@@ -71,7 +94,6 @@ def run_command(arguments, argv):
     bindings = list(arguments.binding)
     if arguments.output_folder:
         bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
-    registry.register()
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
     paths = list(compiled_configs(arguments.config))
     run = find_run(paths)
@@ -89,17 +111,25 @@ def run_command(arguments, argv):
         configs.write_operative(run.operative(arguments.func))
 
 
+def told(arguments, error):
+    print(f"main.py {arguments.func}: {sentence(error)}", file=sys.stderr)
+    return 2
+
+
 def main(argv=None):
     """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parse_arguments(argv)
+    try:
+        import_packages()
+    except ConfigError as error:
+        return told(arguments, error)
     from audition.parallel import ItemsFailed
 
     try:
         run_command(arguments, argv)
     except ConfigError as error:
-        print(f"main.py {arguments.func}: {sentence(error)}", file=sys.stderr)
-        return 2
+        return told(arguments, error)
     except ItemsFailed as error:
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1

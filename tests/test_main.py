@@ -6,6 +6,7 @@ import inspect
 import pytest
 
 import main
+from audition.bootstrap.confidence import LOUD_PERCENTILE
 from audition.commands import COMMANDS, NOTHING, module_name
 from tests.support import road
 
@@ -159,6 +160,36 @@ def test_a_required_binding_that_is_missing_is_named(instantiate, tmp_path, caps
     line = told(capsys, "train", run.config)
     assert "train.batch_size is required but not bound; add `train.batch_size = …`" in line
     assert not run.checkpoints.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command_lists_its_arguments_with_meaning_and_default(command, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main.main([command, "--help"])
+    text = capsys.readouterr().out
+    assert ended.value.code == 0 and text.startswith(f"main.py {command}: ")
+    function = getattr(importlib.import_module(module_name(command)), command)
+    bound = inspect.signature(inspect.unwrap(function)).parameters
+    if command != "bootstrap":  # whose function for gin has another name
+        for name in list(bound)[len(COMMANDS[command].works_on) :]:
+            meaning = text.partition(f"\n  {command}.{name} = ")[2].splitlines()
+            assert name == "resume" or (meaning[0] and meaning[1].startswith("      "))
+
+
+def test_help_gives_the_defaults_in_force(capsys):
+    with pytest.raises(SystemExit):
+        main.main(["-h", "segment_and_separate"])
+    text = capsys.readouterr().out
+    assert "segment_and_separate.folder = required\n" in text
+    assert f"segment_and_separate.loud_percentile = {LOUD_PERCENTILE}\n" in text
+
+
+def test_a_python_without_the_packages_is_told_in_one_sentence():
+    words = ["-I", "-S", "main.py", "cache", "-c", "toy/env.gin"]
+    done = road.python(*words)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "is not installed in" in line and "activate the environment" in line
 
 
 def compiled(tmp_path, *configs):

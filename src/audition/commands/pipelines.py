@@ -55,6 +55,7 @@ def debug(run, data=gin.REQUIRED, num_iterations=1000, item=None, seed=0):
         data: Split to take the item from.
         num_iterations: of the single epoch.
         item: index in `data`; None draws one with `seed`.
+        seed: of that draw.
     """
     if item is None:
         item = int(np.random.default_rng(seed).integers(len(data)))
