@@ -3,7 +3,6 @@
 import re
 import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 
@@ -150,3 +149,54 @@ def test_the_best_of_many_estimates_is_told(cheat, capsys):
     assert sentence in " ".join(card_of(run).split())
     assert sentence in compare(capsys, run)
     assert "CHOSEN" not in card_of(cheat(None, PERMUTED))
+
+
+@pytest.mark.parametrize("trick", ["look", "overwrite", "read_the_truth"])
+@pytest.mark.parametrize("piece_seconds", [60.0, 0.5])
+def test_who_knows_the_truth_is_marked_and_ranked_with_no_other(
+    cheat, capsys, tmp_path, trick, piece_seconds
+):
+    pieces = f"evaluate.piece_seconds = {piece_seconds}", "evaluate.overlap_seconds = 0.1"
+    if trick == "read_the_truth" and piece_seconds < 1:
+        pytest.skip("it finds whole files only")
+    honest, other, knowing = cheat(), cheat(None, *pieces), cheat(trick, *pieces)
+    assert "ORACLE: its " in card_of(knowing) and "ORACLE" not in card_of(other)
+    if trick == "overwrite" and piece_seconds > 1:  # a piece is a copy: no harm done
+        assert "can't be compared" in compare(capsys, honest, knowing, check=False)
+        return
+    text = compare(capsys, honest, other, knowing)
+    row = next(line for line in text.splitlines() if "out/run2 (oracle)" in line)
+    assert not re.search(r"better|\+\d|\[", row), row
+    assert "out/run1 (" not in text and "out/run2: ORACLE: its " in text
+
+
+def test_an_oracle_is_marked_in_all_formats_and_lists(cheat, capsys, tmp_path):
+    ideal = "evaluate.separator = @nussl.separation.benchmark.IdealBinaryMask()"
+    oracle, honest, other = cheat(None, ideal), cheat(), cheat()
+    for run in (oracle, honest, other):
+        for path in run.results.iterdir():  # as version 0.1 wrote them: the class tells
+            result = read_json(path)
+            del result["metadata"]["looked_at_sources"]
+            write_json(path, result)
+    folder = f"compare.folder = '{tmp_path}'"
+    road.call("compare", oracle.config, honest.config, other.config, folder)
+    for suffix in ("txt", "csv", "md", "tex"):
+        text = (tmp_path / f"comparison.{suffix}").read_text()
+        rows = [line for line in text.splitlines() if "out/run0" in line]
+        assert any("out/run0 (oracle)" in row for row in rows) and "out/run1 (" not in text
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    verdicts = table.groupby("run")["verdict"].agg(lambda found: set(found.dropna()))
+    assert verdicts["out/run1"] == {"baseline"} and verdicts["out/run0 (oracle)"] == {"not ranked"}
+    card_of(oracle)
+    card_of(honest)
+    for run in (oracle, honest, other):  # as `all` leaves them
+        write_json(
+            run.folder / "status.json", {**read_json(run.folder / "status.json"), "command": "all"}
+        )
+    capsys.readouterr()
+    road.call("sweep_status", oracle.config)
+    first, second, _ = capsys.readouterr().out.splitlines()
+    assert " dB (oracle)" in first and "oracle" not in second
+    road.call("listening_page", oracle.config, honest.config, "listening_page.num_tracks = 1")
+    page = (tmp_path / "out" / "listening_page.html").read_text()
+    assert "IdealBinaryMask (oracle)" in page and "Cheat (oracle)" not in page

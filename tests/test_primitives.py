@@ -12,7 +12,7 @@ from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale
 from audition.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
-from audition.separators.loop import seeded
+from audition.separators.seeds import seeded
 from tests.support import music, road
 
 SHIPPED = sorted((road.ROOT / "musdb/exp/cues").glob("*.gin"))

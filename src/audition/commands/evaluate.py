@@ -129,6 +129,7 @@ class ScoreTrack:
             "scores": fingerprint(scores),
             "num_sources": len(track.sources),
             "num_estimates": len(estimates),
+            "looked_at_sources": track.looked,
             **observe(track.sources, self.scored(track.sources, estimates), track.mix),
         }
         return scores, [*silence(track.sources, content["silent_estimates"])], content

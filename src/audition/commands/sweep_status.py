@@ -9,6 +9,7 @@ import pandas as pd
 
 from audition.errors import ConfigError
 from audition.files import read_json
+from audition.reports.caveats import MARK, read_caveats
 from audition.runs.costs import duration
 from audition.runs.folder import Run, numbered
 from audition.runs.status import is_alive, is_complete, read_status
@@ -62,7 +63,10 @@ def describe(run, queued, metric):
     if not is_complete(status) or not run.report_card_csv.is_file():
         return f"{status['command']} finished"
     column = pd.read_csv(run.report_card_csv).get(metric)
-    return "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB"
+    mark = MARK if read_caveats(run).oracle else ""
+    return (
+        "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB{mark}"
+    )
 
 
 def describe_running(run, status):

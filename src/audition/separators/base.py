@@ -84,7 +84,8 @@ class Separator:
         Args:
             mix: AudioSignal.
             device_output: what `on_device` returned for it.
-            sources: dict, name → AudioSignal; for oracles only.
+            sources: mapping, name → AudioSignal; for oracles only. Who takes a signal out of it is
+                marked as one in every table.
 
         Returns:
             list of AudioSignals, as long as the mix, in the order of the sources where there is one;

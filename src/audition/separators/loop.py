@@ -4,7 +4,6 @@ Only pieces travel and only waveforms are kept, so memory is bounded by `piece_s
 and spectrogram, plus the waveforms of the tracks in flight.
 """
 
-import contextlib
 import traceback
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import nussl
-import torch
 
 from audition.audio.signals import signal_like
 from audition.device import choose_device
@@ -22,6 +20,8 @@ from audition.identity import fingerprint
 from audition.parallel import Failure, ItemsFailed, map_items, portable
 from audition.separators import pieces
 from audition.separators.base import Separation
+from audition.separators.seeds import seeded
+from audition.separators.watched import Watched
 
 TRACKS_READ_AHEAD = 2
 OTHER_NUMBERS = "its pieces have different numbers of estimates"
@@ -48,6 +48,7 @@ class Track(NamedTuple):
     mix: nussl.AudioSignal
     sources: dict
     metadata: dict
+    looked: bool = False  # whether the separator looked at the sources
 
 
 class Piece(NamedTuple):
@@ -70,6 +71,7 @@ class PieceEstimates(NamedTuple):
     track_name: str
     index: int
     audio: np.ndarray  # (source, channel, sample)
+    looked: bool  # whether the separator looked at the sources
 
 
 @dataclass
@@ -194,7 +196,9 @@ class SeparationLoop:
         if len(bounds) > 1:
             self.long_tracks[track.name] = LongTrack(track, bounds)
         for index, (start, stop) in enumerate(bounds):
-            sources = {name: pieces.cut(s, start, stop) for name, s in track.sources.items()}
+            sources = Watched(
+                {name: pieces.cut(s, start, stop) for name, s in track.sources.items()}
+            )
             mix = pieces.cut(track.mix, start, stop)
             yield Piece(track, index, len(bounds), mix, sources)
 
@@ -235,6 +239,7 @@ class SeparationLoop:
         """Keeps the estimates of a piece; joins them once the track is complete."""
         long = self.long_tracks[result.track_name]
         long.pieces[result.index] = result.audio
+        long.track = long.track._replace(looked=long.track.looked or result.looked)
         if len(long.pieces) < len(long.bounds):
             return
         del self.long_tracks[result.track_name]
@@ -257,15 +262,18 @@ def read_track(data, index):
 
 
 def finish_track(seed, job, last_step, track):
+    *_, sources = job
     with seeded(seed):
-        return last_step(track, finish(*job))
+        separation = finish(*job)
+        return last_step(track._replace(looked=sources.looked), separation)
 
 
 def finish_piece(seed, job, track_name, index):
     with seeded(seed):
         estimates = finish(*job).estimates
     audio = np.stack([estimate.audio_data for estimate in estimates])
-    return PieceEstimates(track_name, index, audio)
+    *_, sources = job
+    return PieceEstimates(track_name, index, audio, sources.looked)
 
 
 def finish(separator, mix, device_output, sources):
@@ -280,16 +288,3 @@ def finish(separator, mix, device_output, sources):
         if not np.isfinite(estimate.audio_data).all():
             raise ValueError(f"estimate {number} holds NaN or infinite samples")
     return separation
-
-
-@contextlib.contextmanager
-def seeded(seed):
-    """nussl's clusterers and factorizations draw from NumPy's global generator."""
-    state = np.random.get_state()
-    np.random.seed(seed)
-    try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            yield
-    finally:
-        np.random.set_state(state)

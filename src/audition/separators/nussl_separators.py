@@ -155,7 +155,7 @@ def require_sources(separator, sources):
             f"{separator.algorithm.__name__} is an oracle and needs the true sources, which this "
             "data does not have: choose another separator."
         )
-    return sources
+    return dict(sources)  # nussl takes no other mapping
 
 
 def require_file(path, separator):

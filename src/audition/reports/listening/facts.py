@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from audition.reports.caveats import MARK, read_caveats
 from audition.runs.costs import duration, read_costs
 
 GIBIBYTE = 2**30
@@ -13,8 +14,11 @@ def run_facts(evaluated, metric):
     Args:
         evaluated: has `run`, `table` (its scores) and `settings` (its evaluation.json).
     """
+    caveats = read_caveats(evaluated.run)
+    name = evaluated.settings["separator"]["class"].rpartition(".")[2]
     return {
-        "separator": evaluated.settings["separator"]["class"].rpartition(".")[2],
+        "separator": f"{name}{MARK if caveats.oracle else ''}",
+        "beware": " ".join(caveats.lines) or "–",
         "tracks": str(evaluated.table.track.nunique()),
         **score_facts(evaluated.table[metric], metric),
         **cost_facts(evaluated.run),

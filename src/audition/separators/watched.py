@@ -1,0 +1,36 @@
+"""The true sources as a separator gets them: a mapping that notes whether anyone looked."""
+
+from collections.abc import Mapping
+
+
+class Watched(Mapping):
+    """A dict, name → AudioSignal, that notes when a signal is taken out of it.
+
+    How many there are, and what they are called, is no secret: only oracles need the signals.
+
+    Attributes:
+        looked: whether a signal was taken.
+    """
+
+    def __init__(self, signals: dict):
+        self._signals = signals
+        self.looked = False
+
+    def __getitem__(self, name):
+        self.looked = True
+        return self._signals[name]
+
+    def __contains__(self, name):
+        return name in self._signals
+
+    def __iter__(self):
+        return iter(self._signals)
+
+    def __len__(self):
+        return len(self._signals)
+
+    def __copy__(self):
+        return dict(self)
+
+    def __deepcopy__(self, memo):
+        return {name: signal.deep_copy() for name, signal in self.items()}
