@@ -49,6 +49,14 @@ class BreaksOnSecond(Separator):
         return [mix, mix]
 
 
+class Chance(Separator):
+    """Noise, whatever the mixture."""
+
+    def finish(self, mix, device_output, sources=None):
+        noise = np.random.randn(2, mix.num_channels, mix.signal_length)
+        return [mix.make_copy_with_audio_data(one) for one in noise]
+
+
 @pytest.fixture
 def run(tmp_path):
     folder = tmp_path / "run0"
@@ -263,6 +271,18 @@ def test_silent_source_is_said_aloud(run, corpus, tmp_path, caplog):
     assert "track1: source s2 is silent" in caplog.text
     assert np.isnan(scores_of(run)["track1"]["s2"]["SI-SDR"]).all()
     assert np.isfinite(scores_of(run)["track1"]["s1"]["SDR"]).all()
+
+
+def test_every_track_has_a_seed_of_its_own(run, corpus):
+    """Else chance would fall alike on all tracks, and the test would take it for skill."""
+    evaluate(run, corpus, Chance(), save_audio=True)
+    noise = [soundfile.read(run.audio / name / "s1.wav")[0][:4000] for name in corpus.names]
+    correlations = np.corrcoef(noise) - np.eye(3)
+    assert np.abs(correlations).max() < 0.1
+    before = scores_of(run)
+    (run.results / "track1.json").unlink()
+    evaluate(run, corpus, Chance(), save_audio=True, batch_size=1)
+    assert scores_of(run) == before
 
 
 def test_required_bindings_are_named(run):

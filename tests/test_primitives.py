@@ -5,15 +5,22 @@ import pickle
 
 import gin
 import numpy as np
+import nussl
 import pytest
 
 from audition import configs, registry
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale
-from audition.separators import PrimitiveEnsemble, nussl_recipes, predominant_melody
+from audition.separators import (
+    NusslSeparator,
+    PrimitiveEnsemble,
+    nussl_recipes,
+    predominant_melody,
+)
 from audition.separators.seeds import seeded
 from tests.support import music, road
+from tests.support.voices import two_voices
 
 SHIPPED = sorted((road.ROOT / "musdb/exp/cues").glob("*.gin"))
 IN_ORDER = ("2dft_repetition", "2dft_micro_modulation", "repet", "repet_sim", "predominant_melody")
@@ -134,3 +141,12 @@ def test_the_melody_takes_short_and_silent_signals(song, seconds):
     silence = signal_like(song["mix"], np.zeros((1, num_samples)))
     background, foreground = separate(predominant_melody(mask_type="binary"), silence)
     assert background.signal_length == foreground.signal_length == num_samples
+
+
+@pytest.mark.parametrize("arguments", [{}, {"period": 1.0}])
+def test_a_mixture_shorter_than_the_period_of_repet_names_the_binding(arguments):
+    mix, _ = two_voices(0.1)
+    with pytest.raises(
+        ConfigError, match="no period in this mixture of 0.10 s .* Repet.min_period"
+    ):
+        NusslSeparator(nussl.separation.primitive.Repet, arguments).finish(mix)

@@ -62,8 +62,10 @@ def compare_runs(folders=None, baseline=None, columns=None, each_source=True, ru
     table = comparison_table.long_table(
         tables, points, differences, shown[chosen], columns, each_source
     )
-    unranked = table["run"].isin(set(tables) - set(rivals))
-    table.loc[unranked & table["metric"].isin(differences["metric"]), "verdict"] = "not ranked"
+    if len(differences):
+        unranked = table["run"].isin(set(tables) - set(rivals))
+        unranked &= table["metric"].isin(differences["metric"])
+        table["verdict"] = table["verdict"].mask(unranked, "not ranked")
     notes += list(explain(differences, shown[chosen], lower)) if len(differences) else []
     notes += [f"{label}: {line}" for label in runs for line in caveats[label].lines]
     notes += [

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import nussl
+from nussl.separation.base.separation_base import SeparationException
+from nussl.separation.primitive import Repet
 
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
@@ -93,7 +95,7 @@ class NusslSeparator(Separator):
 
     def finish(self, mix, device_output=None, sources=None):
         built = self.build(mix, device_output, sources)
-        estimates, features = built(), features_of(built)
+        estimates, features = run(built), features_of(built)
         bins = None if features is None else built.audio_signal
         return Separation(estimates, features, bins)
 
@@ -110,6 +112,21 @@ class NusslSeparator(Separator):
             arguments["estimates"] = list(require_sources(self, sources).values())
         mix_argument = name_of_mix(self.algorithm)
         return self.algorithm(**({mix_argument: mix} if mix_argument else {}), **arguments)
+
+
+def run(built):
+    """The estimates; a ConfigError where the mixture is too short for REPET to find its period in."""
+    try:
+        return built()
+    except (SeparationException, ValueError) as error:
+        if not isinstance(built, Repet):
+            raise
+        seconds = built.audio_signal.signal_duration
+        raise ConfigError(
+            f"nussl.separation.primitive.Repet finds no period in this mixture of {seconds:.2f} s "
+            f"({error}): it needs longer ones, or set Repet.min_period (seconds) or Repet.period below "
+            "a third of that."
+        ) from error
 
 
 def features_of(built):
