@@ -86,7 +86,8 @@ def run_on_import(tree):
 
 def may_import(importer, imported):
     if part_of(importer) == part_of(imported):
-        return part_of(importer) != "commands" or importer in CALL_COMMANDS
+        table = imported == "commands"  # the table of commands, which is data
+        return part_of(importer) != "commands" or importer in CALL_COMMANDS or table
     if level_of(importer) == level_of(imported) == LEVELS.index("nouns"):
         return (part_of(importer), part_of(imported)) in ARROWS
     return level_of(importer) >= level_of(imported)
