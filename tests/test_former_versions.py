@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import nussl
 import pytest
 from nussl.separation.primitive import HPSS
@@ -16,12 +17,14 @@ from audition.commands import segment_and_separate as segmenting
 from audition.datasets import build_dataset, waveform_cache
 from audition.datasets.corpora import MixSourceFolder, OnTheFly
 from audition.datasets.transforms import KeepSources
+from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.identity import describe, former, without_addresses
 from audition.metrics import BSSEvalScale, PrecisionRecallFScore
 from audition.mixing.mixers import CoherentMixer
 from audition.mixing.scenes import Scene
 from audition.reports.evaluations import check_comparable, read_evaluation
+from audition.reports.report_card import score_table
 from audition.runs.folder import Run
 from audition.separators import NusslSeparator
 from tests.support import corpora
@@ -91,6 +94,26 @@ def test_results_are_not_scored_again(run, data, monkeypatch):
         "PrecisionRecallFScore",
     ]
     evaluate(run, data)
+
+
+def test_what_may_be_a_silent_estimate_is_scored_again_and_refused_until_then(run, data):
+    """Version 0.1 left it out, as NaN; of a silent source, SNR was NaN as well."""
+    before = score_table(run)
+    path = run.results / "a.json"
+    result = read_json(path)
+    result["bass"] |= {"SI-SDR": [float("nan")], "SNR": [float("nan")]}
+    write_json(path, result)
+    assert len(score_table(run)) == len(before)
+    result["bass"]["SNR"] = [0.0]
+    write_json(path, result)
+    with pytest.raises(
+        ConfigError, match="a.json can't be used: version 0.1 wrote it, which left out"
+    ):
+        score_table(run)
+    evaluate(run, data)
+    assert np.isfinite(score_table(run)["SI-SDR"]).all()
+    scored = {p.stem for p in run.results.iterdir() if "scores" in read_json(p)["metadata"]}
+    assert scored == {"a"}  # the others were good as they were
 
 
 def test_results_of_two_versions_are_one_evaluation(run, data):
