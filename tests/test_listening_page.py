@@ -95,7 +95,7 @@ def test_the_page_shows_tracks_runs_scores_losses_and_costs(page, runs):
     assert {"worst", "best", "SI-SDRi", "validation loss", "confidence"} <= set(reader.texts)
     assert len(reader.all("article")) == 4
     assert len(reader.all("audio")) == len(reader.all("img")) == 4 * (1 + 2 * 3)
-    assert len(reader.all("tr")) == 1 + 9 + 1 + 2 * 4 * 2  # facts, scores: runs × tracks × sources
+    assert len(reader.all("tr")) == 1 + 10 + 1 + 2 * 4 * 2  # facts, scores: runs × tracks × sources
     assert len(reader.all("polyline")) == 2  # the oracle was never trained
     costs = read_costs(runs[0])
     assert f"{duration(costs['train']['seconds'])}, 2 epochs" in reader.texts
