@@ -90,7 +90,12 @@ def decode(uri):
 
 def test_the_page_shows_tracks_runs_scores_losses_and_costs(page, runs):
     reader = Reader(page.read_text())
-    for text in ("trained/out/run0", "oracle/out/run0", "MaskEstimation", "IdealBinaryMask (oracle)"):
+    for text in (
+        "trained/out/run0",
+        "oracle/out/run0",
+        "MaskEstimation",
+        "IdealBinaryMask (oracle)",
+    ):
         assert text in reader.texts
     assert {"worst", "best", "SI-SDRi", "validation loss", "confidence"} <= set(reader.texts)
     assert len(reader.all("article")) == 4
