@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 
 import gin
 import numpy as np
@@ -18,6 +19,7 @@ from audition.parallel import ItemsFailed
 from audition.runs.folder import Run
 from audition.runs.memory import CLEAR_REFS, PeakMemory
 from audition.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
+from tests.support import road
 from tests.support.voices import open_corpus, save_network, write_corpus
 
 ORACLE = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
@@ -288,3 +290,15 @@ def test_every_track_has_a_seed_of_its_own(run, corpus):
 def test_required_bindings_are_named(run):
     with pytest.raises(RuntimeError, match="test_data"):
         gin.get_configurable("evaluate")(run)
+
+
+def test_evaluate_ends_with_the_card_and_its_headline(instantiate, capsys):
+    baseline = "evaluate.separator = @nussl.separation.benchmark.MixAsEstimate()"
+    (run,) = instantiate(baseline, "MixAsEstimate.num_sources = 2")
+    road.call("evaluate", run.config)
+    headline = capsys.readouterr().out.splitlines()[-1]
+    assert re.match(r"SI-SDRi -?\d+\.\d\d ± \d+\.\d\d, median -?\d+\.\d\d, 4 tracks: ", headline)
+    assert headline.endswith(str(run.report_card_txt))
+    before = run.report_card_txt.read_text()
+    road.call("evaluate", run.config, "evaluate.metrics = [@PrecisionRecallFScore()]")
+    assert run.report_card_txt.read_text() != before  # no card of scores that are gone

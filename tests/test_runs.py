@@ -1,3 +1,4 @@
+import shutil
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from audition.runs.folder import (
     next_number,
     require,
 )
+from tests.support import road
 
 
 def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_path):
@@ -45,9 +47,19 @@ def test_many_at_once_never_share_a_number(tmp_path):
 
 def test_a_run_is_the_folder_that_holds_the_compiled_config(tmp_path):
     (tmp_path / "config.gin").write_text("")
-    assert find_run([tmp_path / "config.gin"]) is None  # written by hand: no run.json
+    assert find_run([tmp_path / "config.gin"]) is None  # written by hand: no run.json, no header
     (tmp_path / "run.json").write_text("{}")
     assert find_run(["env.gin", tmp_path / "config.gin"]) == Run(tmp_path)
+
+
+def test_a_compiled_config_that_was_copied_alone_is_a_run(instantiate, tmp_path):
+    (run,) = instantiate("train.num_epochs = 1")
+    (tmp_path / "alone").mkdir()
+    alone = Run(tmp_path / "alone")
+    shutil.copy(run.config, alone.config)
+    road.call("all", alone.config)
+    assert alone.report_card_csv.is_file()
+    road.call("resume", tmp_path / "alone")
 
 
 def test_runs_are_found_once_in_their_order(tmp_path):

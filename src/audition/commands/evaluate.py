@@ -15,8 +15,10 @@ from audition.identity import describe, fingerprint, public_versions
 from audition.metrics import BSSEvalScale
 from audition.metrics.scores import silent
 from audition.progress import Progress
+from audition.reports.cards import headline, write_card
 from audition.reports.caveats import fault, observe
 from audition.reports.evaluations import fingerprints
+from audition.reports.report_card import score_table
 from audition.runs.costs import record_evaluation
 from audition.runs.folder import git_state
 from audition.runs.memory import PeakMemory
@@ -43,6 +45,7 @@ def evaluate(
 ):
     """Scores a separator on each track of a test set, into `results/<track>.json`.
 
+    Ends with the report card, and its headline on the console; analyze adds figures and notes.
     What is there already is skipped, as long as it is of the same track, separator, checkpoint,
     metrics and settings; all else in `results/` is replaced.
 
@@ -88,6 +91,8 @@ def evaluate(
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
+    write_card(run)
+    log.info("%s: %s", headline(score_table(run)), run.report_card_txt)
 
 
 def faulty(run, data):

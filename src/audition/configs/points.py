@@ -3,12 +3,13 @@
 import re
 
 RULE = "# " + "-" * 96
+COMPILED = "# Compiled from "  # begins the second line of a compiled config
 MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
 
 
 def header(point, paths):
     """Comment lines that open the compiled config of a point of a sweep, or of a bootstrap's rounds."""
-    lines = [f"# Compiled from {', '.join(map(str, paths))}."]
+    lines = [f"{COMPILED}{', '.join(map(str, paths))}."]
     lines += [f"# Differs from its siblings: {name} = {value!r}" for name, value in point.items()]
     return "\n".join([RULE, *lines, RULE, ""]) + "\n"
 

@@ -2,6 +2,7 @@
 
 import datetime
 import functools
+import itertools
 import logging
 import re
 import socket
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from audition.configs.points import COMPILED
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.identity import file_sha256
@@ -94,9 +96,17 @@ def find_run(config_paths):
     """The Run whose compiled `config.gin` is among `config_paths` (the last one), else None."""
     for path in reversed([Path(path) for path in config_paths]):
         run = Run(path.parent)
-        if path == run.config and run.record.is_file():
+        if path == run.config and (run.record.is_file() or is_compiled(path)):
             return run
     return None
+
+
+def is_compiled(path: Path) -> bool:
+    """Whether instantiate wrote this config.gin, which then is a run by itself, wherever it lies."""
+    if not path.is_file():
+        return False
+    with path.open(errors="replace") as file:
+        return any(line.startswith(COMPILED) for line in itertools.islice(file, 2))
 
 
 def find_runs(config_paths):

@@ -1,0 +1,68 @@
+"""A run's report card as files, with notes on what was scored and how."""
+
+import pandas as pd
+
+from audition.files import read_json, write_and_rename
+from audition.identity import in_short
+from audition.reports.caveats import read_caveats
+from audition.reports.evaluations import check_one_evaluation
+from audition.reports.report_card import KEYS, SUMMARIES, finite, report_card, score_table
+from audition.runs.folder import Run, sweep_point
+from audition.runs.results import read_results
+
+MOST_NAMED = 10  # tracks
+HEADLINE = "SI-SDRi"  # else the first score of the table
+
+
+def write_card(run: Run, notes: str = "", each_source: bool = True) -> str:
+    """Writes `report_card.txt` and `report_card.csv`, whose rows are at full precision.
+
+    Args:
+        notes: text for the card's NOTES box, beside the run's name and its point of the sweep.
+        each_source: a column per source beside the overall one.
+
+    Returns:
+        the text of the card.
+    """
+    table = score_table(run)
+    check_one_evaluation(run, list(read_results(run.results).values()))
+    caveats = read_caveats(run).lines
+    card = report_card(table, compose_notes(run, notes, table), each_source, caveats)
+    with write_and_rename(run.report_card_csv) as file:
+        table.to_csv(file, index=False)
+    with write_and_rename(run.report_card_txt) as file:
+        file.write(card)
+    return card
+
+
+def headline(table: pd.DataFrame) -> str:
+    """The mean score over all sources of all tracks, as a line: `SI-SDRi 4.91 ± 2.76, …`."""
+    columns = [column for column in table.columns if column not in KEYS]
+    name = HEADLINE if HEADLINE in columns else columns[0]
+    values = finite(table[name])
+    figures = [summary(values) for summary in SUMMARIES.values()] if len(values) else ["-", "-"]
+    tracks = table["track"].nunique()
+    return f"{name} {figures[0]}, median {figures[1]}, {tracks} tracks"
+
+
+def compose_notes(run, notes, table):
+    """What the NOTES box says, one fact per line."""
+    lines = [f"run: {run.name}"]
+    for binding, value in sweep_point(run).items():
+        lines.append(f"sweep: {binding} = {value!r}")
+    lines += evaluation_notes(run, table)
+    return "\n".join([*lines, *notes.splitlines()])
+
+
+def evaluation_notes(run, table):
+    """How the scores came to be, and whether tracks are missing."""
+    if not run.evaluation.is_file():
+        return []
+    evaluation = read_json(run.evaluation)
+    lines = [f"separator: {in_short(evaluation['separator'])}"]
+    lines += [f"metric: {in_short(metric)}" for metric in evaluation["metrics"]]
+    missing = sorted(set(evaluation["tracks"]) - set(table["track"]))
+    if missing:
+        some = ", ".join(missing[:MOST_NAMED]) + (", …" if len(missing) > MOST_NAMED else "")
+        lines.append(f"MISSING: {len(missing)} of {len(evaluation['tracks'])} tracks: {some}")
+    return lines
