@@ -210,8 +210,8 @@ def test_the_tables_say_what_a_round_gained():
         Round("round2", scores(before), segments.drop(columns="SI-SDRi"), frozenset(names)),
     ]
     by_round, by_quintile = round_table(rounds, "SI-SDRi"), quintile_table(rounds, "SI-SDRi")
-    assert by_round["verdict"].tolist()[1:] == ["better", "no difference"]
-    assert by_round["difference"].tolist()[1:] == pytest.approx([1.0, 0.0])
+    assert by_round["verdict"].tolist()[1:] == ["better", "not shown"]
+    assert by_round["shift"].tolist()[1:] == pytest.approx([1.0, 0.0])
     assert by_round["r"][1] > 0.9 and np.isnan(by_round["r"][2])
     first = by_quintile[by_quintile["round"] == "round1"]
     assert first["chosen"].tolist() == [0, 0, 0, 4, 4]

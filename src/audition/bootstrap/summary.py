@@ -40,9 +40,9 @@ def round_table(rounds, score):
 
     Returns:
         DataFrame, a row per round: round, segments, chosen, r (of confidence and true score, with its
-        interval), mean of `score` overall and per source (dB), and its paired difference to round 0
-        over the tracks (dB) with the 95 % interval, p of Wilcoxon's signed-rank test, corrected by
-        Holm for the number of rounds, and a verdict.
+        interval), mean of `score` overall and per source (dB), and its paired shift to round 0 over
+        the tracks (dB) with the 95 % interval, p of Wilcoxon's signed-rank test, and a verdict, as of
+        `paired_differences`, corrected for the number of rounds.
     """
     tables = {one.name: one.scores for one in rounds}
     for name, table in tables.items():
@@ -51,8 +51,8 @@ def round_table(rounds, score):
     if len(rounds) == 1:
         return rows
     against = paired_differences(tables, rounds[0].name, [score], each_source=False)
-    against = against[["run", "difference", "low", "high", "p_holm", "verdict"]]
-    return rows.merge(against.rename(columns={"run": "round", "p_holm": "p"}), how="left")
+    against = against[["run", "shift", "low", "high", "p_corrected", "verdict"]]
+    return rows.merge(against.rename(columns={"run": "round", "p_corrected": "p"}), how="left")
 
 
 def check_score(table, name, score):
@@ -130,7 +130,7 @@ def tables_text(rounds, quintiles, score):
     """The two tables, for people."""
     parts = [
         f"ROUNDS: mean {score} (dB) on the test set; r of confidence and true {score} of the segments;",
-        "difference to round 0 over the same tracks: mean, 95 % interval, Wilcoxon's p (Holm)",
+        "shift to round 0 over the same tracks (Hodges-Lehmann), 95 % interval, Wilcoxon's p (Bonferroni)",
         rounds.to_string(
             index=False, float_format="{:z.2f}".format, na_rep="-", formatters=P_COLUMN
         ),

@@ -13,11 +13,21 @@ log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["runs"])
-def compare(runs, folders=None, baseline=None, columns=None, each_source=True, folder=None):
-    """Prints each run's scores, and their paired differences to one of the runs.
+def compare(
+    runs,
+    folders=None,
+    baseline=None,
+    columns=None,
+    each_source=True,
+    folder=None,
+    group_seeds=True,
+    margin=None,
+):
+    """Prints each method's scores, and their paired differences to one of the methods.
 
-    Mean, standard deviation and median are those of the report cards. Differences, their intervals
-    and tests are those of `audition.reports.comparison.paired_differences`, which says what they mean.
+    A method is a run, or several that differ in `train.seed` alone. Mean, standard deviation and
+    median are those of the report cards. Differences, their intervals and tests are those of
+    `audition.reports.comparison.paired_differences`, which says what they mean.
 
     Args:
         runs: the Runs after -c.
@@ -29,12 +39,14 @@ def compare(runs, folders=None, baseline=None, columns=None, each_source=True, f
         each_source: also rows per source.
         folder: where comparison.txt, .csv, .md and .tex go; the .csv is at full precision; None:
             nothing is written.
+        group_seeds: runs that differ in `train.seed` alone are one method; False: each is its own.
+        margin: dB; where an interval lies within ± margin, the verdict is "equivalent"; None: never.
 
     Raises:
         ConfigError: runs without scores, or whose scores are not of the same metrics on the same
             audio.
     """
-    found = compare_runs(folders, baseline, columns, each_source, runs)
+    found = compare_runs(folders, baseline, columns, each_source, group_seeds, margin, runs)
     text = comparison_table.as_text(found.table)
     if folder is not None:
         write_tables(Path(folder), found.table, text, found.notes)

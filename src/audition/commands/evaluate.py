@@ -137,6 +137,8 @@ class ScoreTrack:
             "looked_at_sources": track.looked,
             **observe(track.sources, self.scored(track.sources, estimates), track.mix),
         }
+        if "group" in track.metadata:  # a speaker, a song: `compare` takes its tracks as dependent
+            content["group"] = str(track.metadata["group"])
         return scores, [*silence(track.sources, content["silent_estimates"])], content
 
     def scored(self, references, estimates):

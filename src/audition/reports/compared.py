@@ -8,14 +8,11 @@ import pandas as pd
 from audition.errors import ConfigError
 from audition.reports import comparison_table
 from audition.reports.caveats import MARK, read_caveats
-from audition.reports.comparison import LEVEL, paired_differences
-from audition.reports.evaluations import (
-    check_comparable,
-    other_code,
-    other_versions,
-    read_evaluation,
-)
-from audition.reports.report_card import OVERALL, score_table
+from audition.reports.comparison import paired_differences
+from audition.reports.comparison_notes import notes_on
+from audition.reports.evaluations import check_comparable, read_evaluation
+from audition.reports.methods import group_by_method, mean_over_seeds, point_of
+from audition.reports.report_card import score_table
 from audition.runs.folder import (
     has_results,
     run_number,
@@ -30,8 +27,8 @@ class Comparison(NamedTuple):
 
     Attributes:
         runs: dict, label → Run.
-        scores: DataFrame as of `joined_scores`.
-        table: DataFrame as of `long_table`.
+        scores: DataFrame as of `joined_scores`, of each run.
+        table: DataFrame as of `long_table`, of the methods: runs that differ in their seed are one.
         notes: list of str: what the numbers of the table are, and what to beware of.
     """
 
@@ -41,39 +38,73 @@ class Comparison(NamedTuple):
     notes: list
 
 
-def compare_runs(folders=None, baseline=None, columns=None, each_source=True, runs=()):
+def compare_runs(
+    folders=None,
+    baseline=None,
+    columns=None,
+    each_source=True,
+    group_seeds=True,
+    margin=None,
+    runs=(),
+) -> Comparison:
     """The Comparison that `compare` prints, with the same arguments."""
+    check_margin(margin)
     runs = labelled(scored_runs(folders, runs))
     evaluations = {label: read_evaluation(one, label) for label, one in runs.items()}
     runs, notes = without_incomplete(runs, evaluations)
     caveats = {label: read_caveats(one) for label, one in runs.items()}
-    chosen = choose_baseline(runs, baseline, caveats)
-    for label in runs:
-        check_comparable(evaluations[chosen], evaluations[label])
-    shown = {label: f"{label}{MARK if caveats[label].oracle else ''}" for label in runs}
-    tables = {shown[label]: score_table(one) for label, one in runs.items()}
-    columns = check_columns(tables, columns)
-    lower = evaluations[chosen].lower_is_better
-    rivals = [shown[one] for one in runs if caveats[one].oracle == caveats[chosen].oracle]
-    differences = paired_differences(
-        {one: tables[one] for one in rivals}, shown[chosen], columns, each_source, lower
+    oracles = {f"{label}{MARK}": label for label, caveat in caveats.items() if caveat.oracle}
+    names = {label: label for label in runs} | {label: name for name, label in oracles.items()}
+    runs, evaluations, caveats = (
+        {names[label]: one[label] for label in runs} for one in (runs, evaluations, caveats)
     )
-    points = {shown[label]: sweep_point(one) for label, one in runs.items()}
+    methods = group_by_method(runs, group_seeds)
+    chosen = choose_baseline(methods, baseline, oracles)
+    first = next(iter(methods[chosen].runs))
+    for evaluation in evaluations.values():
+        check_comparable(evaluations[first], evaluation)
+    scores = {label: score_table(one) for label, one in runs.items()}
+    columns = check_columns(scores, columns)
+    seeds = {label: [scores[run] for run in method.runs] for label, method in methods.items()}
+    tables = {label: mean_over_seeds(found) for label, found in seeds.items()}
+    seeds = {label: found for label, found in seeds.items() if methods[label].trained}
+    groups = groups_of(evaluations.values())
+    looks = {name: any(run in oracles for run in method.runs) for name, method in methods.items()}
+    differences = paired_differences(
+        {name: table for name, table in tables.items() if looks[name] == looks[chosen]},
+        chosen,
+        columns,
+        each_source,
+        evaluations[first].lower_is_better,
+        seeds,
+        groups,
+        margin,
+    )
+    points = {label: point_of(method) for label, method in methods.items()}
     table = comparison_table.long_table(
-        tables, points, differences, shown[chosen], columns, each_source
+        tables, points, differences, chosen, columns, each_source, seeds
     )
     if len(differences):
-        unranked = table["run"].isin(set(tables) - set(rivals))
+        unranked = table["run"].map(looks) != looks[chosen]
         unranked &= table["metric"].isin(differences["metric"])
         table["verdict"] = table["verdict"].mask(unranked, "not ranked")
-    notes += list(explain(differences, shown[chosen], lower)) if len(differences) else []
-    notes += [f"{label}: {line}" for label in runs for line in caveats[label].lines]
-    notes += [
-        *left_out(differences),
-        *warnings({label: evaluations[label] for label in runs}, chosen),
-    ]
-    runs = {shown[label]: one for label, one in runs.items()}
-    return Comparison(runs, comparison_table.joined_scores(tables, points), table, notes)
+    notes += notes_on(differences, chosen, methods, evaluations, caveats, groups, margin)
+    points = {label: sweep_point(one) for label, one in runs.items()}
+    return Comparison(runs, comparison_table.joined_scores(scores, points), table, notes)
+
+
+def check_margin(margin):
+    if margin is not None and not (isinstance(margin, (int, float)) and margin > 0):
+        raise ConfigError(
+            f"compare.margin = {margin!r} is not a positive number of dB; bind it to one, or to None."
+        )
+
+
+def groups_of(evaluations):
+    """dict, track → its group, a track without one being its own; None where no track has one."""
+    found = {track: group for one in evaluations for track, group in one.groups.items()}
+    tracks = dict.fromkeys(track for one in evaluations for track in one.audio)
+    return {track: found.get(track, ("track", track)) for track in tracks} if found else None
 
 
 def without_incomplete(runs, evaluations):
@@ -138,16 +169,19 @@ def short_name(run):
     return run.name if number < 0 else f"run{number}"
 
 
-def choose_baseline(runs, baseline, caveats):
-    """Label of the run that `baseline` means; of None, the first that is no oracle, if there is one."""
+def choose_baseline(methods, baseline, oracles):
+    """Label of the method that `baseline` means, or of which it is a run; of None, the first that is
+    no oracle, if there is one."""
     if baseline is None:
-        return min(runs, key=lambda label: caveats[label].oracle)
+        return min(methods, key=lambda name: any(run in oracles for run in methods[name].runs))
     baseline = str(baseline)
-    for label, one in runs.items():
-        if baseline in (label, one.label) or Path(baseline).resolve() == one.folder.resolve():
-            return label
+    for name, method in methods.items():
+        for label, one in method.runs.items():
+            known = name, label, oracles.get(label), one.label
+            if baseline in known or Path(baseline).resolve() == one.folder.resolve():
+                return name
     raise ConfigError(
-        f"compare.baseline = {baseline!r} is none of the runs; it is one of {', '.join(runs)}."
+        f"compare.baseline = {baseline!r} is none of the runs; it is one of {', '.join(methods)}."
     )
 
 
@@ -162,45 +196,3 @@ def check_columns(tables, columns):
             f"{', '.join(present)}."
         )
     return columns or present
-
-
-def explain(differences, baseline, lower_is_better):
-    """Lines that say what the table's numbers are."""
-    count = differences["comparisons"].max()
-    yield (
-        f"difference: to {baseline}, mean over tracks of the mean over a track's sources, with its "
-        "95 % bootstrap interval."
-    )
-    yield (
-        f"p: Wilcoxon signed-rank test over tracks, corrected (Holm) over the {count} comparisons of "
-        f"one metric; the verdict is at {100 * LEVEL:.0f} %, for these networks on these tracks."
-    )
-    if lower_is_better:
-        yield f"Lower is better: {', '.join(lower_is_better)}."
-    if (differences["verdict"] == "mixed").any():
-        yield "mixed: better on most tracks and worse in the mean, or the other way round."
-    if (differences["verdict"] == "too few tracks").any():
-        yield (
-            f"too few tracks: too few differ for any p, corrected over {count} comparisons, to reach "
-            "5 %."
-        )
-
-
-def left_out(differences):
-    overall = differences[differences["source"] == OVERALL]
-    for row in overall[(overall["left_out"] > 0) | (overall["infinite"] > 0)].itertuples():
-        yield (
-            f"{row.metric} of {row.run}: {row.left_out} pairs of scores left out, as one isn't "
-            f"defined; {row.infinite} tracks whose difference is infinite count in p only."
-        )
-
-
-def warnings(evaluations, baseline):
-    for label, one in evaluations.items():
-        if others := other_versions(evaluations[baseline], one):
-            yield f"WARNING: {baseline} and {label} were scored by {', '.join(others)}."
-        for what in other_code(evaluations[baseline], one):
-            yield f"WARNING: {what}."
-    changed = [label for label, one in evaluations.items() if one.is_uncommitted]
-    if changed and len(evaluations) > 1:
-        yield f"WARNING: {', '.join(changed)}: the code had changes that are in no commit."

@@ -1,82 +1,93 @@
-"""Whether runs score differently: paired over tracks, with intervals and corrected tests."""
+"""Whether methods score differently: paired over tracks, with intervals that hold together."""
 
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.progress import Progress
+from audition.reports.intervals import (
+    DECIMALS,
+    LEVEL,
+    Shift,
+    ShiftOfMethods,
+    excludes_zero,
+    p_value,
+)
 from audition.reports.report_card import KEYS, OVERALL
-
-LEVEL = 0.05  # of the tests; the intervals have 1 - LEVEL
-NUM_RESAMPLES = 9999
-BATCH = 100  # resamples held in memory at once
-DECIMALS = 6  # scores closer than this differ by the rounding of their arithmetic only
 
 
 class Difference(NamedTuple):
-    """Scores of a run minus those of the baseline, over the tracks that both have."""
+    """Scores of a method minus those of the baseline, over the tracks that both have."""
 
     tracks: int
+    units: int  # that are independent: tracks, or groups of them
     left_out: int  # pairs of scores of which one isn't defined
     infinite: int  # tracks
     difference: float  # mean of the finite ones
-    low: float  # of its 95 % interval
+    shift: float  # Hodges–Lehmann
+    low: float  # of the interval of the shift
     high: float
     p: float
-    direction: int  # of the ranks: 1, -1 or 0
-    changed: int  # tracks whose difference isn't 0
 
 
-def paired_differences(tables, baseline, columns=None, each_source=True, lower_is_better=()):
-    """Differences of the runs to one of them, over the same tracks.
+def paired_differences(
+    tables: dict[str, pd.DataFrame],
+    baseline: str,
+    columns: list[str] | None = None,
+    each_source: bool = True,
+    lower_is_better: tuple | list = (),
+    seeds: dict[str, list[pd.DataFrame]] | None = None,
+    groups: dict[str, str] | None = None,
+    margin: float | None = None,
+) -> pd.DataFrame:
+    """Differences of the methods to one of them, over the same tracks.
 
-    The unit is a track, because the sources of a track are not independent: overall, its difference
-    is the mean of its sources' differences. Pairs of which one score is NaN (a silent source) are
-    left out and counted. A track whose difference is infinite (a silent or perfect estimate) counts
-    in the test, by its rank, and not in the mean and its interval. One that is 0 counts in the mean
-    and not in the test, as Wilcoxon has it.
+    The unit is a track, or a group of tracks, as the sources of a track and the tracks of a group are
+    not independent: a unit's difference is the mean over its tracks of the mean over their sources.
+    Pairs of which one score is NaN (a silent source) are left out and counted. A track whose
+    difference is infinite counts in the shift as the largest of all, and not in the mean.
 
-    The interval is the bias-corrected accelerated bootstrap of the mean (Efron 1987), from a fixed
-    seed, and stands for its row alone; the test is Wilcoxon's signed-rank test, two-sided. Its p is
-    corrected by Holm (1979) over all rows of one metric, so that the chance that any of them is
-    called better or worse, where nothing differs, is at most 5 % per metric. Tracks are the only
-    chance in it: two networks that differ in their seed are two networks, and how far seeds scatter
-    takes several runs of each.
+    The verdict is on the Hodges–Lehmann shift, whose interval inverts the signed-rank test
+    (`audition.reports.intervals.Shift`). The intervals of all rows of one metric hold together with
+    95 % (each has 1 - 0.05 / comparisons, Bonferroni), and a verdict is given exactly where one of
+    them excludes 0. With several seeds of a method, seeds are a chance as tracks are
+    (`ShiftOfMethods`); of one, the verdict is on that network alone.
 
     Args:
-        tables: dict, label → DataFrame as of `score_table`.
-        baseline: label of the run that the others are compared to.
+        tables: dict, label → DataFrame as of `score_table`; of several seeds, their mean.
+        baseline: label of the method that the others are compared to.
         columns: scores to compare; None: all but those of the mixture itself.
         each_source: also a row per source, where there are several.
         lower_is_better: the columns of which that is true.
+        seeds: dict, label → list of DataFrames, one per seed; None: each method has one.
+        groups: dict, track → its group (a speaker, a song); None: each track is its own.
+        margin: dB within which methods count as equivalent; None: that isn't asked.
 
     Returns:
-        DataFrame, a row per metric, source ("OVERALL" first) and run but the baseline, with the
-        fields of `Difference` (dB, as the scores), `p_holm`, `comparisons`, the number of rows that
-        it is corrected for, and `verdict`: "better", "worse", "no difference"; "mixed" where ranks
-        and mean point to different sides; "too few tracks" where so few differ that no p could fall
-        below 5 %.
+        DataFrame, a row per metric, source ("OVERALL" first) and method but the baseline, with the
+        fields of `Difference` (dB, as the scores), `comparisons`, the number of rows that interval
+        and `p_corrected` allow for, and the `verdict`.
     """
     columns = [c for c in columns or score_columns(tables) if not c.startswith(OF_THE_MIXTURE)]
     sources = [OVERALL, *several_sources(tables)] if each_source else [OVERALL]
     others = [label for label in tables if label != baseline]
     keys = [(c, source, label) for c in columns for source in sources for label in others]
+    comparisons = len(sources) * len(others)
     rows = []
     for column, source, label in Progress(keys, "compare", unit="row", delay=3, leave=False):
-        pairs = scores_of(tables[label], column) - scores_of(tables[baseline], column)
-        about = {"metric": column, "source": source, "run": label}
-        rows.append({**about, **difference_of(pairs, source)._asdict()})
-    table = pd.DataFrame(rows, columns=["metric", "source", "run", *Difference._fields])
-    table["p_holm"] = table.groupby("metric")["p"].transform(holm)
-    table["comparisons"] = table.groupby("metric")["p"].transform("count")
-    signs = np.where(table["metric"].isin(lower_is_better), -1, 1)
-    table["verdict"] = [
-        verdict(row, sign) for row, sign in zip(table.itertuples(), signs, strict=True)
-    ]
-    return table.drop(columns=["direction", "changed"])
+        pair = [
+            scores_by_seed(tables, seeds or {}, one, column, source) for one in (label, baseline)
+        ]
+        found = difference_of(*pair, groups, LEVEL / comparisons)
+        sign = -1 if column in lower_is_better else 1
+        about = {"metric": column, "source": source, "run": label, **found._asdict()}
+        about["p_corrected"] = min(1.0, found.p * comparisons)
+        about["comparisons"] = comparisons
+        rows.append({**about, "verdict": verdict(found, comparisons, sign, margin)})
+    fields = [*Difference._fields, "p_corrected", "comparisons", "verdict"]
+    return pd.DataFrame(rows, columns=["metric", "source", "run", *fields])
 
 
 def score_columns(tables):
@@ -97,78 +108,73 @@ def scores_of(table, column):
     return indexed.get(column, pd.Series(np.nan, indexed.index))
 
 
-def difference_of(pairs, source):
+def scores_by_seed(tables, seeds, label, column, source):
+    """List of Series of one source or OVERALL: the mean over the seeds; each seed, where several are."""
+    found = [scores_of(table, column) for table in (tables[label], *seeds.get(label, ()))]
+    if source == OVERALL:
+        return found
+    return [scores[scores.index.get_level_values("source") == source] for scores in found]
+
+
+def difference_of(method, baseline, groups, level):
     """The Difference of one row.
 
     Args:
-        pairs: Series of differences, indexed by (track, source).
-        source: which one, or OVERALL.
+        method, baseline: as of `scores_by_seed`.
+        groups: see `paired_differences`.
+        level: 1 - the coverage of its interval.
     """
-    if source != OVERALL:
-        pairs = pairs[pairs.index.get_level_values("source") == source]
-    defined = pairs.dropna()
+    pairs = method[0] - baseline[0]
+    by_track = track_means(pairs)
+    finite = by_track[np.isfinite(by_track)]
+    units = unit_means(by_track, groups)
+    about = {
+        "tracks": len(by_track),
+        "units": len(units),
+        "left_out": int(pairs.isna().sum()),
+        "infinite": len(by_track) - len(finite),
+        "difference": float(finite.mean()) if len(finite) else np.nan,
+    }
+    if not len(units):
+        return Difference(**about, shift=np.nan, low=np.nan, high=np.nan, p=np.nan)
+    shift = Shift(units)
+    of_seeds = [
+        [shift_of_seed(one - baseline[0], groups) for one in method[1:]],
+        [shift_of_seed(method[0] - one, groups) for one in baseline[1:]],
+    ]
+    if any(len(shifts) > 1 for shifts in of_seeds):
+        shift = ShiftOfMethods(shift, of_seeds)
+    low, high = shift.interval(level)
+    return Difference(**about, shift=shift.estimate, low=low, high=high, p=p_value(shift))
+
+
+def track_means(pairs):
+    """Series, track → mean of the differences of its sources, of those that are defined."""
     with np.errstate(invalid="ignore"):  # one source infinitely better, another infinitely worse
-        by_track = defined.groupby("track").mean().dropna()
-    changes = by_track.to_numpy().round(DECIMALS)
-    finite = changes[np.isfinite(changes)]
-    mean = float(finite.mean()) if len(finite) else np.nan
-    return Difference(
-        tracks=len(changes),
-        left_out=len(pairs) - len(defined),
-        infinite=len(changes) - len(finite),
-        difference=mean,
-        **dict(zip(("low", "high"), mean_interval(finite), strict=True)),
-        **dict(zip(("p", "direction", "changed"), signed_rank(changes), strict=True)),
-    )
+        return pairs.dropna().groupby("track").mean().dropna().round(DECIMALS)
 
 
-def mean_interval(changes):
-    """Ends of the interval of the mean; NaN for fewer than two changes.
-
-    Of few tracks it is somewhat too short: of normal differences, the interval held the true mean
-    91 times in 100 with 10 tracks, and 93 times with 30.
-    """
-    if len(changes) < 2:
-        return np.nan, np.nan
-    if np.ptp(changes) == 0:
-        return float(changes[0]), float(changes[0])
-    interval = stats.bootstrap(
-        (changes,),
-        np.mean,
-        n_resamples=NUM_RESAMPLES,
-        batch=BATCH,
-        confidence_level=1 - LEVEL,
-        method="BCa",
-        rng=np.random.default_rng(0),
-    ).confidence_interval
-    return float(interval.low), float(interval.high)
+def unit_means(by_track, groups):
+    """Array of independent differences."""
+    if groups is None:
+        return by_track.to_numpy()
+    with np.errstate(invalid="ignore"):
+        return by_track.groupby(by_track.index.map(groups)).mean().dropna().to_numpy()
 
 
-def signed_rank(changes):
-    """`(p, direction, number of changes that aren't 0)`; p is 1 where nothing changes, and NaN where
-    there is nothing."""
-    nonzero = changes[changes != 0]
-    if not len(nonzero):
-        return (1.0 if len(changes) else np.nan), 0, 0
-    ranks = stats.rankdata(np.abs(nonzero)) * np.sign(nonzero)
-    # auto: exact up to 50 of them; with ties exact up to 13, else by the normal approximation
-    p = float(stats.wilcoxon(nonzero, method="auto").pvalue)
-    return p, int(np.sign(ranks.sum())), len(nonzero)
+def shift_of_seed(pairs, groups):
+    units = unit_means(track_means(pairs), groups)
+    return Shift(units).estimate if len(units) else np.nan
 
 
-def holm(p):
-    """Series of p corrected for their number by Holm's step-down; NaN is not one of them."""
-    ordered = p.dropna().sort_values(kind="stable")
-    corrected = (ordered * np.arange(len(ordered), 0, -1)).cummax().clip(upper=1)
-    return corrected.reindex(p.index)
-
-
-def verdict(row, sign):
+def verdict(found, comparisons, sign, margin):
     """In words; `sign` is -1 for a score that is better when lower."""
-    if row.p_holm < LEVEL:
-        if row.direction * row.difference <= 0:
-            return "mixed"
-        return "better" if row.direction * sign > 0 else "worse"
-    counted = row.changed or row.tracks
-    smallest = max(row.comparisons, 1) * 2.0 ** (1 - counted)  # p of the exact test, corrected
-    return "too few tracks" if smallest >= LEVEL else "no difference"
+    if not found.units or comparisons * 2.0 ** (1 - found.units) > LEVEL:
+        return "too few tracks"
+    equivalent = margin is not None and -margin < found.low and found.high < margin
+    if not excludes_zero(found.low, found.high):
+        return "equivalent" if equivalent else "not shown"
+    if found.shift * found.difference <= 0:
+        return "mixed"
+    word = "better" if found.shift * sign > 0 else "worse"
+    return f"{word}, within margin" if equivalent else word

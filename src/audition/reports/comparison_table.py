@@ -3,42 +3,49 @@
 import numpy as np
 import pandas as pd
 
-from audition.reports.comparison import Difference, score_columns, scores_of, several_sources
+from audition.reports.comparison import (
+    Difference,
+    score_columns,
+    scores_by_seed,
+    several_sources,
+)
 from audition.reports.report_card import KEYS, OVERALL, finite
 
 ROW = ["metric", "source", "run"]  # what a row is about; swept parameters follow
-SUMMARY = ["tracks", "mean", "std", "median"]
-COUNTS = ["tracks", "pairs", "left_out", "infinite", "comparisons"]
-NUMBERS = ["tracks", "mean ± std", "median", "difference", "95 % interval", "p"]
+SUMMARY = ["tracks", "seeds", "seed_std", "mean", "std", "median"]
+COUNTS = ["tracks", "seeds", "pairs", "units", "left_out", "infinite", "comparisons"]
+SEEDS = "seeds ± std"
+NUMBERS = ["tracks", SEEDS, "mean ± std", "median", "shift", "95 % interval", "p"]
 BASELINE = "baseline"
 MAX_WIDTH = 140  # of a line of the plain table, in characters
 
 
-def long_table(tables, points, differences, baseline, columns=None, each_source=True):
+def long_table(tables, points, differences, baseline, columns=None, each_source=True, seeds=None):
     """All numbers, at full precision.
 
     Args:
-        tables: dict, label → DataFrame as of `score_table`.
+        tables: dict, label → DataFrame as of `score_table`; of several seeds, their mean.
         points: dict, label → dict, swept binding → value.
         differences: DataFrame as of `paired_differences`.
         baseline: label.
         columns: scores to show; None: all.
         each_source: also rows per source.
+        seeds: dict, label → list of DataFrames, one per seed, of the methods that are trained.
 
     Returns:
-        DataFrame, a row per metric, source and run: its point of the sweep; the number of tracks,
-        and, as in the report card, mean, std and median of the finite scores; its difference.
+        DataFrame, a row per metric, source and method: its point of the sweep; the number of tracks
+        and of seeds; the std over seeds of a seed's mean score; as in the report card, mean, std and
+        median of the finite scores; its difference.
     """
+    seeds = seeds or {}
     sources = [OVERALL, *several_sources(tables)] if each_source else [OVERALL]
     rows = []
     for column in columns or score_columns(tables):
         for source in sources:
-            for label, table in tables.items():
-                scores = scores_of(table, column)
-                if source != OVERALL:
-                    scores = scores[scores.index.get_level_values("source") == source]
+            for label in tables:
+                scores, *by_seed = scores_by_seed(tables, seeds, label, column, source)
                 about = dict(zip(ROW, (column, source, label), strict=True))
-                rows.append({**about, **summary(finite(scores))})
+                rows.append({**about, **summary(finite(scores)), **spread(by_seed)})
     shown = pd.DataFrame(rows, columns=[*ROW, *SUMMARY])
     shown = with_points(shown, points, score_columns(tables))
     found = differences.rename(columns={"tracks": "pairs"})
@@ -81,11 +88,25 @@ def summary(scores):
     }
 
 
+def spread(by_seed):
+    means = pd.Series([finite(scores).mean() for scores in by_seed], dtype=float)
+    return {"seeds": len(means) or pd.NA, "seed_std": means.std()}
+
+
 def short_names(points, scores):
     """dict, swept binding → title of its column: its last part, where that is no other's."""
     names = list(dict.fromkeys(name for point in points.values() for name in point))
     last = [name.split(".")[-1] for name in names]
-    taken = {*KEYS, *ROW, *SUMMARY, *NUMBERS, *COUNTS, *Difference._fields, "p_holm", "verdict"}
+    taken = {
+        *KEYS,
+        *ROW,
+        *SUMMARY,
+        *NUMBERS,
+        *COUNTS,
+        *Difference._fields,
+        "p_corrected",
+        "verdict",
+    }
     taken |= set(scores)
     return {
         name: short if last.count(short) == 1 and short not in taken else name
@@ -102,15 +123,18 @@ def as_text(table):
     swept = swept_columns(table)
     text = table[[*ROW, *swept]].map(lambda value: "" if pd.isna(value) else str(value))
     text["tracks"] = table["tracks"].astype(str)
+    if table["seeds"].notna().any():
+        seeds = zip(table["seeds"], table["seed_std"], strict=True)
+        text[SEEDS] = ["" if pd.isna(number) else of_seeds(number, std) for number, std in seeds]
     text["mean ± std"] = [
         plus_minus(*pair) for pair in zip(table["mean"], table["std"], strict=True)
     ]
     text["median"] = table["median"].map(rounded)
     if table["verdict"].notna().any():
         ends = zip(table["low"], table["high"], strict=True)
-        text["difference"] = table["difference"].map(lambda value: rounded(value, "+"))
+        text["shift"] = table["shift"].map(lambda value: rounded(value, "+"))
         text["95 % interval"] = [interval(*pair) for pair in ends]
-        text["p"] = table["p_holm"].map(probability)
+        text["p"] = table["p_corrected"].map(probability)
         text["verdict"] = table["verdict"].fillna("")
     return text
 
@@ -127,8 +151,13 @@ def plus_minus(mean, std):
     return rounded(mean) if np.isnan(std) else f"{rounded(mean)} ± {std:.2f}"
 
 
+def of_seeds(number, std):
+    return str(number) if np.isnan(std) else f"{number} ± {std:.2f}"
+
+
 def interval(low, high):
-    return "" if np.isnan(low) else f"[{rounded(low)}, {rounded(high)}]"
+    unknown = np.isnan(low) or np.isinf([low, high]).all()
+    return "" if unknown else f"[{rounded(low)}, {rounded(high)}]"
 
 
 def probability(p):

@@ -19,6 +19,7 @@ class Evaluation(NamedTuple):
     audio: dict  # track that has a result → fingerprints of what was scored, {"mix", "sources"}
     asked: list  # names of the tracks that the test set had
     code: dict  # "made", "scored" → state of git then, None where it isn't known
+    groups: dict  # track → its group, of those that say one
 
     @property
     def missing(self) -> list[str]:
@@ -70,6 +71,7 @@ def read_evaluation(run, label):
         {about["track"]: about["audio"] for about in abouts},
         settings["tracks"],
         {"made": git_of(run.record), "scored": settings.get("git")},
+        {about["track"]: about["group"] for about in abouts if "group" in about},
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from audition.files import write_and_rename
 from audition.metrics.bss_eval import OF_THE_MIXTURE
-from audition.reports.comparison import mean_interval
+from audition.reports.intervals import mean_interval
 from audition.reports.report_card import KEYS, finite
 
 MOST_COLUMNS = 4  # of panels

@@ -1,0 +1,105 @@
+"""Methods: runs that differ in their seed alone are replicates of one."""
+
+import json
+import re
+from typing import NamedTuple
+
+import pandas as pd
+
+from audition.files import read_json
+from audition.reports.report_card import KEYS
+from audition.runs.folder import Run, sweep_point
+
+SEED = re.compile(r"^train\.seed = (.*)\n", re.MULTILINE)
+NO_SETTING = re.compile(r"^(#.*)?\n", re.MULTILINE)  # comments and blank lines
+DEFAULT_SEED = "0"  # of train
+OF_A_NETWORK = "model_sha256"  # in what evaluation.json says of a separator
+
+
+class Method(NamedTuple):
+    """A row of a comparison.
+
+    Attributes:
+        label: that of its only run, or `<first run> (<N> seeds)`.
+        runs: dict, label → Run, one per seed.
+        trained: a network separates, whose seed is a matter of chance.
+    """
+
+    label: str
+    runs: dict[str, Run]
+    trained: bool
+
+
+class Origin(NamedTuple):
+    """Where the network of a run comes from; each is None where there is no such thing."""
+
+    settings: tuple | None  # bindings but for the seed; of a bootstrap, with the name of the round
+    seed: str | None
+    network: str | None  # the separator, by content
+
+
+def group_by_method(runs: dict[str, Run], group_seeds: bool = True) -> dict[str, Method]:
+    """The Methods of runs, by label, in the order of their first runs.
+
+    Runs are of one method where their config.gin has the same bindings but for `train.seed`, and
+    where seeds and networks differ: the same network would count twice. Two rounds of one bootstrap
+    are not of one, as each learns from the one before.
+
+    Args:
+        runs: dict, label → Run.
+        group_seeds: False: each run is a method.
+    """
+    grouped = []  # dicts, label → Origin
+    for label, run in runs.items():
+        origin = origin_of(run)
+        siblings = [one for one in grouped if group_seeds and is_replicate(origin, one.values())]
+        if siblings:
+            siblings[0][label] = origin
+        else:
+            grouped.append({label: origin})
+    methods = [method_of({name: runs[name] for name in one}, one) for one in grouped]
+    return {method.label: method for method in methods}
+
+
+def origin_of(run):
+    about = read_json(run.evaluation) if run.evaluation.is_file() else {}
+    separator = json.dumps(about.get("separator"))
+    network = separator if OF_A_NETWORK in separator else None
+    if not run.config.is_file():
+        return Origin(None, None, network)
+    text = NO_SETTING.sub("", run.config.read_text())
+    seeds = SEED.findall(text) or [DEFAULT_SEED]
+    number = run.name if run.name.startswith("round") else None
+    return Origin((SEED.sub("", text), number), seeds[-1], network)  # the last binding wins
+
+
+def is_replicate(origin, others):
+    """Whether it may stand beside the Origins of a method."""
+    return None not in (origin.settings, origin.network) and all(
+        one.settings == origin.settings
+        and one.seed != origin.seed
+        and one.network not in (origin.network, None)
+        for one in others
+    )
+
+
+def method_of(runs, origins):
+    first = next(iter(runs))
+    label = f"{first} ({len(runs)} seeds)" if len(runs) > 1 else first
+    return Method(label, runs, origins[first].network is not None)
+
+
+def point_of(method: Method) -> dict:
+    """What its runs have in common of their points of a sweep, binding → value."""
+    points = [sweep_point(run) for run in method.runs.values()]
+    shared = points[0].items()
+    return {name: value for name, value in shared if all(p.get(name) == value for p in points)}
+
+
+def mean_over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """A score table as of `score_table`, each score the mean of those of all seeds; NaN where one is."""
+    if len(tables) == 1:
+        return tables[0]
+    columns = [column for column in tables[0] if all(column in table for table in tables)]
+    scores = pd.concat([table[columns].set_index(KEYS) for table in tables])
+    return scores.groupby(KEYS).agg(lambda values: values.mean(skipna=False)).reset_index()
