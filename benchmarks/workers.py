@@ -15,7 +15,7 @@ import gin
 from audition import configs, registry
 from audition.commands.segment_and_separate import segment_and_separate
 from audition.metrics import BSSEvalScale
-from tests import songs
+from tests.support import music
 
 NUM_SONGS, SECONDS = 40, 10.0
 TURNS = 2
@@ -48,7 +48,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         corpus, separator = (
-            songs.open_songs(songs.render(folder, NUM_SONGS, SECONDS)),
+            music.open_songs(music.render_mono(folder, NUM_SONGS, SECONDS)),
             paper_ensemble(),
         )
         best = {1: float("inf"), 2: float("inf")}
