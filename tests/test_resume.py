@@ -46,8 +46,15 @@ def test_kill_and_resume_equals_an_uninterrupted_run(instantiate, tmp_path, num_
     assert_same(*(dict(model["state_dict"]) for model in best))
 
 
-def test_a_checkpoint_within_an_epoch_resumes_exactly(instantiate, tmp_path):
-    config = sweep_with_kill_switch(tmp_path, 0, "train.save_every_iterations = 1")
+@pytest.mark.parametrize("parts", [1, 2])
+def test_a_checkpoint_within_an_epoch_resumes_exactly(instantiate, tmp_path, parts):
+    config = sweep_with_kill_switch(
+        tmp_path,
+        0,
+        "train.save_every_iterations = 1",
+        f"train.batch_size = {4 // parts}",
+        f"train.accumulate_batches = {parts}",
+    )
     instantiate(config)
     killed, whole = instantiate(config)
     road.call("train", whole.config)

@@ -35,6 +35,7 @@ def train(
     batch_size: int = gin.REQUIRED,
     num_epochs: int = gin.REQUIRED,
     epoch_length: int | None = None,
+    accumulate_batches: int = 1,
     excerpt_frames: int | None = None,
     excerpt_seconds: float | None = None,
     val_loss_dictionary: dict | None = None,
@@ -62,9 +63,12 @@ def train(
         model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
         loss_dictionary: see `audition.losses`.
         optimizer: reference such as `@torch.optim.Adam`; called with the parameters.
-        batch_size: excerpts per iteration.
+        batch_size: excerpts that go through the network at once.
         num_epochs: epochs in all, those before a resume included.
         epoch_length: iterations per epoch; None is once through the training items.
+        accumulate_batches: batches per iteration, whose gradients are averaged before the optimizer
+            steps: as one batch of `batch_size * accumulate_batches` excerpts would step, in the
+            memory of one of `batch_size`.
         excerpt_frames, excerpt_seconds: length of an excerpt; give one of the two.
         val_loss_dictionary: None takes `loss_dictionary`.
         loss_combination: "combine_by_sum" or "combine_by_multiply".

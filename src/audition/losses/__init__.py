@@ -91,6 +91,24 @@ class Losses(Closure):
                 f"give (they give {available}); choose another loss or set its 'keys'."
             ) from error
 
+    def check_means(self):
+        """Raises ConfigError where the loss of a batch isn't the mean of those of its parts."""
+        if self.combination_func == self.combine_by_multiply and len(self.losses) > 1:
+            raise ConfigError(
+                "train.accumulate_batches averages gradients, and train.loss_combination = "
+                "'combine_by_multiply' gives a whole batch others: choose 'combine_by_sum', or bind "
+                "train.accumulate_batches = 1."
+            )
+        sums = [
+            name for module, *_, name in self.losses if getattr(module, "reduction", None) == "sum"
+        ]
+        if sums:
+            raise ConfigError(
+                f"train.accumulate_batches averages losses, and train.{self.binding}[{sums[0]!r}] is "
+                "a sum over the batch: take out its reduction = 'sum', or bind "
+                "train.accumulate_batches = 1."
+            )
+
     @property
     def names(self):
         return [name for *_, name in self.losses]

@@ -65,12 +65,15 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         validator=None,
         device=device,
         train_names=settings.train_data.names,
+        accumulate_batches=settings.accumulate_batches,
         val_data=settings.val_data,
         metadata=model_metadata(settings),
         writer=writer,
         scalar_logs=[writer.add_scalar],
         exits=exits,
     )
+    if settings.accumulate_batches > 1:
+        training.losses.check_means()
     check_network_input(model, settings.features, training.metadata)
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
@@ -138,7 +141,7 @@ def iterate(
         log.info("This run is trained already.")
         return
     batches = EpochBatches(
-        batch_size=settings.batch_size,
+        batch_size=settings.excerpts_per_iteration,
         epoch_length=epoch_length,
         start_iteration=start,
         num_epochs=settings.num_epochs,

@@ -25,6 +25,7 @@ class Settings:
     loss_dictionary: dict
     optimizer: Callable
     batch_size: int
+    accumulate_batches: int
     num_epochs: int
     epoch_length: int | None
     excerpt_frames: int | None
@@ -53,7 +54,14 @@ class Settings:
         self.check_sample_rates()
 
     def check_counts(self) -> None:
-        for name in ("batch_size", "num_epochs", "epoch_length", "val_batch_size"):
+        counts = (
+            "batch_size",
+            "accumulate_batches",
+            "num_epochs",
+            "epoch_length",
+            "val_batch_size",
+        )
+        for name in counts:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"train.{name} = {value} must be at least 1.")
@@ -101,5 +109,9 @@ class Settings:
         return self.features.num_samples(self.excerpt_frames)
 
     @property
+    def excerpts_per_iteration(self) -> int:
+        return self.batch_size * self.accumulate_batches
+
+    @property
     def iterations_per_epoch(self) -> int:
-        return self.epoch_length or max(len(self.train_data) // self.batch_size, 1)
+        return self.epoch_length or max(len(self.train_data) // self.excerpts_per_iteration, 1)

@@ -13,7 +13,9 @@ from audition.runs.folder import Run
 class TrainingEvents(EventEnum):
     """Events of the trainer besides ignite's own."""
 
-    BACKWARD_COMPLETED = "backward_completed"  # gradients are there, the optimizer hasn't stepped
+    BACKWARD_COMPLETED = (
+        "backward_completed"  # the whole batch's gradients are there, before the step
+    )
     VALIDATION_COMPLETED = "validation_completed"  # `history` holds this epoch's losses
 
 
@@ -23,9 +25,11 @@ class Training:
 
     Attributes:
         trainer, validator: ignite engines; an iteration's output is a dict, loss name → float.
-            `trainer.state.batch` is the batch, `trainer.state.batch["index"]` its items.
+            `trainer.state.batch` is the batch, `trainer.state.batch["index"]` its items. An
+            iteration is a step of the optimizer.
         losses, val_losses: the weighted losses of both.
         history: dict, "train/loss", "validation/loss", … → list with one float per epoch.
+        accumulate_batches: parts in which a batch goes through the network.
         best: lowest monitored loss so far; epochs that improve it write `best.model.pth`.
         sums: dict, loss name → sum over the iterations of the epoch under way.
         kept: dict, name → object whose state survives a restart.
@@ -49,6 +53,7 @@ class Training:
     validator: Engine | None
     device: torch.device
     train_names: list
+    accumulate_batches: int = 1
     history: dict = field(default_factory=dict)
     best: float = float("inf")
     sums: dict = field(default_factory=dict)

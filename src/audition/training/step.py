@@ -32,15 +32,25 @@ class Forward:
         self.remix = remix
         self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
 
-    def __call__(self, batch: dict, iteration: int | None = None) -> tuple[dict, dict]:
-        """Returns `(output, data)`, dicts of float32 tensors; None stands for validation."""
-        waveforms = {
+    def parts(self, batch: dict, iteration: int, count: int) -> Iterator[dict]:
+        """A batch of training on the device, mixed anew, in `count` parts of one size."""
+        waveforms = self.on_device(batch)
+        if self.remix is not None:  # before it is cut: what is drawn depends on the whole batch
+            waveforms = self.remix(waveforms, iteration)
+        size = len(batch["index"]) // count
+        for start in range(0, size * count, size):
+            yield {name: value[start : start + size] for name, value in waveforms.items()}
+
+    def on_device(self, batch: dict) -> dict:
+        """The batch without its index."""
+        return {
             name: value.to(self.device, non_blocking=True)
             for name, value in batch.items()
             if name != "index"
         }
-        if self.remix is not None and iteration is not None:
-            waveforms = self.remix(waveforms, iteration)
+
+    def __call__(self, waveforms: dict) -> tuple[dict, dict]:
+        """Returns `(output, data)`, dicts of float32 tensors, of waveforms on the device."""
         data = self.features(waveforms)
         with precision(self.device, self.dtype):
             output = self.network(dict(data))
@@ -71,23 +81,37 @@ def make_engine(process: Callable) -> Engine:
 
 
 def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
-    """One iteration: forward, backward, clip (handlers), step."""
+    """One iteration: forward and backward part by part, clip (handlers), one step.
+
+    The losses are means over the parts, and so are the gradients: what the whole batch would give.
+    """
     training.model.train()
-    output, data = forward(batch, training.trainer.state.iteration)
-    losses = training.losses(output, data)
     training.optimizer.zero_grad(set_to_none=True)
-    training.scaler.scale(losses["loss"]).backward()
+    count, iteration = training.accumulate_batches, training.trainer.state.iteration
+    losses = [
+        part_step(training, forward, part, count) for part in forward.parts(batch, iteration, count)
+    ]
     training.scaler.unscale_(training.optimizer)
     training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
     training.scaler.step(training.optimizer)
     training.scaler.update()
-    return as_floats(losses)
+    return as_floats(
+        {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+    )
+
+
+def part_step(training: Training, forward: Forward, part: dict, count: int) -> dict:
+    """Adds the gradients of one of `count` parts; returns its losses."""
+    output, data = forward(part)
+    losses = training.losses(output, data)
+    training.scaler.scale(losses["loss"] / count).backward()
+    return {name: value.detach().float() for name, value in losses.items()}
 
 
 @torch.no_grad()
 def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
     training.model.eval()
-    output, data = forward(batch)
+    output, data = forward(forward.on_device(batch))
     return as_floats(training.val_losses(output, data))
 
 
