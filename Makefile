@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # The module pynvml once more: allocate.py must work with either, which is tested from a folder aside.
 OTHER_PYNVML := nvidia-ml-py==13.615.71
-BENCHMARKS := $(filter-out __init__,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo primitives bootstrap test lint bench stress recipes

@@ -74,7 +74,9 @@ def map_items(function, jobs, num_workers=0, description="", total=None, unit="f
     """
     failures = {}
     outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
-    with Progress(total=total, desc=description, disable=not description, unit=unit) as bar:
+    with Progress(
+        total=total, desc=description, disable=not description, unit=unit, leave=False
+    ) as bar:
         for name, result, failure in outcomes:
             bar.update()
             if failure:

@@ -10,6 +10,8 @@ import shutil
 import sys
 import types
 
+from audition.errors import ConfigError
+
 
 @contextlib.contextmanager
 def _standing_in(name, module):
@@ -60,18 +62,23 @@ def soxbindings():
 def zarr():
     """datasets/transforms.py:644-654 need zarr 2: ThreadSynchronizer and arrays of objects.
 
-    zarr 3 has neither, so nussl's Cache gets a folder of pickles in its place. zarr itself need not
-    be installed, which also saves a tenth of the time that importing nussl takes.
+    zarr 3 has neither, so nussl's Cache says what to use in its place. zarr itself need not be
+    installed, which also saves a tenth of the time that importing nussl takes.
     """
     if _installed_version("zarr").startswith("2."):
         yield
         return
-    from audition.compat.pickle_folder import open_folder
-
-    fake_zarr = _module("zarr", open=open_folder, ThreadSynchronizer=object)
+    fake_zarr = _module("zarr", open=_no_zarr, ThreadSynchronizer=object)
     fake_numcodecs = _module("numcodecs", Pickle=object)
     with _standing_in("zarr", fake_zarr), _standing_in("numcodecs", fake_numcodecs):
         yield
+
+
+def _no_zarr(location, **_):
+    raise ConfigError(
+        f"nussl's Cache, for {location}, needs zarr 2, which today's NumPy has no place for: use the "
+        "command cache, whose waveforms training reads faster."
+    )
 
 
 def distributed_optimizers():

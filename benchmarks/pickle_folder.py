@@ -1,4 +1,7 @@
-"""What nussl's Cache asks of a zarr array of objects: a folder with one pickle per item."""
+"""What nussl's Cache asks of a zarr array of objects: a folder with one pickle per item.
+
+The other side of the benchmark data_path, where zarr 2 can't be installed.
+"""
 
 import os
 import pickle
