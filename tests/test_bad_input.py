@@ -73,7 +73,7 @@ def corpus(speech, tmp_path):
         (empty_file, "can't be read as audio"),
         (other_rate, "16000 Hz"),
         (other_length, "samples, its mix has"),
-        (not_a_number, "has samples that are no numbers"),
+        (not_a_number, "has NaN or infinite samples"),
         (missing_stem, "s2"),
     ],
 )

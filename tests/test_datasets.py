@@ -283,7 +283,7 @@ BAD_FILES = {
         lambda path: write(path, noise(0, 11999)),
         "'1'.*s2 has 1 channels of 11999 samples",
     ),
-    "nan": (lambda path: write_nan(path), "1.wav has samples that are no numbers"),
+    "nan": (lambda path: write_nan(path), "1.wav has NaN or infinite samples"),
     "missing": (lambda path: path.unlink(), "track '1' .* has no s2/1.wav"),
 }
 

@@ -72,7 +72,7 @@ def test_a_missing_file_is_named(run, sessions, capsys):
     missing.unlink()
     assert road.call("cache", run.config, check=False) == 2
     name = missing.relative_to(sessions / "train")
-    assert f"has no {name}; add the file or take the track out" in capsys.readouterr().err
+    assert f"has no {name}; add the file or remove the track" in capsys.readouterr().err
 
 
 def test_a_missing_folder_is_named(run, capsys):

@@ -104,7 +104,7 @@ def test_every_device_makes_the_same(waveforms, device):
 def test_mistakes_are_told():
     with pytest.raises(ConfigError, match=r"RemixStems\.incoherent_fraction = 1\.5 must be from 0"):
         remix(1.5)
-    with pytest.raises(ConfigError, match="min_gain_db = 3 is above max_gain_db = 0.0: exchange"):
+    with pytest.raises(ConfigError, match="min_gain_db = 3 is above max_gain_db = 0.0: swap"):
         remix(low=3)
 
 

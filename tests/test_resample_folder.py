@@ -78,7 +78,7 @@ def test_mistakes_are_told(source, tmp_path):
         resample_folder(None, tmp_path / "nowhere", out, 8000)
     with pytest.raises(ConfigError, match="destination = .* lies in resample_folder.source"):
         resample_folder(None, source, source / "out", 8000)
-    with pytest.raises(ItemsFailed, match="2 channels can't be made 3"):
+    with pytest.raises(ItemsFailed, match="2 channels can't become 3"):
         resample_folder(None, source, out, 8000, 3)
     with pytest.raises(ConfigError, match=r"other settings \(sample_rate, num_channels differ\)"):
         resample_folder(None, source, out, 16000, 1)

@@ -390,7 +390,7 @@ def test_a_mistake_found_in_a_data_worker_is_told(instantiate, tmp_path, monkeyp
     own = with_own_transform(tmp_path, monkeypatch, "FailsInItsWorker")
     (run,) = instantiate(*QUICK, own)
     line = told(capsys, "train", run.config)
-    assert "s1 has 1 channels of" in line and "mend the file" in line
+    assert "s1 has 1 channels of" in line and "repair the file" in line
 
 
 def test_a_loss_that_explodes_names_the_iteration(run, capsys):

@@ -112,7 +112,7 @@ def refusal(corpus):
 
 def test_refuses_a_cache_of_other_settings(filled, root, tmp_path):
     sentence = refusal(build(root, tmp_path / "cache", mix_folder="mix_both"))
-    assert "made of other settings" in sentence and "train/build_dataset.cache_root" in sentence
+    assert "made with other settings" in sentence and "train/build_dataset.cache_root" in sentence
     assert "source_names [s1, s2] where [noise, s1, s2] is asked for" in sentence
     assert "num_items 4 where 2" in refusal(build(root, tmp_path / "cache", [LongerThan(1.2)]))
     kept = build(root, tmp_path / "cache", transform=KeepSources(["s1"]))
@@ -135,13 +135,13 @@ def test_refuses_files_of_another_size(filled, root, tmp_path):
 def test_refuses_other_audio_under_the_same_names(filled, root, tmp_path):
     shutil.rmtree(root)
     write_wham(root, seed=1)
-    assert "holds other audio for" in refusal(build(root, tmp_path / "cache"))
+    assert "holds different audio for" in refusal(build(root, tmp_path / "cache"))
 
 
 def test_refuses_a_truncated_file_and_a_missing_one(filled):
     data = filled.cache_folder / "waveforms.bin"
     os.truncate(data, data.stat().st_size - 1)
-    assert re.search(r"waveforms.bin is missing or not \d+ bytes long", refusal(filled))
+    assert re.search(r"waveforms.bin is missing, or isn't \d+ bytes long", refusal(filled))
     data.unlink()
     assert "waveforms.bin is missing" in refusal(filled)
 

@@ -1,41 +1,47 @@
 """Separated audio on disk: a folder per track, a file per estimate."""
 
 import itertools
+from pathlib import Path
 
+import nussl
 import soundfile
 
 from audition.audio.files import write_wav
 from audition.audio.signals import signal_like
 
 
-def write_estimates(folder, sources, estimates):
-    """32-bit float .wav files, which neither clip nor round; named as the sources, then numbered.
+def write_estimates(folder: Path, sources: list[str], estimates: list[nussl.AudioSignal]) -> None:
+    """Writes 32-bit float .wav files, which neither clip nor round.
+
+    The first estimates are named after the sources, any further ones are numbered.
 
     Args:
-        folder: of the track.
+        folder: the track's folder.
         sources: names of the sources.
-        estimates: list of AudioSignals, as the separator gave them; there may be more than sources.
+        estimates: AudioSignals in the separator's order; there may be more of them than sources.
     """
     names = [*sources, *(f"estimate{number}" for number in range(len(sources), len(estimates)))]
     for name, estimate in zip(names, estimates, strict=False):
         path = folder / f"{name}.wav"
         write_wav(path, estimate.audio_data.T, estimate.sample_rate, "FLOAT")
     for path in numbered(folder, max(len(sources), len(estimates))):
-        path.unlink()  # of an earlier separator, which gave more
+        path.unlink()  # left by an earlier separator that gave more estimates
 
 
-def has_estimates(folder, sources):
+def has_estimates(folder: Path, sources: list[str]) -> bool:
     return all((folder / f"{source}.wav").is_file() for source in sources)
 
 
-def read_estimates(folder, sources, mix):
-    """What `write_estimates` wrote, in its order, as AudioSignals like `mix`."""
+def read_estimates(
+    folder: Path, sources: list[str], mix: nussl.AudioSignal
+) -> list[nussl.AudioSignal]:
+    """AudioSignals like `mix` of what `write_estimates` wrote, in the same order."""
     paths = [*(folder / f"{source}.wav" for source in sources), *numbered(folder, len(sources))]
     audio = (soundfile.read(path, always_2d=True)[0].T for path in paths)
     return [signal_like(mix, one) for one in audio]
 
 
-def numbered(folder, first):
-    """The files estimate<first>.wav, estimate<first + 1>.wav, … that are there."""
+def numbered(folder: Path, first: int) -> list[Path]:
+    """The existing files among estimate<first>.wav, estimate<first + 1>.wav, …"""
     paths = (folder / f"estimate{number}.wav" for number in itertools.count(first))
     return list(itertools.takewhile(lambda path: path.is_file(), paths))

@@ -1,4 +1,6 @@
-"""Arrays of samples on their way from one kind of file to another."""
+"""Read, write and convert audio files; audio is an array `(sample, channel)`."""
+
+from pathlib import Path
 
 import numpy as np
 import soundfile
@@ -11,10 +13,12 @@ AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 FULL_SCALE = 2**15
 
 
-def convert(audio, sample_rate, new_rate, num_channels):
-    """`audio`, `(sample, channel)`, at another rate and number of channels.
+def convert(
+    audio: np.ndarray, sample_rate: int, new_rate: int, num_channels: int | None
+) -> np.ndarray:
+    """Resamples `audio`, `(sample, channel)`, and changes its number of channels.
 
-    One channel is the mean of all; one channel becomes several equal ones.
+    Several channels become one by averaging; one becomes several by repetition.
 
     Args:
         num_channels: None keeps the channels as they are.
@@ -25,25 +29,31 @@ def convert(audio, sample_rate, new_rate, num_channels):
         audio = np.repeat(audio, num_channels, axis=1)
     elif num_channels not in (None, audio.shape[1]):
         raise ConfigError(
-            f"{audio.shape[1]} channels can't be made {num_channels}: bind num_channels to 1 or "
+            f"{audio.shape[1]} channels can't become {num_channels}: bind num_channels to 1 or "
             f"{audio.shape[1]}."
         )
     return soxr.resample(audio, sample_rate, new_rate) if new_rate != sample_rate else audio
 
 
-def to_16_bit(audio):
-    """int16 of float samples in [-1, 1]; what was read from a 16-bit file comes back as it was."""
+def to_16_bit(audio: np.ndarray) -> np.ndarray:
+    """Float samples in [-1, 1] as int16; samples read from a 16-bit file come back unchanged."""
     return np.clip(np.rint(audio * FULL_SCALE), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
-def write_wav(path, audio, sample_rate, subtype="PCM_16"):
-    """Writes `audio`, `(sample, channel)`, whole or not at all; floats beyond 1 are clipped."""
+def write_wav(
+    path: str | Path, audio: np.ndarray, sample_rate: int, subtype: str = "PCM_16"
+) -> None:
+    """Writes `audio`, `(sample, channel)`, whole or not at all; PCM clips samples beyond 1."""
     with write_and_rename(path, "wb") as file:
         soundfile.write(file, audio, sample_rate, subtype=subtype, format="WAV")
 
 
-def read(path):
-    """`(sample, channel)` float32, finite and never empty, and its sample rate."""
+def read(path: str | Path) -> tuple[np.ndarray, int]:
+    """Reads a file as float32 `(sample, channel)`, along with its sample rate.
+
+    Raises:
+        ConfigError: the file is not audio, is empty, or holds NaN or infinite samples.
+    """
     try:
         with soundfile.SoundFile(path) as file:
             if file.subtype == "PCM_16":  # libsndfile takes twice as long to make the same floats
@@ -53,14 +63,14 @@ def read(path):
     except soundfile.LibsndfileError as error:
         raise unreadable(path, error) from error
     if len(audio) == 0:
-        raise ConfigError(f"{path} has no samples: mend the file or take it out.")
+        raise ConfigError(f"{path} has no samples: repair the file or remove it.")
     if not np.isfinite(audio).all():
-        raise ConfigError(f"{path} has samples that are no numbers: mend the file or take it out.")
+        raise ConfigError(f"{path} has NaN or infinite samples: repair the file or remove it.")
     return audio, file.samplerate
 
 
-def unreadable(path, error):
-    """The ConfigError for a soundfile.LibsndfileError."""
+def unreadable(path: str | Path, error: soundfile.LibsndfileError) -> ConfigError:
+    """The ConfigError that stands for a soundfile.LibsndfileError."""
     return ConfigError(
-        f"{path} can't be read as audio ({error.error_string}): mend the file or take it out."
+        f"{path} can't be read as audio ({error.error_string}): repair the file or remove it."
     )

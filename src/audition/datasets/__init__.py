@@ -1,4 +1,4 @@
-"""Datasets: what is separated, learned from and listened to."""
+"""Datasets: the audio that models are trained on and that separators are given."""
 
 from audition.datasets import audio_folder, corpora, filters, transforms
 from audition.datasets.corpora import Corpus

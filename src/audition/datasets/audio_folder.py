@@ -1,6 +1,8 @@
-"""Recordings of which nothing is known but what they sound like."""
+"""Recordings without labels or ground truth."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 
@@ -14,27 +16,32 @@ UNLABELLED = "unlabelled"
 class AudioFolder(Corpus):
     """Every audio file in a folder and its subfolders, as a mixture without sources.
 
-    For segment_and_separate. An item's label is the name of the folder that its file lies in.
+    For segment_and_separate. An item's label is the name of the folder that its file is in.
 
     Args:
-        folder: Path.
-        ext: list of suffixes.
-        settings: nussl's, such as sample_rate, num_channels, stft_params.
+        folder: where to look.
+        ext: suffixes of the files to use.
+        settings: nussl's settings, such as sample_rate, num_channels, stft_params.
     """
 
     unlabelled = True
 
-    def __init__(self, folder, ext=(".wav", ".flac", ".mp3", ".ogg"), **settings):
+    def __init__(
+        self,
+        folder: str | Path,
+        ext: Sequence[str] = (".wav", ".flac", ".mp3", ".ogg"),
+        **settings: Any,
+    ):
         self.ext = list(ext)
         super().__init__(folder, **settings)
 
-    def get_items(self, folder):
+    def get_items(self, folder: str) -> list[str]:
         return sorted(str(path.relative_to(folder)) for path in files_below(folder, self.ext))
 
-    def item_files(self, item):
+    def item_files(self, item: str) -> list[Path]:
         return [Path(self.folder, item)]
 
-    def process_item(self, item):
+    def process_item(self, item: str) -> dict:
         mix = self._load_audio_file(*self.item_files(item))
         label = Path(item).parent.name or UNLABELLED
         return {"mix": mix, "sources": {}, "metadata": {"label": label}}

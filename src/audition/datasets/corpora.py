@@ -1,12 +1,14 @@
-"""nussl's datasets, under the same names: faster to read, and with errors that say what to mend.
+"""nussl's datasets under the same names: faster to read, with errors that say what to do.
 
-`num_channels = 1` mixes the channels of a file down to their mean (nussl takes the left one).
+`num_channels = 1` averages the channels of a file (nussl takes the left one).
 """
 
 import contextlib
 import copy
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 import nussl
@@ -20,7 +22,7 @@ register = gin.register(module="nussl.datasets")
 
 
 class ReadsBySoundfile:
-    """Reads a file in one go, the same numbers as nussl (float32) at twenty times the speed."""
+    """Reads a file in one go: the same float32 numbers as nussl, at twenty times the speed."""
 
     def _load_audio_file(self, path_to_audio_file):
         audio, sample_rate = read(path_to_audio_file)
@@ -39,14 +41,14 @@ class ReadsBySoundfile:
         if properties(audio_signal) != properties(self):
             super()._setup_audio_signal(audio_signal)
 
-    def check_sample_rate(self, path, sample_rate):
+    def check_sample_rate(self, path: str | Path, sample_rate: int) -> None:
         if self.strict_sample_rate and self.sample_rate not in (None, sample_rate):
             raise ConfigError(
                 f"{path} has {sample_rate} Hz where {type(self).__name__} has {self.sample_rate} "
-                "Hz: resample it, or bind strict_sample_rate = False to do so at each read."
+                "Hz: resample it, or bind strict_sample_rate = False to resample at every read."
             )
 
-    def check_channels(self, path, num_channels):
+    def check_channels(self, path: str | Path, num_channels: int) -> None:
         if self.num_channels and num_channels < self.num_channels:
             raise ConfigError(
                 f"{path} has {num_channels} channels where {type(self).__name__} has "
@@ -55,28 +57,28 @@ class ReadsBySoundfile:
 
 
 class Corpus(ReadsBySoundfile, DescribesItems, nussl.datasets.BaseDataset):
-    """To inherit for a corpus of one's own; one file with one class adds it.
+    """Base class for a corpus of your own: one class in one file adds it.
 
-    It must have nussl's two methods, and may override those of DescribesItems:
+    A subclass needs nussl's two methods, and may override those of DescribesItems:
 
-        get_items(folder)         list of items: paths, numbers, dicts, whatever names one
-        process_item(item)        {"mix": signal, "sources": {name: signal}, "metadata": {…}}, of
-                                  signals by self._load_audio_file(path)
+        get_items(folder)         list of items: paths, numbers, dicts, whatever identifies one
+        process_item(item)        {"mix": signal, "sources": {name: signal}, "metadata": {…}}, with
+                                  signals from self._load_audio_file(path)
         item_name(item)           its name in results, outputs and errors
-        item_files(item)          its files, that of the mix first: a changed one is noticed
-        duration_seconds(item)    of the mix
-        check_item(item, where)   raises a ConfigError where the item cannot be used
+        item_files(item)          its files, the mix first; a change in any of them is noticed
+        duration_seconds(item)    duration of the mix
+        check_item(item, where)   raises a ConfigError if the item can't be used
 
-    An `__init__` of its own sets what get_items needs before it calls this one. Public attributes
-    are part of what identifies a cache and a result; paths and what is derived belong in attributes
-    with a _ in front.
+    If it has its own `__init__`, that sets what get_items needs and then calls this one. Public
+    attributes become part of the identity of caches and results; keep paths and derived values in
+    attributes that start with an underscore.
 
     Args:
         folder: passed to get_items.
         settings: nussl's: transform, sample_rate, stft_params, num_channels, strict_sample_rate.
     """
 
-    def __init__(self, folder, **settings):
+    def __init__(self, folder: str | Path, **settings: Any):
         require_folders(type(self).__name__, folder)
         super().__init__(str(folder), **settings)
 
@@ -90,22 +92,22 @@ def properties(signal_or_dataset):
 
 
 @functools.lru_cache(maxsize=32)
-def empty_signal(sample_rate, stft_params):
-    """To be copied: making an AudioSignal checks its window, which takes longer than a file."""
+def empty_signal(sample_rate: int, stft_params: nussl.STFTParams) -> nussl.AudioSignal:
+    """A signal to copy: AudioSignal's constructor checks its window, slower than reading a file."""
     return nussl.AudioSignal(sample_rate=sample_rate, stft_params=stft_params)
 
 
 @contextlib.contextmanager
 def plain_errors(noun):
-    """nussl's complaints about arguments, as a sentence of ours."""
+    """Turns nussl's complaints about arguments into a ConfigError."""
     try:
         yield
     except DataSetException as error:
         raise ConfigError(f"{noun}: {error}") from error
 
 
-def require_folders(binding, folder, names=("",)):
-    """Each of `names` is a folder in `folder`, which the binding leads to."""
+def require_folders(binding: str, folder: str | Path, names: Sequence[str] = ("",)) -> None:
+    """Raises a ConfigError unless each of `names` is a folder in `folder`, which `binding` gave."""
     missing = [str(Path(folder, name)) for name in names if not Path(folder, name).is_dir()]
     if missing:
         raise ConfigError(
@@ -133,8 +135,8 @@ class MixSourceFolder(ReadsBySoundfile, FolderItems, nussl.datasets.MixSourceFol
 class WHAM(ReadsBySoundfile, FolderItems, nussl.datasets.WHAM):
     """WHAM! (or WSJ0-2mix in its layout): `<root>/wav8k/min/tr/{mix_clean,s1,s2,…}`.
 
-    Sources by mix_folder, as nussl has them: mix_clean: s1, s2; mix_both: s1, s2, noise;
-    mix_single: s1 alone, the noise in the mix being no source.
+    As in nussl, the sources depend on mix_folder: s1 and s2 for mix_clean; s1, s2 and noise for
+    mix_both; s1 alone for mix_single, whose mix also has noise, but not as a source.
     """
 
     def __init__(
@@ -150,7 +152,7 @@ class WHAM(ReadsBySoundfile, FolderItems, nussl.datasets.WHAM):
 
 @register
 class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
-    """MUSDB18 on this machine: `<folder>/{train,test}/<track>/*.wav`, or `.stem.mp4` by ffmpeg.
+    """MUSDB18 on this machine: `<folder>/{train,test}/<track>/*.wav`, or `.stem.mp4` via ffmpeg.
 
     nussl's own class can download a sample; this one never does.
     """
@@ -163,10 +165,10 @@ class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
     def process_item(self, item):
         track = self.musdb[item]
         missing = sorted({"bass", "drums", "other", "vocals"} - set(track.sources))
-        if missing:  # musdb would give the stems after it each other's audio
+        if missing:  # musdb would mix up the audio of the stems that come after it
             raise ConfigError(
                 f"MUSDB18: track {track.name!r} has no {' and no '.join(missing)}; add the stem or "
-                "take the track out."
+                "remove the track."
             )
         if not self.musdb.is_wav:
             return super().process_item(item)
@@ -178,14 +180,14 @@ class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
         return {"mix": mix, "sources": sources, "metadata": {"labels": sorted(sources)}}
 
     def load_stem(self, path, name):
-        """The audio of a file, under the name that nussl's class would give it."""
+        """The audio of a file, with the file name that nussl's class would give it."""
         signal = self._load_audio_file(path)
         signal.path_to_input_file = name
         return signal
 
 
 class FindsMovedAudio:
-    """A .jams file holds the paths of the day it was made; look beside it where those are gone."""
+    """Looks next to a .jams file for audio that is no longer at the paths written in it."""
 
     def _get_info_from_item(self, item):
         jam, annotation, mix_path, source_paths = nussl.datasets.Scaper._get_info_from_item(
@@ -195,7 +197,7 @@ class FindsMovedAudio:
         return jam, annotation, self.find(mix_path, 1), source_paths
 
     def find(self, path, num_parts):
-        """`path`, else its last parts in the dataset's folder."""
+        """The last parts of `path` in the dataset's folder if they are there, else `path`."""
         beside = Path(self.folder, *Path(path).parts[-num_parts:])
         return str(beside) if beside.exists() else path
 
@@ -214,7 +216,7 @@ class Scaper(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.
 class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FUSS):
     """Free Universal Sound Separation: `<root>/{train,validation,eval}/x.jams`, 16 kHz.
 
-    A mix has one to four sources; training needs a filter that keeps one number of them.
+    A mix has one to four sources; for training, filter the mixes down to one number of sources.
     """
 
     def __init__(self, root, split="train", **kwargs):
@@ -228,7 +230,7 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FU
 
 @register
 class OnTheFly(ReadsBySoundfile, DescribesItems, nussl.datasets.OnTheFly):
-    """`num_mixtures` mixtures, mixture i made by `mix_closure(dataset, i)` when it is asked for."""
+    """`num_mixtures` mixtures; `mix_closure(dataset, i)` makes mixture i on request."""
 
     def __init__(self, mix_closure, num_mixtures, **kwargs):
         with plain_errors("OnTheFly"):

@@ -1,4 +1,4 @@
-"""Fixed-length training pieces, and which of them each iteration reads."""
+"""Fixed-length excerpts for training, and which of them each iteration reads."""
 
 import logging
 from dataclasses import dataclass
@@ -9,28 +9,29 @@ import torch
 from torch.utils.data import Dataset
 
 from audition.datasets import waveform_cache
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
 
 class Excerpts(Dataset):
-    """One excerpt of every item and epoch, addressed by `epoch * len(excerpts) + number`.
+    """One excerpt of every item per epoch, at index `epoch * len(excerpts) + number`.
 
-    Which item an excerpt is cut from (each epoch is a permutation of the items) and where depends
-    on the seed, the epoch and the number only. Items shorter than an excerpt get zeros at the end.
-    Reads the waveform cache where there is one, else the corpus.
+    Each epoch goes through the items in a new order. Which item an excerpt is cut from, and where,
+    depends only on the seed, the epoch and the number. Items shorter than an excerpt are padded
+    with zeros at the end. Reads the waveform cache if there is one, else the corpus.
 
-    A batch is an item here: hand lists of global indices (EpochBatches makes them) to a DataLoader
+    A DataLoader reads it a batch at a time: pass lists of global indices (EpochBatches makes them)
     as its `batch_sampler`, with `collate_fn=batch_collate`.
 
     Args:
         data: Split.
         num_samples: length of an excerpt.
-        seed: of the order and the positions.
+        seed: seed of the order and the positions.
     """
 
-    def __init__(self, data, num_samples, seed):
+    def __init__(self, data: Split, num_samples: int, seed: int):
         if num_samples < 1:
             raise ConfigError(
                 f"An excerpt of {num_samples} samples is too short: raise train.excerpt_frames or "
@@ -40,14 +41,16 @@ class Excerpts(Dataset):
         self.num_samples = num_samples
         self.seed = seed
         self.cache = waveform_cache.open(data)
-        where = f"the cache {data.cache_folder}" if self.cache else "its files: no cache was filled"
+        where = (
+            f"the cache {data.cache_folder}" if self.cache else "its files, as no cache is filled"
+        )
         log.info("%s: %d items, read from %s", data.name, len(data), where)
 
     def __len__(self):
         return len(self.data)
 
     def __getitem__(self, global_index):
-        """dict of `mix` `(channel, sample)`, `sources` `(source, channel, sample)`, float32, and
+        """dict of `mix` `(channel, sample)` and `sources` `(source, channel, sample)`, float32, and
         `index`, the item's number in the corpus."""
         batch = self.__getitems__([global_index])
         return {key: value[0] for key, value in batch.items()}
@@ -56,15 +59,15 @@ class Excerpts(Dataset):
         """The same for several excerpts, each entry with a leading batch axis."""
         size, num_sources = len(global_indices), len(self.data.source_names)
         shape = self.data.num_channels, self.num_samples
-        # torch's allocator: numpy would ask the system for fresh pages with every batch
+        # from torch's allocator: numpy would ask the system for fresh pages for every batch
         mix = torch.empty(size, *shape)
         sources = torch.empty(size, num_sources, *shape)
         places = zip(global_indices, mix.numpy(), sources.numpy(), strict=True)
         items = [self.read(*place) for place in places]
         return {"mix": mix, "sources": sources, "index": torch.tensor(items)}
 
-    def read(self, global_index, mix, sources):
-        """Writes an excerpt into the two arrays; returns the item's number."""
+    def read(self, global_index: int, mix: np.ndarray, sources: np.ndarray) -> int:
+        """Writes an excerpt into the two arrays, and returns its item's number."""
         epoch, number = divmod(int(global_index), len(self))
         items, positions = plan_epoch(self.seed, epoch, len(self))
         item = int(items[number])
@@ -77,22 +80,22 @@ class Excerpts(Dataset):
             out[..., piece.shape[-1] :] = 0
         return item
 
-    def waveforms(self, item):
-        """`(1 + source, channel, sample)`, mix first, and the factor that makes it [-1, 1]."""
+    def waveforms(self, item: int) -> tuple[np.ndarray, np.float32]:
+        """An item, `(1 + source, channel, sample)`, mix first, and the factor to scale it to 1."""
         if self.cache:
             return self.cache.waveforms(item)
         return self.data.waveforms(item), np.float32(1)
 
 
 @lru_cache(maxsize=8)
-def plan_epoch(seed, epoch, num_items):
-    """The items of an epoch in order, and for each the position of its excerpt, in [0, 1)."""
+def plan_epoch(seed: int, epoch: int, num_items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The order of the items in an epoch, and the position of each one's excerpt, in [0, 1)."""
     random = np.random.default_rng([seed, epoch])
     return random.permutation(num_items), random.random(num_items)
 
 
-def batch_collate(batch):
-    """For DataLoader.collate_fn: `Excerpts.__getitems__` has stacked the batch already."""
+def batch_collate(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """For DataLoader.collate_fn: `Excerpts.__getitems__` has already stacked the batch."""
     return batch
 
 
@@ -100,14 +103,14 @@ def batch_collate(batch):
 class EpochBatches:
     """Batch sampler: the global indices of every iteration from `start_iteration` to the last.
 
-    Excerpts are numbered on through all epochs, so iteration k reads the same batch whether or not
-    training was stopped before it, and an epoch may be shorter or longer than the corpus.
+    Numbering continues across epochs, so iteration k reads the same batch whether or not training
+    was interrupted before it, and an epoch may be shorter or longer than the corpus.
 
     Args:
-        batch_size: excerpts.
-        epoch_length: iterations.
+        batch_size: excerpts per batch.
+        epoch_length: iterations per epoch.
         start_iteration: iterations already done.
-        num_epochs: of the whole training.
+        num_epochs: epochs of the whole training.
     """
 
     batch_size: int

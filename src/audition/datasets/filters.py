@@ -1,4 +1,4 @@
-"""Which items of a dataset stay: a filter is called with (dataset, item) and says so."""
+"""Filters: each is called with (dataset, item) and returns whether the item stays."""
 
 import fnmatch
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from audition.errors import ConfigError
 @gin.register
 @dataclass(frozen=True)
 class LongerThan:
-    """Keeps items of more than `seconds`."""
+    """Keeps items longer than `seconds`."""
 
     seconds: float
 
@@ -25,7 +25,7 @@ class LongerThan:
 @gin.register
 @dataclass(frozen=True)
 class ShorterThan:
-    """Keeps items of less than `seconds`, to bound the memory of evaluation."""
+    """Keeps items shorter than `seconds`, to limit the memory that evaluation takes."""
 
     seconds: float
 
@@ -36,9 +36,9 @@ class ShorterThan:
 @gin.register
 @dataclass(frozen=True)
 class NotSilent:
-    """Keeps items whose every source is louder than `threshold_db` (RMS, dB of full scale).
+    """Keeps items in which every source is louder than `threshold_db` (RMS, dB of full scale).
 
-    Reads the audio; SI-SDR of a silent source is not defined.
+    The SI-SDR of a silent source is undefined. This filter reads the audio.
     """
 
     threshold_db: float = -60.0
@@ -52,9 +52,9 @@ class NotSilent:
 @gin.register
 @dataclass(frozen=True)
 class NamedLike:
-    """Keeps items whose mixture's file name, without its extension, is like one of `patterns`.
+    """Keeps items whose mixture's file name, without its extension, matches one of `patterns`.
 
-    A pattern may hold *, ? and [seq], as in a shell; one alone needs no list.
+    A pattern may contain *, ? and [seq], as in a shell; a single one may be given without a list.
     """
 
     patterns: tuple | str
@@ -63,8 +63,8 @@ class NamedLike:
         files = described(dataset).item_files(item)
         if not files:
             raise ConfigError(
-                f"NamedLike chooses by file name, and {type(dataset).__name__} has no files: take it "
-                "out of build_dataset.filters."
+                f"NamedLike chooses by file name, and {type(dataset).__name__} has no files: "
+                "remove it from build_dataset.filters."
             )
         patterns = [self.patterns] if isinstance(self.patterns, str) else self.patterns
         return any(fnmatch.fnmatchcase(Path(files[0]).stem, pattern) for pattern in patterns)

@@ -1,6 +1,6 @@
-"""What a dataset says of its items: names, files, durations, what is wrong with one.
+"""What a dataset knows about its items: names, files, durations, and whether one can be used.
 
-Whoever asks calls `described(dataset).item_files(item)`, whichever class the dataset is of.
+To ask a dataset of any class, call `described(dataset).item_files(item)` and so on.
 """
 
 import copy
@@ -16,37 +16,39 @@ from audition.errors import ConfigError
 
 
 class DescribesItems:
-    """What may be asked about an item, an entry of `dataset.items`, without reading its audio.
+    """Answers questions about an item, an entry of `dataset.items`, without reading its audio.
 
-    A dataset overrides what it knows better.
+    A dataset overrides the methods that it can answer better.
 
     Attributes:
-        unlabelled: its items may come without sources.
+        unlabelled: whether items may come without sources.
     """
 
     unlabelled = False
 
     def item_name(self, item) -> str:
-        """Names the item in results, outputs and errors; fit for a file name, so without slashes.
+        """Name of the item in results, outputs and errors; used as a file name, so without slashes.
 
         By default the stem of an item that is a path, else the item as text.
         """
         return Path(item).stem if isinstance(item, str | Path) else str(item).replace("/", ".")
 
     def item_files(self, item) -> list[Path]:
-        """The files that the item is read from: that of the mix first, where the mix is in a file.
+        """The files that the item is read from, starting with the mix if that is a file.
 
-        A track is evaluated again when the size or the time of one of them changes. By default
-        there are none, as of audio that is made up, and no change is noticed.
+        A track is evaluated again when the size or modification time of any of them changes. By
+        default there are none, as for synthesised audio, and no change is noticed.
         """
         return []
 
     def duration_seconds(self, item) -> float:
-        """Duration of the mix. By default by the header of the first file; where there is no file,
-        the item is read.
+        """Duration of the mix.
+
+        By default it comes from the header of the first file, or from reading the item if it has no
+        files.
 
         Raises:
-            ConfigError: that file is not audio.
+            ConfigError: the first file is not audio.
         """
         files = self.item_files(item)
         if not files:
@@ -58,24 +60,24 @@ class DescribesItems:
         return header.frames / header.samplerate
 
     def check_item(self, item, where: str) -> None:
-        """Called before the item is read. By default each of its files must exist.
+        """Called before the item is read. By default, all its files must exist.
 
         Args:
-            where: how an error begins; it names the split, the track and the dataset.
+            where: the beginning of an error, which names the split, the track and the dataset.
 
         Raises:
-            ConfigError: the item cannot be used.
+            ConfigError: the item can't be used.
         """
         for path in self.item_files(item):
             if not os.path.exists(path):
                 raise ConfigError(
-                    f"{where} has no {os.path.relpath(path, self.folder)}; add the file or take "
-                    "the track out."
+                    f"{where} has no {os.path.relpath(path, self.folder)}; add the file or remove "
+                    "the track."
                 )
 
 
 class FolderItems(DescribesItems):
-    """Items of nussl's MixSourceFolder and WHAM, which drop a missing source without a word."""
+    """Items of nussl's MixSourceFolder and WHAM, which drop a missing source silently."""
 
     def item_files(self, item):
         folders = [*([] if self.make_mix else [self.mix_folder]), *self.source_folders]
@@ -104,7 +106,7 @@ class SoundscapeItems(DescribesItems):
         return [Path(path) for path in (mix_path, *source_paths)]
 
     def check_item(self, item, where):
-        """Nothing: the reader misses a file by itself, and loading a .jams file twice takes long."""
+        """Does nothing: reading fails on a missing file anyway, and loading a .jams is slow."""
 
 
 OF_NUSSL = (
@@ -114,12 +116,11 @@ OF_NUSSL = (
 )
 
 
-def described(dataset):
+def described(dataset: nussl.datasets.BaseDataset) -> DescribesItems:
     """`dataset`, with the methods of DescribesItems.
 
-    One that does not inherit them, such as nussl's own, comes back as a shallow copy with our
-    defaults in place of those that its class lacks. The copy is to ask, not to keep: it can't be
-    pickled.
+    A dataset that doesn't inherit them, such as one of nussl's, comes back as a shallow copy with
+    defaults for the methods that its class lacks. Don't keep the copy: it can't be pickled.
     """
     if isinstance(dataset, DescribesItems):
         return dataset
@@ -129,7 +130,7 @@ def described(dataset):
 
 
 @functools.cache
-def completed(kind):
-    """The class `kind` of datasets from elsewhere, with defaults for the methods it lacks."""
+def completed(kind: type) -> type:
+    """A subclass of `kind`, a dataset class from elsewhere, with defaults for what it lacks."""
     known = (ours for theirs, ours in OF_NUSSL if issubclass(kind, theirs))
     return type(kind.__name__, (kind, next(known, DescribesItems)), {})

@@ -2,27 +2,31 @@
 
 import logging
 import os
+from collections.abc import Iterable
 
 import torch
 from torch.utils.data import DataLoader
 
 from audition.datasets.excerpts import Excerpts, batch_collate
+from audition.datasets.split import Split
 
 log = logging.getLogger(__name__)
 
 
-def make_loader(data, batches, num_samples, seed, num_workers):
+def make_loader(
+    data: Split, batches: Iterable[list[int]], num_samples: int, seed: int, num_workers: int
+) -> DataLoader:
     """A DataLoader of excerpts.
 
     Args:
         data: Split.
         batches: lists of global indices, see Excerpts.
         num_samples: length of an excerpt.
-        seed: of the excerpts.
-        num_workers: processes that load, at most one per core; 0 loads in this one.
+        seed: seed of the excerpts.
+        num_workers: loading processes, at most one per core; 0 loads in this process.
     """
     num_workers = at_most_one_per_core(num_workers)
-    # its own generator: PyTorch draws a seed per pass, and the global one belongs to dropout
+    # its own generator: PyTorch draws a seed per pass, and the global generator is for dropout
     return DataLoader(
         Excerpts(data, num_samples, seed),
         batch_sampler=batches,
@@ -35,20 +39,20 @@ def make_loader(data, batches, num_samples, seed, num_workers):
 
 
 def at_most_one_per_core(num_workers: int) -> int:
-    """More processes than cores load no faster and take memory; what they load is the same."""
+    """More processes than cores would load the same data no faster, and take more memory."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if num_workers > cores:
-        log.info("%d data workers in place of %d: there are %d cores", cores, num_workers, cores)
+        log.info("%d data workers instead of %d: there are %d cores", cores, num_workers, cores)
     return min(num_workers, cores)
 
 
-def each_item_once(data, batch_size):
+def each_item_once(data: Split, batch_size: int) -> list[list[int]]:
     """Batches for validation: the same excerpt of every item, in order."""
     items = range(len(data))
     return [list(items[start : start + batch_size]) for start in items[::batch_size]]
 
 
-def stop_workers(loader):
-    """Left to the garbage collector, each worker would be waited for five seconds."""
+def stop_workers(loader: DataLoader | None) -> None:
+    """Stops the workers now: the garbage collector would wait five seconds for each."""
     if loader is not None and loader._iterator is not None:
         loader._iterator._shutdown_workers()

@@ -2,17 +2,19 @@
 
 import copy
 import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import audioread
 import gin
 import numpy as np
+import nussl
 import soundfile
 from nussl.core.audio_signal import AudioSignalException
 from nussl.datasets.base_dataset import DataSetException
 from nussl.datasets.transforms import TransformException
 
-from audition.datasets.items import described
+from audition.datasets.items import DescribesItems, described
 from audition.datasets.transforms import check_keeps_audio
 from audition.errors import ConfigError
 
@@ -30,15 +32,20 @@ READING_ERRORS = (
 
 
 @gin.register
-def build_dataset(dataset, name, filters=(), cache_root=None):
-    """The Split of one split.
+def build_dataset(
+    dataset: nussl.datasets.BaseDataset,
+    name: str,
+    filters: Iterable[Callable] = (),
+    cache_root: str | Path | None = None,
+) -> "Split":
+    """The Split of a dataset's items that pass the filters.
 
     Args:
         dataset: a nussl BaseDataset, or one of ours. Its transform may change the sources
             (SumSources, KeepSources); features are computed later, by `train.features`.
         name: role of the split ("train", "val", "test"), and its folder in `cache_root`.
-        filters: functions of (dataset, item) that say whether an item stays.
-        cache_root: folder of the waveform caches; None: nothing is cached.
+        filters: functions of (dataset, item) that return whether the item stays.
+        cache_root: folder of the waveform caches; None caches nothing.
     """
     check_keeps_audio(dataset.transform, name)
     if not dataset.items:
@@ -51,12 +58,12 @@ def build_dataset(dataset, name, filters=(), cache_root=None):
     return Split(dataset, name, Path(cache_root) / name if cache_root else None)
 
 
-def keep_items(dataset, name, filters):
-    """The items of `dataset` that every filter keeps."""
+def keep_items(dataset: nussl.datasets.BaseDataset, name: str, filters: Iterable[Callable]) -> list:
+    """The items that every filter keeps."""
     kept = [item for item in dataset.items if all(keep(dataset, item) for keep in filters)]
     if not kept:
         raise ConfigError(
-            f"{name}/build_dataset.filters = {list(filters)} leaves none of the "
+            f"{name}/build_dataset.filters = {list(filters)} leave none of the "
             f"{len(dataset.items)} items of {describe(dataset)}; loosen the filters."
         )
     if len(kept) < len(dataset.items):
@@ -64,7 +71,7 @@ def keep_items(dataset, name, filters):
     return kept
 
 
-def describe(dataset):
+def describe(dataset: nussl.datasets.BaseDataset) -> str:
     return f"{type(dataset).__name__}({str(dataset.folder)!r})"
 
 
@@ -72,17 +79,17 @@ class Split:
     """Items of a dataset, `{"mix": AudioSignal, "sources": {name: AudioSignal}, "metadata": {…}}`.
 
     Sources come in alphabetical order. An item that can't be used raises a ConfigError that names
-    it. Instances pickle where the dataset does.
+    it. A Split can be pickled if its dataset can.
 
     Attributes:
         dataset: the nussl dataset, filtered.
         name: role of the split.
-        names: a unique name per item, fit for a file name.
-        cache_folder: Path of its waveform cache, whether or not that is filled; or None.
-        source_names: of the first item.
+        names: a unique name per item, suitable as a file name.
+        cache_folder: Path of its waveform cache, filled or not; or None.
+        source_names: names of the first item's sources.
     """
 
-    def __init__(self, dataset, name, cache_folder):
+    def __init__(self, dataset: nussl.datasets.BaseDataset, name: str, cache_folder: Path | None):
         self.dataset = dataset
         self.name = name
         self.cache_folder = cache_folder
@@ -93,20 +100,20 @@ class Split:
         return len(self.dataset.items)
 
     @property
-    def sample_rate(self):
+    def sample_rate(self) -> int:
         """Hz."""
         return self.dataset.sample_rate
 
     @property
-    def num_channels(self):
+    def num_channels(self) -> int:
         return self.dataset.num_channels
 
     @property
-    def stft_params(self):
+    def stft_params(self) -> nussl.STFTParams:
         return self.dataset.stft_params
 
     @property
-    def described(self):
+    def described(self) -> DescribesItems:
         """The dataset, with the methods of DescribesItems."""
         return described(self.dataset)
 
@@ -116,8 +123,8 @@ class Split:
             data = self.dataset[i]
         except READING_ERRORS as error:
             raise ConfigError(
-                f"{self.where(i)} cannot be read ({type(error).__name__}: {error}); mend the file "
-                "or take the track out."
+                f"{self.where(i)} can't be read ({type(error).__name__}: {error}); repair the file "
+                "or remove the track."
             ) from error
         self.check(data, i)
         sources = {key: data["sources"][key] for key in sorted(data["sources"])}
@@ -126,24 +133,24 @@ class Split:
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
-    def only(self, indices):
-        """The Split of these items alone; it has no cache."""
+    def only(self, indices: Iterable[int]) -> "Split":
+        """A Split of these items only, without a cache."""
         dataset = copy.copy(self.dataset)
         dataset.items = [self.dataset.items[i] for i in indices]
         return Split(dataset, self.name, None)
 
-    def where(self, i):
-        """How an error names an item."""
+    def where(self, i: int) -> str:
+        """An item's name at the beginning of an error."""
         return f"{self.name}: track {self.names[i]!r} of {describe(self.dataset)}"
 
-    def check(self, data, i):
-        """Every signal has audio of the corpus' sample rate and of the mix's shape."""
+    def check(self, data: dict, i: int) -> None:
+        """Raises a ConfigError unless every signal has the mix's shape and our sample rate."""
         if "mix" not in data or not (data.get("sources") or self.described.unlabelled):
             raise ConfigError(f"{self.where(i)} has no mix or no sources; check its folder.")
         shape = data["mix"].audio_data.shape
         for key, signal in {"the mix": data["mix"], **data["sources"]}.items():
             if signal.signal_length == 0:
-                raise ConfigError(f"{self.where(i)}: {key} has no samples; take the track out.")
+                raise ConfigError(f"{self.where(i)}: {key} has no samples; remove the track.")
             if signal.sample_rate != self.sample_rate:
                 raise ConfigError(
                     f"{self.where(i)}: {key} has {signal.sample_rate} Hz, not {self.sample_rate} "
@@ -152,10 +159,10 @@ class Split:
             if signal.audio_data.shape != shape:
                 raise ConfigError(
                     f"{self.where(i)}: {key} has {channels_and_samples(signal.audio_data.shape)}, "
-                    f"its mix has {channels_and_samples(shape)}; mend the file or take it out."
+                    f"its mix has {channels_and_samples(shape)}; repair the file or remove it."
                 )
 
-    def waveforms(self, i):
+    def waveforms(self, i: int) -> np.ndarray:
         """Mix and sources of an item in one float32 array `(1 + source, channel, sample)`."""
         item = self[i]
         signals = [item["mix"], *item["sources"].values()]
@@ -164,25 +171,25 @@ class Split:
         if found != expected:
             raise ConfigError(
                 f"{self.where(i)} has {found[0] - 1} sources of {found[1]} channels, the first "
-                f"track {expected[0] - 1} of {expected[1]}; training needs them alike: sum sources "
-                "by SumSources, or filter."
+                f"track {expected[0] - 1} of {expected[1]}; training needs them all alike: sum "
+                "sources with SumSources, or filter."
             )
         return np.ascontiguousarray([signal.audio_data for signal in signals], np.float32)
 
 
-def channels_and_samples(shape):
+def channels_and_samples(shape: tuple[int, int]) -> str:
     return f"{shape[0]} channels of {shape[1]} samples"
 
 
-def name_items(dataset, name):
-    """A name per item: its file's stem where that is unique, else its path, dots for slashes."""
+def name_items(dataset: nussl.datasets.BaseDataset, name: str) -> list[str]:
+    """A name per item: its file's stem if those are unique, else its path with dots for slashes."""
     names = [described(dataset).item_name(item) for item in dataset.items]
     if len(set(names)) < len(names):
         names = [str(item).strip("/").replace("/", ".") for item in dataset.items]
     if len(set(names)) < len(names):
         repeated = next(item for item in names if names.count(item) > 1)
         raise ConfigError(
-            f"{name}/build_dataset.dataset = {describe(dataset)} has several items {repeated!r}; "
-            "names must be unique, results are kept by them."
+            f"{name}/build_dataset.dataset = {describe(dataset)} has several items named "
+            f"{repeated!r}; rename them, because results are stored by name."
         )
     return names

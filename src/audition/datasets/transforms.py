@@ -1,4 +1,4 @@
-"""What may happen to a dataset's sources before they are cut, cached and separated."""
+"""Transforms of a dataset's sources, applied before they are cut, cached and separated."""
 
 from dataclasses import dataclass
 
@@ -21,28 +21,28 @@ NOT_AUDIO = (
 
 
 def check_keeps_audio(transform, name):
-    """A corpus hands out AudioSignals: nussl's transforms to features have no place in it."""
+    """Refuses nussl's transforms to features: a dataset has to yield AudioSignals."""
     chain = transform.transforms if isinstance(transform, transforms.Compose) else [transform]
     wrong = [type(step).__name__ for step in chain if isinstance(step, NOT_AUDIO)]
     if wrong:
         raise ConfigError(
-            f"{name}/build_dataset.dataset has the transform {', '.join(wrong)}; take it out, "
-            "features come from train.features (KeepSources does the work of IndexSources)."
+            f"{name}/build_dataset.dataset has the transform {', '.join(wrong)}; remove it, as "
+            "features come from train.features (KeepSources replaces IndexSources)."
         )
 
 
 @gin.register
 @dataclass(frozen=True)
 class KeepSources:
-    """Leaves out all sources but those named, to train on one source of a mix.
+    """Keeps only the named sources, for instance to train on one source of a mix.
 
     Args:
-        names: list of source names; `vocals` also means `vocals::0`, `vocals::1`, …
+        names: source names; `vocals` also keeps `vocals::0`, `vocals::1`, …
     """
 
     names: list
 
-    def __call__(self, data):
+    def __call__(self, data: dict) -> dict:
         kept = {
             key: signal
             for key, signal in data["sources"].items()
@@ -50,7 +50,7 @@ class KeepSources:
         }
         if not kept:
             raise ConfigError(
-                f"KeepSources.names = {self.names} fits none of the sources "
-                f"{sorted(data['sources'])}."
+                f"KeepSources.names = {self.names} matches none of the sources "
+                f"{sorted(data['sources'])}; name one of these."
             )
         return {**data, "sources": kept}

@@ -1,10 +1,10 @@
-"""A split's waveforms in one memory-mapped file, packed once, shared by all runs.
+"""A split's waveforms in one memory-mapped file, packed once and shared by all runs.
 
 A cache is a folder of three files: `waveforms.bin`, `index.bin` (where each item is) and
-`manifest.json` (what it was made of). It is filled in a folder beside and renamed at the end, so a
-folder of the cache's own name is complete. What shapes the content stands in the manifest: dataset,
-settings, names and file sizes of the items. Paths and dates don't, so that a corpus may be moved or
-copied; that its audio is still the same is checked on three items each time a cache is opened.
+`manifest.json` (what it was made from). It is filled under another name and renamed at the end, so a
+folder with the cache's own name is always complete. The manifest records what shapes the content:
+dataset, settings, names and file sizes of the items. It leaves out paths and dates, so a corpus can
+be moved or copied; instead, the audio of three items is compared whenever a cache is opened.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from audition.datasets.identity import describe_content
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.identity import former, in_short
@@ -31,9 +32,9 @@ ITEMS_PER_JOB = 8
 
 
 class WaveformCache:
-    """Reads a complete cache. Each process maps the file for itself; the map never travels."""
+    """Reads a complete cache. Each process maps the file for itself; the map is never pickled."""
 
-    def __init__(self, folder, num_signals, num_channels):
+    def __init__(self, folder: Path, num_signals: int, num_channels: int):
         self.folder = folder
         self.shape = num_signals, num_channels
         self.index = np.fromfile(folder / "index.bin", INDEX)
@@ -45,10 +46,10 @@ class WaveformCache:
     def __getstate__(self):
         return {**self.__dict__, "data": None}
 
-    def waveforms(self, i):
+    def waveforms(self, i: int) -> tuple[np.ndarray, np.float32]:
         """An item, `(1 + source, channel, sample)`, mix first, and the factor that scales it to 1.
 
-        The array is a view of the memory map, int16 or float32.
+        The array is an int16 or float32 view of the memory map.
         """
         if self.data is None:
             self.data = np.memmap(self.folder / "waveforms.bin", np.uint8, "r").view(np.ndarray)
@@ -58,8 +59,8 @@ class WaveformCache:
         return np.ndarray(shape, dtype, self.data, offset), scale
 
 
-def open(corpus):
-    """The WaveformCache of `corpus`, or None where none has been filled."""
+def open(corpus: Split) -> WaveformCache | None:
+    """The WaveformCache of `corpus`, or None if none has been filled."""
     folder = corpus.cache_folder
     if folder is None or not folder.exists():
         return None
@@ -69,11 +70,11 @@ def open(corpus):
     return cache
 
 
-def check_manifest(corpus, folder):
-    """The cache in `folder` is whole, and was made of what `corpus` is now."""
+def check_manifest(corpus: Split, folder: Path) -> None:
+    """Raises a ConfigError unless the cache in `folder` is complete and matches `corpus`."""
     if not (folder / "manifest.json").is_file():
         raise ConfigError(
-            f"{folder} has no manifest.json, so it is no complete waveform cache: name another "
+            f"{folder} has no manifest.json, so it isn't a complete waveform cache: bind another "
             f"{corpus.name}/build_dataset.cache_root, or delete the folder and run cache again."
         )
     manifest, content = read_json(folder / "manifest.json"), describe_content(corpus)
@@ -85,34 +86,34 @@ def check_manifest(corpus, folder):
             if found.get(key) != wanted.get(key)
         ]
         raise ConfigError(
-            f"The waveform cache {folder} was made of other settings ({'; '.join(differing)}): "
-            f"name another {corpus.name}/build_dataset.cache_root, or delete the folder and run "
+            f"The waveform cache {folder} was made with other settings ({'; '.join(differing)}): "
+            f"bind another {corpus.name}/build_dataset.cache_root, or delete the folder and run "
             "cache again."
         )
     for name, size in manifest["files"].items():
         if not (folder / name).is_file() or (folder / name).stat().st_size != size:
             raise ConfigError(
-                f"{folder / name} is missing or not {size} bytes long as its manifest says: delete "
-                f"{folder} and run cache again."
+                f"{folder / name} is missing, or isn't {size} bytes long as its manifest says: "
+                f"delete {folder} and run cache again."
             )
 
 
-def check_audio(corpus, cache):
-    """First, middle and last item sound as they did: same names and sizes may hide other audio."""
+def check_audio(corpus: Split, cache: WaveformCache) -> None:
+    """Compares the first, middle and last item: the same names and sizes may hide other audio."""
     for i in {0, len(corpus) // 2, len(corpus) - 1}:
         waveforms, scale = cache.waveforms(i)
         if not np.array_equal(waveforms * scale, corpus.waveforms(i)):
             raise ConfigError(
-                f"The waveform cache {cache.folder} holds other audio for {corpus.names[i]!r} than "
-                f"the dataset now: name another {corpus.name}/build_dataset.cache_root, or delete "
+                f"The waveform cache {cache.folder} holds different audio for {corpus.names[i]!r} "
+                f"than the dataset: bind another {corpus.name}/build_dataset.cache_root, or delete "
                 "the folder and run cache again."
             )
 
 
-def fill(corpus, num_workers=0):
-    """Packs the waveforms of `corpus` into its cache folder, unless that is done already.
+def fill(corpus: Split, num_workers: int = 0) -> bool:
+    """Packs the waveforms of `corpus` into its cache folder, unless that is already done.
 
-    Whoever comes second waits for the first. The folder appears when it is complete.
+    A second process waits for the first. The folder appears once it is complete.
 
     Returns:
         whether there was anything to do.
@@ -137,12 +138,12 @@ def fill(corpus, num_workers=0):
 
 @contextlib.contextmanager
 def lock(path):
-    """Held by one process at a time; released also when that process is killed."""
+    """A lock that one process holds at a time; it is released even if that process is killed."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            log.info("another process fills %s: waiting", path)
+            log.info("another process is filling this cache (lock %s): waiting", path)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -152,14 +153,14 @@ def leftover_prefix(folder):
 
 
 def remove_leftovers(folder):
-    """Removes what a killed fill left; the lock says that no fill is under way."""
+    """Removes what a killed fill left behind; the lock ensures that no other fill is running."""
     for leftover in folder.parent.glob(f"{leftover_prefix(folder)}*"):
-        log.info("removing %s, left by a fill that was stopped", leftover)
+        log.info("removing %s, left behind by an interrupted fill", leftover)
         remove(leftover)
 
 
 def remove(partial):
-    """Removes the files that a fill writes, then the folder: never what someone else put there."""
+    """Removes the files that a fill writes, then the folder, but nothing that others put there."""
     for name in ("waveforms.bin", "index.bin", "manifest.json"):
         (partial / name).unlink(missing_ok=True)
     for unfinished in partial.glob(".manifest.json.*"):
@@ -182,13 +183,13 @@ def write_cache(corpus, folder, num_workers):
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise ConfigError(
-            f"The disk of {folder.parent} is full: free some space, or name another "
-            f"{corpus.name}/build_dataset.cache_root; nothing of the cache is kept."
+            f"The disk of {folder.parent} is full: free some space, or bind another "
+            f"{corpus.name}/build_dataset.cache_root; the unfinished cache was removed."
         ) from error
 
 
 def encoded_items(corpus, num_workers):
-    """Yields (number, array) of every item, as they get ready."""
+    """Yields (number, array) of every item, as each one is ready."""
     chunks = [
         range(start, min(start + ITEMS_PER_JOB, len(corpus)))
         for start in range(0, len(corpus), ITEMS_PER_JOB)
@@ -217,8 +218,8 @@ def encode_items(corpus, chunk):
     return [(i, encode(corpus.waveforms(i))) for i in chunk]
 
 
-def encode(waveforms):
-    """int16 where that loses nothing (audio that was read from 16-bit files), else float32."""
+def encode(waveforms: np.ndarray) -> np.ndarray:
+    """int16 if that loses nothing, as for audio from 16-bit files, else float32."""
     scaled = waveforms * 2**15
     if scaled.min() >= -(2**15) and scaled.max() < 2**15:
         short = scaled.astype(np.int16)

@@ -1,4 +1,4 @@
-"""Where a file is loud, so that a source is rarely silence."""
+"""Where a file is loud, so that mixtures rarely contain silent sources."""
 
 import functools
 from pathlib import Path
@@ -13,33 +13,45 @@ from audition.identity import file_sha256, fingerprint
 
 @gin.register
 class LoudRegions:
-    """Start times of the windows of a file that are louder than `threshold_db`.
+    """Finds the windows of a file that are louder than `threshold_db`.
 
-    A file is measured once, when a mixture first asks for it; its table depends on the file's
-    content and these settings, so that it outlives renaming and never serves another file.
+    A file is measured once, when a mixture first needs it. Its table is stored under a key made of
+    its content and these settings, so it survives renaming and never serves a different file.
 
     Args:
-        window_seconds: length of a window, best that of an event.
-        hop_seconds: from one window to the next.
+        window_seconds: length of a window, ideally that of an event.
+        hop_seconds: time from one window to the next.
         threshold_db: RMS of a window over all channels, dB of full scale.
-        cache_root: folder of the tables; None measures anew in every process.
+        cache_root: folder for the tables; None measures again in every process.
     """
 
-    def __init__(self, window_seconds, hop_seconds, threshold_db=-80.0, cache_root=None):
+    def __init__(
+        self,
+        window_seconds: float,
+        hop_seconds: float,
+        threshold_db: float = -80.0,
+        cache_root: str | Path | None = None,
+    ):
         self.window_seconds = window_seconds
         self.hop_seconds = hop_seconds
         self.threshold_db = threshold_db
         self._cache_root = cache_root
 
-    def starts(self, path):
-        """Seconds at which the loud windows of a file begin, `(window,)`; may be empty."""
+    def starts(self, path: str | Path) -> np.ndarray:
+        """Times in seconds at which a file's loud windows begin, `(window,)`; may be empty."""
         settings = self.window_seconds, self.hop_seconds, self.threshold_db
         return np.array(loud_starts(str(path), *settings, self._cache_root))
 
 
 @functools.lru_cache(maxsize=100_000)
-def loud_starts(path, window_seconds, hop_seconds, threshold_db, cache_root):
-    """The table of one file, from the cache where it is there."""
+def loud_starts(
+    path: str,
+    window_seconds: float,
+    hop_seconds: float,
+    threshold_db: float,
+    cache_root: str | Path | None,
+) -> list[float]:
+    """The table of one file, from the cache if it is there."""
     if cache_root is None:
         return measure(path, window_seconds, hop_seconds, threshold_db)
     key = fingerprint([file_sha256(path), window_seconds, hop_seconds, threshold_db])
@@ -49,8 +61,10 @@ def loud_starts(path, window_seconds, hop_seconds, threshold_db, cache_root):
     return read_json(table)
 
 
-def measure(path, window_seconds, hop_seconds, threshold_db):
-    """list of start times in seconds; a file shorter than a window is one window."""
+def measure(
+    path: str, window_seconds: float, hop_seconds: float, threshold_db: float
+) -> list[float]:
+    """Start times of the loud windows, in seconds; a file shorter than a window is one window."""
     audio, sample_rate = read(path)
     power = np.concatenate([[0.0], np.cumsum(np.mean(audio.astype(float) ** 2, axis=1))])
     window = min(round(window_seconds * sample_rate), len(audio))

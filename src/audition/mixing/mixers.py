@@ -1,28 +1,30 @@
-"""Mixtures of a folder's files, drawn from Scaper's event distributions when they are asked for.
+"""Mixtures of a folder's files, drawn on request from Scaper's event distributions.
 
     OnTheFly.mix_closure = @CoherentMixer()
 
-A mixer makes mixture `i` from `(seed, i)` alone: any process makes the same one, in any order.
+Mixture `i` depends on `(seed, i)` alone: every process makes the same one, in whatever order.
 """
 
 from pathlib import Path
 
 import gin
 import numpy as np
+import nussl
 import soundfile
 
 from audition.errors import ConfigError
-from audition.mixing.scenes import draw, told_by
+from audition.mixing.loud_regions import LoudRegions
+from audition.mixing.scenes import Mixture, Scene, draw, told_by
 
-MAX_DRAWS = 100  # of a label, or of a file that is loud anywhere
-BALANCE = 1  # keeps the choice of a mixer apart from what that mixer draws with the same seed
-OVERHANG_SECONDS = 1e-3  # by which a stem may end before its master
+MAX_DRAWS = 100  # attempts to find an unused label, or a file that is loud somewhere
+BALANCE = 1  # keeps the choice of a mixer independent of what that mixer draws with the same seed
+OVERHANG_SECONDS = 1e-3  # a stem may end this much before its master
 
 
 class Mixer:
-    """What all mixers share: the scene, the seed, and how a plan becomes audio."""
+    """Base of the mixers: holds the scene and the seed, and turns a plan into audio."""
 
-    def __call__(self, dataset, i):
+    def __call__(self, dataset: nussl.datasets.OnTheFly, i: int) -> dict:
         """Item `i` of an OnTheFly dataset."""
         mixture = self.mix(i)
         rate = self.sample_rate
@@ -44,22 +46,22 @@ class Mixer:
         }
 
     @property
-    def sample_rate(self):
+    def sample_rate(self) -> int:
         """Hz."""
         return self.scene.sample_rate
 
-    def mix(self, i, attempt=0):
-        """Mixture `i`; another `attempt` draws it anew, to replace one that is too quiet."""
+    def mix(self, i: int, attempt: int = 0) -> Mixture:
+        """Mixture `i`; another `attempt` draws it again, to replace one that is too quiet."""
         random = np.random.RandomState([self.seed, i, attempt])
         with told_by(type(self).__name__):
             return self.scene.render(self.plan(random), random)
 
-    def plan(self, random):
-        """list of EventSpecs of constant values, one per source."""
+    def plan(self, random: np.random.RandomState) -> list:
+        """List of EventSpecs with fixed values, one per source."""
         raise NotImplementedError
 
-    def draw_event(self, label, parameters, random):
-        """An EventSpec of constant values, from a file of `label` that is loud somewhere."""
+    def draw_event(self, label: str, parameters: dict, random: np.random.RandomState):
+        """An EventSpec with fixed values, from a file of `label` that is loud somewhere."""
         for _ in range(MAX_DRAWS):
             event = self.scene.instantiate(label, parameters, random)
             if self.loud_regions is None:
@@ -73,28 +75,34 @@ class Mixer:
         )
 
     def move(self, event, source_time):
-        """The event from another place of its file, no later than it can end with the file."""
+        """The event moved to `source_time`, or to the last place in its file where it fits."""
         latest = soundfile.info(event.source_file).duration - event.event_duration
         return event._replace(source_time=max(0.0, min(float(source_time), latest)))
 
 
 @gin.register
 class CoherentMixer(Mixer):
-    """Stems of one song, at one place: the first label is the master, the others follow it.
+    """Stems of one song from the same place in it: the first label is the master, the rest follow.
 
-    The master's file name, times, pitch shift and time stretch are drawn and hold for every stem;
-    each stem draws an SNR of its own. `<foreground_path>/<label>/<song>` must be there for each
-    label.
+    The master's file name, times, pitch shift and time stretch are drawn and apply to every stem;
+    each stem draws its own SNR. `<foreground_path>/<label>/<song>` must exist for every label.
 
     Args:
         scene: Scene.
         labels: stems of a mixture, such as `['vocals', 'accompaniment']`.
         event_parameters: dict of Scaper's distributions, see `Scene`, or one dict per label.
         seed: int.
-        loud_regions: LoudRegions of the master; None takes `source_time` as it is drawn.
+        loud_regions: LoudRegions of the master; None keeps `source_time` as drawn.
     """
 
-    def __init__(self, scene, labels, event_parameters, seed, loud_regions=None):
+    def __init__(
+        self,
+        scene: Scene,
+        labels: list[str],
+        event_parameters: dict | list[dict],
+        seed: int,
+        loud_regions: LoudRegions | None = None,
+    ):
         self.scene = scene
         self.labels = list(labels)
         self.seed = seed
@@ -112,15 +120,15 @@ class CoherentMixer(Mixer):
             for path in scene.files(self.labels[0]):  # now rather than in the middle of training
                 self.find_stems(path)
 
-    def find_stems(self, path):
-        """Paths of the stems, the master's first, of the song whose master is `path`."""
+    def find_stems(self, path: str) -> list[str]:
+        """Paths of a song's stems, given the master's; the master comes first."""
         name = Path(path).name
         stems = [self.scene.path_of(label, name) for label in self.labels]
         missing = [stem for stem in stems if not stem.is_file()]
         if missing:
             raise ConfigError(
-                f"CoherentMixer: {path} has no counterpart {missing[0]}; add the stem, or take the "
-                "song out of all labels."
+                f"CoherentMixer: {path} has no counterpart {missing[0]}; add the stem, or remove "
+                "the song from all labels."
             )
         return [str(stem) for stem in stems]
 
@@ -131,12 +139,12 @@ class CoherentMixer(Mixer):
         return [master, *(self.follow(master, *other, random) for other in others)]
 
     def follow(self, master, label, path, parameters, random):
-        """The stem at `path`, of the master's song, where and as the master is."""
+        """The event of another stem of the master's song, with the master's times and effects."""
         missing = master.source_time + master.event_duration - soundfile.info(path).duration
         if missing > OVERHANG_SECONDS:
             raise ConfigError(
-                f"CoherentMixer: {path} ends before its counterpart {master.source_file}; stems of "
-                "a song must be of one length."
+                f"CoherentMixer: {path} ends before its counterpart {master.source_file}; make all "
+                "stems of a song the same length."
             )
         snr = draw(parameters["snr"], random)
         return master._replace(label=label, source_file=path, snr=snr)
@@ -148,21 +156,21 @@ class IncoherentMixer(Mixer):
 
     Args:
         scene: Scene.
-        num_sources: of a mixture.
+        num_sources: sources per mixture.
         event_parameters: dict of Scaper's distributions, see `Scene`, or one dict per source.
         seed: int.
-        allow_repeated_label: whether two sources of a mixture may have one label.
-        loud_regions: LoudRegions; None takes `source_time` as it is drawn.
+        allow_repeated_label: whether two sources of a mixture may share a label.
+        loud_regions: LoudRegions; None keeps `source_time` as drawn.
     """
 
     def __init__(
         self,
-        scene,
-        num_sources,
-        event_parameters,
-        seed,
-        allow_repeated_label=False,
-        loud_regions=None,
+        scene: Scene,
+        num_sources: int,
+        event_parameters: dict | list[dict],
+        seed: int,
+        allow_repeated_label: bool = False,
+        loud_regions: LoudRegions | None = None,
     ):
         self.scene = scene
         self.num_sources = num_sources
@@ -188,31 +196,37 @@ class IncoherentMixer(Mixer):
                 return label
         raise ConfigError(
             f"IncoherentMixer.num_sources = {self.num_sources}, but its label distribution "
-            f"{parameters['label']} gives none besides {used}; lower it, or bind "
+            f"{parameters['label']} gives no labels besides {used}; lower it, or bind "
             "allow_repeated_label = True."
         )
 
 
 @gin.register
 class BalancedMixer(Mixer):
-    """Mixtures of one mixer or the other.
+    """Draws each mixture from one of two mixers.
 
     Args:
         coherent: CoherentMixer.
-        incoherent: IncoherentMixer, of as many sources.
+        incoherent: IncoherentMixer with the same number of sources.
         incoherent_fraction: probability that a mixture is incoherent, 0 to 1.
-        seed: int, of the choice alone.
+        seed: int, used only to choose between the two.
     """
 
-    def __init__(self, coherent, incoherent, incoherent_fraction, seed):
+    def __init__(
+        self,
+        coherent: CoherentMixer,
+        incoherent: IncoherentMixer,
+        incoherent_fraction: float,
+        seed: int,
+    ):
         if not 0 <= incoherent_fraction <= 1:
             raise ConfigError(
                 f"BalancedMixer.incoherent_fraction = {incoherent_fraction} must be from 0 to 1."
             )
         if coherent.sample_rate != incoherent.sample_rate:
             raise ConfigError(
-                "BalancedMixer.coherent and BalancedMixer.incoherent have scenes of different "
-                "sample rates; give both one Scene."
+                "BalancedMixer.coherent and BalancedMixer.incoherent have scenes with different "
+                "sample rates; give both the same Scene."
             )
         self.coherent = coherent
         self.incoherent = incoherent
@@ -220,22 +234,22 @@ class BalancedMixer(Mixer):
         self.seed = seed
 
     @property
-    def sample_rate(self):
+    def sample_rate(self) -> int:
         return self.coherent.sample_rate
 
-    def mix(self, i, attempt=0):
+    def mix(self, i: int, attempt: int = 0) -> Mixture:
         random = np.random.RandomState([self.seed, i, attempt, BALANCE])
         chosen = self.incoherent if random.uniform() < self.incoherent_fraction else self.coherent
         return chosen.mix(i, attempt)
 
 
-def one_each(noun, event_parameters, count):
-    """list of `count` dicts."""
+def one_each(noun: str, event_parameters: dict | list[dict], count: int) -> list[dict]:
+    """One dict for each of `count` sources, whether one or several were given."""
     if isinstance(event_parameters, dict):
         return [event_parameters] * count
     if len(event_parameters) != count:
         raise ConfigError(
             f"{noun}.event_parameters has {len(event_parameters)} entries for {count} sources; "
-            "give one dict for all, or one each."
+            "give one dict for all of them, or one for each."
         )
     return list(event_parameters)

@@ -1,4 +1,4 @@
-"""New mixtures of a batch's own sources, made where the network is."""
+"""New mixtures of the sources in a batch, made on the network's device."""
 
 import gin
 import numpy as np
@@ -9,23 +9,25 @@ from audition.errors import ConfigError
 
 @gin.register
 class RemixStems:
-    """Gives each source of a batch a gain, and some examples the sources of other examples.
+    """Gives every source in a batch a random gain, and swaps sources between some of the examples.
 
         train.remix = @RemixStems()
 
-    Stems come from the waveform cache at its speed, and every iteration sees new mixtures of them.
-    What an iteration draws depends on `(seed, iteration)` only, on every device, so that a resumed
-    training draws what an uninterrupted one does. In an incoherent example no two sources are of
-    one example, as long as a batch has as many examples as sources. What a mix holds besides its
-    sources, such as noise, stays as it is.
+    Stems are read from the waveform cache at full speed, yet every iteration sees new mixtures of
+    them. The draws depend only on `(seed, iteration)`, on any device, so a resumed training draws
+    what an uninterrupted one would. In an incoherent example no two sources come from the same
+    example, as long as a batch has at least as many examples as sources. Anything else in a mix,
+    such as noise, stays as it is.
 
     Args:
         incoherent_fraction: probability that an example is incoherent, 0 to 1.
-        min_gain_db, max_gain_db: a source's gain is drawn between them.
+        min_gain_db, max_gain_db: range of a source's gain.
         seed: int.
     """
 
-    def __init__(self, incoherent_fraction, min_gain_db, max_gain_db, seed):
+    def __init__(
+        self, incoherent_fraction: float, min_gain_db: float, max_gain_db: float, seed: int
+    ):
         if not 0 <= incoherent_fraction <= 1:
             raise ConfigError(
                 f"RemixStems.incoherent_fraction = {incoherent_fraction} must be from 0 to 1."
@@ -33,16 +35,23 @@ class RemixStems:
         if min_gain_db > max_gain_db:
             raise ConfigError(
                 f"RemixStems.min_gain_db = {min_gain_db} is above max_gain_db = {max_gain_db}: "
-                "exchange them."
+                "swap them."
             )
         self.incoherent_fraction = incoherent_fraction
         self.min_gain_db = min_gain_db
         self.max_gain_db = max_gain_db
         self.seed = seed
 
-    def __call__(self, waveforms, iteration):
-        """dict of `mix` `(batch, channel, sample)` and `sources` `(batch, source, channel, sample)`,
-        mixed anew; the one that is given stays as it is."""
+    def __call__(
+        self, waveforms: dict[str, torch.Tensor], iteration: int
+    ) -> dict[str, torch.Tensor]:
+        """A copy of `waveforms` with new mixtures; `waveforms` itself is not changed.
+
+        Args:
+            waveforms: dict of `mix` `(batch, channel, sample)` and `sources`
+                `(batch, source, channel, sample)`.
+            iteration: number of the training iteration.
+        """
         sources = waveforms["sources"]
         examples, gains = self.draw(*sources.shape[:2], iteration)
         examples, gains = (torch.from_numpy(x).to(sources.device) for x in (examples, gains))
@@ -51,8 +60,10 @@ class RemixStems:
         mix = waveforms["mix"] + remixed.sum(dim=1) - sources.sum(dim=1)
         return {**waveforms, "mix": mix, "sources": remixed}
 
-    def draw(self, batch_size, num_sources, iteration):
-        """Which example each source is of, and its gain, both `(batch, source)`."""
+    def draw(
+        self, batch_size: int, num_sources: int, iteration: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The example that each source is taken from, and its gain, both `(batch, source)`."""
         random = np.random.default_rng([self.seed, iteration])
         shifts = random.permutation(batch_size)[np.arange(num_sources) % batch_size]
         is_incoherent = random.random((batch_size, 1)) < self.incoherent_fraction

@@ -1,4 +1,4 @@
-"""A scene: the folder that mixtures are made of, and what all of them have in common."""
+"""A scene: the folder that mixtures are made from, and the settings they all share."""
 
 import contextlib
 import hashlib
@@ -29,7 +29,7 @@ class Mixture(NamedTuple):
     Attributes:
         mix: `(sample, channel)`, the sum of the sources.
         sources: dict `<label>::<number>` → `(sample, channel)`, float64, in the order of the jam.
-        jam: jams.JAMS that says how it was made.
+        jam: jams.JAMS that records how it was made.
     """
 
     mix: np.ndarray
@@ -39,45 +39,45 @@ class Mixture(NamedTuple):
 
 @gin.register
 class Scene:
-    """What mixtures are made of: files in Scaper's layout, `<foreground_path>/<label>/<file>`.
+    """The material for mixtures: files in Scaper's layout, `<foreground_path>/<label>/<file>`.
 
-    A label may be a stem, a speaker, an instrument or a kind of sound. The `event_parameters` of a
-    mixer are distributions as Scaper has them, `('const', x)`, `('choose', [x, y])`, `('uniform',
-    min, max)`, `('normal', mean, std)`, `('truncnorm', mean, std, min, max)`, of
+    A label may be a stem, a speaker, an instrument or a kind of sound. A mixer's `event_parameters`
+    are Scaper's distributions, `('const', x)`, `('choose', [x, y])`, `('uniform', min, max)`,
+    `('normal', mean, std)` or `('truncnorm', mean, std, min, max)`, of
 
-    - label, source_file: `('choose', [])`, all there are, where not given;
-    - source_time: seconds into the file; what the file is too short for is cut off the range;
-    - event_time: seconds into the mixture, 0 where not given;
+    - label, source_file: by default `('choose', [])`, any of them;
+    - source_time: seconds into the file; the range is cut to what the length of the file allows;
+    - event_time: seconds into the mixture, by default 0;
     - event_duration: seconds;
     - snr: dB (LUFS) above `ref_db`;
-    - pitch_shift: semitones, and time_stretch: factor of length, which need the program sox; None
-      where not given.
+    - pitch_shift in semitones and time_stretch as a factor of length, by default None; both need
+      the program sox.
 
     Args:
         foreground_path: folder of the sources.
-        duration_seconds: of a mixture.
-        sample_rate: Hz; files of another rate are resampled each time, so resample them before.
-        num_channels: of a mixture.
+        duration_seconds: length of a mixture.
+        sample_rate: Hz; files at another rate are resampled every time, so resample them first.
+        num_channels: channels of a mixture.
         ref_db: LUFS of a background, and of a source with an SNR of 0.
-        fade_seconds: of each source's beginning and end.
-        quick_pitch_time: shift and stretch faster and worse.
+        fade_seconds: fade at each source's beginning and end.
+        quick_pitch_time: shift and stretch faster, at lower quality.
         background_path: folder of the backgrounds, in the same layout, or None.
-        num_backgrounds: of a mixture; each lasts as long as the mixture.
+        num_backgrounds: backgrounds per mixture; each lasts as long as the mixture.
         background_parameters: distributions of label, source_file and source_time.
     """
 
     def __init__(
         self,
-        foreground_path,
-        duration_seconds,
-        sample_rate,
-        num_channels=1,
-        ref_db=-40.0,
-        fade_seconds=0.0,
-        quick_pitch_time=False,
-        background_path=None,
-        num_backgrounds=0,
-        background_parameters=None,
+        foreground_path: str | Path,
+        duration_seconds: float,
+        sample_rate: int,
+        num_channels: int = 1,
+        ref_db: float = -40.0,
+        fade_seconds: float = 0.0,
+        quick_pitch_time: bool = False,
+        background_path: str | Path | None = None,
+        num_backgrounds: int = 0,
+        background_parameters: dict | None = None,
     ):
         if num_backgrounds and background_path is None:
             raise ConfigError("Scene.num_backgrounds needs Scene.background_path: bind it.")
@@ -105,28 +105,32 @@ class Scene:
             self.add_backgrounds(self.new_scaper(None))
 
     @property
-    def labels(self):
+    def labels(self) -> list[str]:
         """All labels of the foreground folder, sorted."""
         return list(self._files)
 
-    def require_labels(self, binding, labels):
+    def require_labels(self, binding: str, labels: list[str]) -> None:
         missing = [label for label in labels if label not in self._files]
         if missing:
             raise ConfigError(
-                f"{binding}: there are no files in {self._foreground_path / missing[0]}; labels with "
-                f"files are {', '.join(self.labels)}."
+                f"{binding}: there are no files in {self._foreground_path / missing[0]}; choose "
+                f"from the labels that have files, {', '.join(self.labels)}."
             )
 
-    def files(self, label):
-        """Sorted paths of the files of a label."""
+    def files(self, label: str) -> list[str]:
+        """Sorted paths of a label's files."""
         return self._files[label]
 
-    def path_of(self, label, name):
-        """Where a file of this name and label is, or would be."""
+    def path_of(self, label: str, name: str) -> Path:
+        """The path of a file with this name and label, whether or not it exists."""
         return self._foreground_path / label / name
 
-    def complete(self, noun, parameters):
-        """The distributions of an event with those that were not given, if Scaper takes them."""
+    def complete(self, noun: str, parameters: dict) -> dict:
+        """The distributions of an event, with defaults for those not given.
+
+        Raises:
+            ConfigError: one is unknown or missing, or Scaper doesn't accept it.
+        """
         unknown = sorted(set(parameters) - {*EVENT_DEFAULTS, *EVENT_REQUIRED})
         if unknown:
             raise ConfigError(
@@ -141,14 +145,14 @@ class Scene:
             self.new_scaper(None).add_event(**complete)
         return complete
 
-    def draw_label(self, parameters, random):
+    def draw_label(self, parameters: dict, random: np.random.RandomState) -> str:
         distribution = parameters["label"]
         return draw(
             ("choose", self.labels) if distribution == ("choose", []) else distribution, random
         )
 
-    def instantiate(self, label, parameters, random):
-        """An EventSpec of values drawn from the distributions `parameters`."""
+    def instantiate(self, label: str, parameters: dict, random: np.random.RandomState) -> Any:
+        """An EventSpec with values drawn from the distributions in `parameters`."""
         from scaper.core import EventSpec
 
         if parameters["source_file"] == ("choose", []):
@@ -156,8 +160,8 @@ class Scene:
         spec = EventSpec(**{**parameters, "label": ("const", label)}, role="foreground")
         return self.new_scaper(random)._instantiate_event(spec, disable_instantiation_warnings=True)
 
-    def render(self, events, random):
-        """The Mixture of EventSpecs of values; backgrounds are drawn here."""
+    def render(self, events: list, random: np.random.RandomState) -> Mixture:
+        """The Mixture of EventSpecs with fixed values; backgrounds are drawn here."""
         scaper = self.new_scaper(random)
         self.add_backgrounds(scaper)
         for event in events:
@@ -186,8 +190,8 @@ class Scene:
             scaper.add_background(**self.background_parameters)
 
 
-def list_files(binding, folder):
-    """dict, label → sorted paths of its files, as str."""
+def list_files(binding: str, folder: Path) -> dict[str, list[str]]:
+    """Sorted paths of each label's files."""
     if not folder.is_dir():
         raise ConfigError(f"{binding}: there is no folder {folder}; check the path.")
     files = {
@@ -205,10 +209,12 @@ def list_files(binding, folder):
     return files
 
 
-def content(files):
-    """A fingerprint of what the files are, wherever the folder lies: their names and sizes, and how
-    the first, the middle and the last of each label begin. Estimates of two separators have the same
-    names and sizes."""
+def content(files: dict[str, list[str]]) -> str:
+    """A fingerprint of the files that doesn't depend on where the folder is.
+
+    It covers names and sizes, and how the first, middle and last file of each label begin: the
+    estimates of two separators have the same names and sizes.
+    """
     found = {}
     for label, paths in files.items():
         about = [[Path(path).name, Path(path).stat().st_size] for path in paths]
@@ -217,29 +223,29 @@ def content(files):
     return fingerprint(found)
 
 
-def beginning_sha256(path):
+def beginning_sha256(path: str) -> str:
     with Path(path).open("rb") as file:
         return hashlib.sha256(file.read(BEGINNING_BYTES)).hexdigest()
 
 
-def draw(distribution, random):
-    """A value of one of Scaper's distributions."""
+def draw(distribution: tuple, random: np.random.RandomState) -> Any:
+    """A value drawn from one of Scaper's distributions."""
     from scaper.core import _get_value_from_dist
 
     return _get_value_from_dist(distribution, random)
 
 
-def as_constants(event):
-    """Arguments for Scaper.add_event that give just this event."""
+def as_constants(event) -> dict:
+    """Arguments of Scaper.add_event that reproduce exactly this event."""
     values = event._asdict()
     del values["role"]
     return {name: None if value is None else ("const", value) for name, value in values.items()}
 
 
-def gather(jam, audio):
-    """A Mixture of the events that Scaper made; one that was silent in its file stays silence.
+def gather(jam: Any, audio: list[np.ndarray]) -> Mixture:
+    """The Mixture of the events that Scaper made; one that was silent in its file stays silent.
 
-    Scaper brings silence to an SNR by an infinite gain, which makes it not a number.
+    Scaper applies an infinite gain to silence to reach its SNR, which turns it into NaN.
     """
     events = [observation.value for observation in jam.annotations[0].data]
     audio = [np.where(np.isfinite(samples), samples, 0.0) for samples in audio]
@@ -251,15 +257,15 @@ def gather(jam, audio):
     return Mixture(mix, dict(zip(number_labels(events), audio, strict=True)), jam)
 
 
-def number_labels(events):
-    """`vocals::0`, `vocals::1`, `drums::0` for three events of these labels."""
+def number_labels(events: list) -> list[str]:
+    """The events' labels, numbered: `vocals::0`, `vocals::1`, `drums::0`."""
     labels = [event["label"] for event in events]
     return [f"{label}::{labels[:i].count(label)}" for i, label in enumerate(labels)]
 
 
 @contextlib.contextmanager
 def told_by(binding):
-    """Scaper's complaints about a distribution, as a sentence of ours."""
+    """Turns Scaper's complaints about a distribution into a ConfigError."""
     from scaper.scaper_exceptions import ScaperError
 
     try:
@@ -270,7 +276,7 @@ def told_by(binding):
 
 @contextlib.contextmanager
 def quiet_scaper():
-    """Without warnings of what is handled here: clipping, and the infinite gain of silence."""
+    """Silences warnings about what is handled here: clipping, and the infinite gain of silence."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         yield
