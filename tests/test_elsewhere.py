@@ -64,7 +64,7 @@ def test_what_gin_held_before_is_back(trained):
 def test_a_run_without_a_network_is_told(instantiate):
     binding = "evaluate.separator = @nussl.separation.primitive.HPSS()"
     (run,) = instantiate(binding)
-    with pytest.raises(ConfigError, match="evaluate.separator of .* runs no network"):
+    with pytest.raises(ConfigError, match="evaluate.separator of .* doesn't run a network"):
         load_separator(run.folder)
 
 

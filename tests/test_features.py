@@ -193,9 +193,11 @@ def test_default_window():
 
 
 def test_mistakes():
-    with pytest.raises(ConfigError, match="SpectrogramFeatures.approximation = 'phase' is none of"):
+    with pytest.raises(
+        ConfigError, match="SpectrogramFeatures.approximation = 'phase' must be one of"
+    ):
         SpectrogramFeatures(STFT_PARAMS, "phase")
-    with pytest.raises(ConfigError, match="needs STFTParams.window_length"):
+    with pytest.raises(ConfigError, match="bind STFTParams.window_length"):
         SpectrogramFeatures(nussl.STFTParams())
 
 
@@ -267,7 +269,9 @@ def test_what_a_model_file_says_that_is_not_there_today():
         read("Mine")
     with pytest.raises(ConfigError, match="'RemixStems', and no registered"):
         read("RemixStems")  # no Features: a file must not build what it likes
-    with pytest.raises(ConfigError, match="which it doesn't accept .*: take the class as it was"):
+    with pytest.raises(
+        ConfigError, match="which it doesn't accept .*: go back to the class as it was"
+    ):
         read("WaveformFeatures", rate=3)
 
 

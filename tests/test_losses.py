@@ -316,8 +316,8 @@ def test_an_unknown_combination_is_told(name):
 def test_a_loss_that_misses_its_input_names_binding_and_key(clusters):
     losses = Losses({"L1Loss": {}}, binding="val_loss_dictionary")
     sentence = (
-        "train.val_loss_dictionary needs 'estimates', which neither the model nor the features give "
-        r"\(they give embedding, ideal_binary_mask, weights\)"
+        "train.val_loss_dictionary needs 'estimates', which neither the model nor the features "
+        r"provide \(they provide embedding, ideal_binary_mask, weights\)"
     )
     with pytest.raises(ConfigError, match=sentence):
         losses(*clusters)
@@ -326,7 +326,7 @@ def test_a_loss_that_misses_its_input_names_binding_and_key(clusters):
 @pytest.mark.parametrize(
     ("dictionary", "sentence"),
     [
-        ({"loss": {"class": "L1Loss"}}, "names a loss 'loss', which is what their sum is called"),
+        ({"loss": {"class": "L1Loss"}}, "names a loss 'loss', the name of their combination"),
         ({"L1Loss": {"weight": 0}, "MSELoss": {"weight": 0}}, "gives every loss the weight 0"),
     ],
 )

@@ -120,7 +120,7 @@ def test_the_ensemble_can_also_find_its_centres(song):
     [
         ([1, 1], [[0]], "PrimitiveEnsemble.weights has 2 entries for 1 separators"),
         ([1], [], "PrimitiveEnsemble.returns has 0 entries for 1 separators"),
-        ([0.5], [[0]], "weights are whole numbers from 1 on"),
+        ([0.5], [[0]], "must be whole numbers of at least 1"),
     ],
 )
 def test_a_mistake_in_the_ensemble_is_told(weights, returns, sentence):

@@ -176,7 +176,7 @@ def test_melodia_says_what_to_install():
 
 
 def test_spatial_separators_want_two_channels(corpus):
-    with pytest.raises(ConfigError, match="Duet separates by the differences of two channels"):
+    with pytest.raises(ConfigError, match="Duet separates by the differences between two channels"):
         recipe("Duet")(2).check(corpus)
     with pytest.raises(ConfigError, match="has 1"):
         recipe("EnsembleClustering")(2, [recipe("Projet")(2)]).check(corpus)
@@ -269,7 +269,7 @@ def test_passport_is_the_content_of_the_checkpoint(tmp_path):
 def test_checkpoint_of_other_data(tmp_path):
     corpus = open_corpus(write_corpus(tmp_path / "data", 1))
     wrong_rate = save_network(tmp_path / "16k.pth", sample_rate=16000)
-    with pytest.raises(ConfigError, match="was trained on 16000 Hz, the test data has 8000 Hz"):
+    with pytest.raises(ConfigError, match="was trained on 16000 Hz, but the test data has 8000 Hz"):
         MaskEstimation(wrong_rate).check(corpus)
     stereo = save_network(tmp_path / "stereo.pth", num_channels=2)
     with pytest.raises(ConfigError, match=r"was trained on 2 channel\(s\)"):
@@ -282,12 +282,12 @@ def test_checkpoint_that_is_none(tmp_path):
         MaskEstimation().located(tmp_path)
     path.parent.mkdir()
     path.write_text("not a checkpoint")
-    with pytest.raises(ConfigError, match="cannot be loaded"):
+    with pytest.raises(ConfigError, match="can't be loaded"):
         MaskEstimation().located(tmp_path).check(None)
     save_network(path, "embedding")
     with pytest.raises(ConfigError, match="needs a network that returns 'mask'"):
         MaskEstimation().located(tmp_path).check(None)
-    with pytest.raises(ConfigError, match="it is one of soft, binary"):
+    with pytest.raises(ConfigError, match="must be one of soft, binary"):
         MaskEstimation(path, "hard")
 
 

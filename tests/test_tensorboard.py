@@ -211,7 +211,7 @@ def test_examples_of_other_networks(tmp_path, num_channels, separator, settings)
         ),
         (
             "add_validation_examples.separator = @nussl.separation.primitive.HPSS()",
-            "NusslSeparator is not made to run the network in training: take @MaskEstimation()",
+            "NusslSeparator can't run the network in training: use @MaskEstimation()",
         ),
     ],
 )

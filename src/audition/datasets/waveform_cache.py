@@ -1,8 +1,8 @@
 """A split's waveforms in one memory-mapped file, packed once and shared by all runs.
 
 A cache is a folder of three files: `waveforms.bin`, `index.bin` (where each item is) and
-`manifest.json` (what it was made from). It is filled under another name and renamed at the end, so a
-folder with the cache's own name is always complete. The manifest records what shapes the content:
+`manifest.json` (what it was made from). It is filled under another name and renamed at the end, so
+a folder with the cache's own name is always complete. The manifest records what shapes the content:
 dataset, settings, names and file sizes of the items. It leaves out paths and dates, so a corpus can
 be moved or copied; instead, the audio of three items is compared whenever a cache is opened.
 """

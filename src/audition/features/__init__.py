@@ -1,7 +1,7 @@
-"""Features: waveforms → what a network and its losses read, a batch at a time, on the batch's device.
+"""Features turn a batch of waveforms into what a network and its losses read, on its device.
 
-`train.features` is the one definition of a network's input: the object that makes it in training is
-rebuilt from the model file for separation. To add one, write a subclass of `Features`; see base.py.
+`train.features` alone defines a network's input: separation rebuilds the same object from the model
+file. To add one, write a subclass of `Features`; see base.py.
 """
 
 from audition.features.base import Features, complete_stft_params

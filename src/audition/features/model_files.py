@@ -1,9 +1,10 @@
-"""What a model file says of the features its network was trained on, and the features made of that."""
+"""The features that a network was trained on: described in its model file, rebuilt from there."""
 
 from typing import Any
 
 import numpy as np
 import nussl
+import torch
 
 from audition.audio import stft
 from audition.configs.registered import classes_named, gin_name
@@ -13,24 +14,24 @@ from audition.features.waveform import WaveformFeatures
 
 
 class FormerMagnitude(Features):
-    """The magnitudes that separation gave a network up to version 0.1, whose files name no features.
+    """The magnitudes that version 0.1 fed to networks in separation; its files name no features.
 
-    They differ in the last bit from those of SpectrogramFeatures, which such networks trained on.
+    They differ in the last bit from those of SpectrogramFeatures, which these networks trained on.
     """
 
-    def __init__(self, stft_params):
+    def __init__(self, stft_params: nussl.STFTParams):
         self.stft_params = stft_params
 
-    def __call__(self, batch):
+    def __call__(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         magnitude = stft.stft(batch["mix"], self.stft_params).abs()
         return {"mix_magnitude": magnitude.permute(0, 2, 3, 1)}
 
 
 def description(features: Features) -> dict[str, Any]:
-    """`{"class": gin name, "settings": …}` as JSON has it: what a model file says of `features`.
+    """`{"class": gin name, "settings": …}`, JSON-able, which a model file stores.
 
     Raises:
-        ConfigError: a class that gin doesn't know, or settings that can't be written.
+        ConfigError: gin doesn't know the class, or its settings can't be written.
     """
     name = gin_name(type(features))
     if name is None:
@@ -44,15 +45,15 @@ def description(features: Features) -> dict[str, Any]:
 def features_of_model(
     metadata: dict[str, Any], model: nussl.ml.SeparationModel, path: str
 ) -> Features:
-    """The features that make the input of `model`, given the mix alone.
+    """The features that make the input of `model` from the mix alone.
 
     Args:
-        metadata: of the model file; one of version 0.1 or of nussl's own has no `features`, and
-            then `model` reads magnitudes or waveforms.
-        path: where both came from, for messages.
+        metadata: the model file's; files of version 0.1 and of nussl have no `features`, and their
+            models read magnitudes or waveforms.
+        path: where both came from, for errors.
 
     Raises:
-        ConfigError: nothing registers such features, or they don't accept their settings.
+        ConfigError: no class is registered under that name, or it doesn't accept its settings.
     """
     if "features" not in metadata:
         return former_features(metadata, list(model.input), path)
@@ -61,32 +62,32 @@ def features_of_model(
     if len(found) != 1:
         raise ConfigError(
             f"{path} was trained on the features {name!r}, and {len(found) or 'no'} registered "
-            "classes have that name: write `import …` in your .gin, of the one module that holds "
-            "the class."
+            "classes have that name: in your .gin file, write `import …` for the one module that "
+            "defines the class."
         )
     try:
         return found[0].from_settings(settings)
     except TypeError as error:
         raise ConfigError(
             f"{path} was trained on {name} with the settings {settings}, which it doesn't accept "
-            f"({error}): take the class as it was then."
+            f"({error}): go back to the class as it was then."
         ) from error
 
 
-def former_features(metadata, inputs, path):
+def former_features(metadata: dict[str, Any], inputs: list[str], path: str) -> Features:
     if inputs == ["mix_audio"]:
         return WaveformFeatures()
     if inputs == ["mix_magnitude"]:
         return FormerMagnitude(stft_params_of_data(metadata))
     raise ConfigError(
-        f"{path} doesn't say what makes the input {', '.join(inputs)} of its network: take a model "
+        f"{path} doesn't say what makes the input {', '.join(inputs)} of its network: use a model "
         "that `train` wrote, or nussl's own separator, "
         "@nussl.separation.deep.DeepMaskEstimation()."
     )
 
 
-def stft_params_of_data(metadata):
-    """The STFTParams of a model file with nussl's defaults where it says None."""
+def stft_params_of_data(metadata: dict[str, Any]) -> nussl.STFTParams:
+    """The STFTParams in a model file, with nussl's defaults where they are None."""
     silence = nussl.AudioSignal(
         audio_data_array=np.zeros((1, 2)),
         sample_rate=metadata["sample_rate"],

@@ -1,12 +1,13 @@
-"""Magnitudes, and the targets of masks, for networks on spectrograms.
+"""Magnitudes, and targets for masks, for networks that work on spectrograms.
 
-The numbers equal those of nussl's own transforms, so that a model trained here also runs there.
+The numbers equal those of nussl's own transforms, so a model trained here also runs there.
 """
 
 from functools import reduce
 from math import inf
 
 import gin
+import nussl
 import torch
 from nussl.datasets import transforms
 
@@ -20,29 +21,29 @@ SMALLEST = 1e-30  # stands in for a magnitude of zero in a division whose numera
 
 @gin.register
 class SpectrogramFeatures(Features):
-    """Magnitudes of the mix, and targets, binary mask and weights where the sources are known.
+    """Magnitudes of the mix; with known sources, also targets, binary mask and weights.
 
     Args:
-        stft_params: nussl STFTParams; its window_type may be None, nussl's default.
+        stft_params: nussl STFTParams; a window_type of None is nussl's default.
         approximation: "phase_sensitive": the part of each source that is in phase with the mix,
             truncated to [range_min, range_max × magnitude of the mix] (Erdogan et al., 2015);
             "magnitude": the magnitude of each source.
-        range_min: -inf leaves the phase-sensitive targets negative where they are.
-        range_max: inf leaves them as large as they are.
+        range_min: lower limit of the phase-sensitive targets; -inf allows any negative value.
+        range_max: their upper limit; inf allows any value.
         weights: whether bins are weighted by their magnitude (Wang et al., 2018).
     """
 
     def __init__(
         self,
-        stft_params,
-        approximation="phase_sensitive",
-        range_min=0.0,
-        range_max=1.0,
-        weights=True,
+        stft_params: nussl.STFTParams,
+        approximation: str = "phase_sensitive",
+        range_min: float = 0.0,
+        range_max: float = 1.0,
+        weights: bool = True,
     ):
         if approximation not in APPROXIMATIONS:
             raise ConfigError(
-                f"SpectrogramFeatures.approximation = {approximation!r} is none of "
+                f"SpectrogramFeatures.approximation = {approximation!r} must be one of "
                 f"{APPROXIMATIONS}."
             )
         self.stft_params = complete_stft_params(stft_params)
@@ -51,11 +52,11 @@ class SpectrogramFeatures(Features):
         self.range_max = range_max
         self.weights = weights
 
-    def __call__(self, batch):
+    def __call__(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Features of a batch.
 
         Args:
-            batch: dict of `mix` `(batch, channel, sample)` and, where known, `sources`
+            batch: dict of `mix` `(batch, channel, sample)` and, if known, `sources`
                 `(batch, source, channel, sample)`.
 
         Returns:
@@ -74,7 +75,9 @@ class SpectrogramFeatures(Features):
                 features["weights"] = channel_last(magnitude_weights(mix_magnitude))
         return features
 
-    def targets(self, sources, mix_stft, mix_magnitude):
+    def targets(
+        self, sources: torch.Tensor, mix_stft: torch.Tensor, mix_magnitude: torch.Tensor
+    ) -> list[torch.Tensor]:
         """List of target magnitudes `(batch, time, frequency, channel)`, one for each source."""
         stfts = (self.stft(source) for source in sources.unbind(1))
         if self.approximation == "magnitude":
@@ -87,7 +90,7 @@ class SpectrogramFeatures(Features):
             targets = [torch.minimum(target, greatest, out=target) for target in targets]
         return [channel_last(target) for target in targets]
 
-    def nussl_transform(self):
+    def nussl_transform(self) -> transforms.Compose:
         if self.approximation == "magnitude":
             approximation = transforms.MagnitudeSpectrumApproximation()
         else:
@@ -97,19 +100,19 @@ class SpectrogramFeatures(Features):
         weights = [transforms.MagnitudeWeights()] if self.weights else []
         return transforms.Compose([approximation, *weights, transforms.ToSeparationModel()])
 
-    def stft(self, x):
-        """Complex `(..., time, frequency)` of real `(..., sample)`, as `AudioSignal.stft()`."""
+    def stft(self, x: torch.Tensor) -> torch.Tensor:
+        """Complex `(..., time, frequency)` of real `(..., sample)`, as in `AudioSignal.stft()`."""
         return stft.stft(x, self.stft_params)
 
 
-def magnitude(X):
-    """Absolute value of a complex tensor; X.abs() guards against overflow, at five times the cost."""
+def magnitude(X: torch.Tensor) -> torch.Tensor:
+    """Absolute value of a complex tensor, five times as fast as X.abs(), which avoids overflow."""
     squares = torch.view_as_real(X).square()
     return squares[..., 0].add(squares[..., 1]).sqrt_()
 
 
-def ideal_binary_mask(targets):
-    """1 where a source alone has the greatest target: where several share it, none has the bin.
+def ideal_binary_mask(targets: list[torch.Tensor]) -> torch.Tensor:
+    """1 in the bins where a source alone has the greatest target; in a tie, no source gets the bin.
 
     Args:
         targets: list of `(batch, time, frequency, channel)`, one for each source.
@@ -125,8 +128,8 @@ def ideal_binary_mask(targets):
     return source_last(alone)
 
 
-def magnitude_weights(mix_magnitude):
-    """Square root of each bin's share of its item's magnitude, times the bins of a channel.
+def magnitude_weights(mix_magnitude: torch.Tensor) -> torch.Tensor:
+    """Square root of each bin's share of its item's magnitude, times the bins per channel.
 
     Args:
         mix_magnitude: `(batch, channel, time, frequency)`.
@@ -136,16 +139,16 @@ def magnitude_weights(mix_magnitude):
     return (mix_magnitude * (num_bins / total)).sqrt_()
 
 
-def channel_last(x):
+def channel_last(x: torch.Tensor) -> torch.Tensor:
     """`(batch, channel, time, frequency)` → `(batch, time, frequency, channel)`."""
     return x.movedim(1, -1).contiguous()
 
 
-def source_last(parts):
-    """Stacks float tensors `(batch, time, frequency, channel)`, one per source, on a last axis.
+def source_last(parts: list[torch.Tensor]) -> torch.Tensor:
+    """Stacks float tensors `(batch, time, frequency, channel)`, one per source, along a last axis.
 
-    Two, the usual number, side by side are one complex number, written ten times as fast as by
-    torch.stack; more are written one by one, still twice as fast.
+    Two of them, the usual number, are written as one complex tensor, ten times as fast as
+    torch.stack; more are written one by one, which is still twice as fast.
     """
     if len(parts) == 2:
         return torch.view_as_real(torch.complex(*parts))

@@ -1,6 +1,7 @@
-"""Waveforms as they are, for networks from end to end."""
+"""Plain waveforms, for end-to-end networks."""
 
 import gin
+import torch
 from nussl.datasets import transforms
 
 from audition.features.base import Features
@@ -8,13 +9,13 @@ from audition.features.base import Features
 
 @gin.register
 class WaveformFeatures(Features):
-    """The waveforms themselves, for end-to-end models and losses on waveforms."""
+    """The waveforms themselves, for end-to-end networks and losses on waveforms."""
 
-    def __call__(self, batch):
-        """Renames and reorders as nussl's GetAudio does.
+    def __call__(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Renames and reorders axes as nussl's GetAudio does.
 
         Args:
-            batch: dict of `mix` `(batch, channel, sample)` and, where known, `sources`
+            batch: dict of `mix` `(batch, channel, sample)` and, if known, `sources`
                 `(batch, source, channel, sample)`.
 
         Returns:
@@ -26,5 +27,5 @@ class WaveformFeatures(Features):
             features["source_audio"] = batch["sources"].movedim(1, -1).contiguous()
         return features
 
-    def nussl_transform(self):
+    def nussl_transform(self) -> transforms.Compose:
         return transforms.Compose([transforms.GetAudio(), transforms.ToSeparationModel()])

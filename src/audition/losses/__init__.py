@@ -1,4 +1,4 @@
-"""Losses: nussl's, combined by a dictionary in the .gin file, and how to add one.
+"""Losses: nussl's, combined by a dictionary in the .gin file, and your own.
 
 A loss dictionary maps a name to its settings:
 
@@ -7,19 +7,21 @@ A loss dictionary maps a name to its settings:
         'PermutationInvariantLoss': {'weight': 2.0, 'args': ['L1Loss']},
     }
 
-Each entry may have `weight`, `class` (where the name is not the class), `keys` (which of the
-model's outputs and features go to which argument), `args` and `kwargs`. A weight of 0 reports the
-loss without training on it. Losses are L1Loss, MSELoss, KLDivLoss, SISDRLoss, DeepClusteringLoss,
+Each entry may have `weight`, `class` (if the name is not the class), `keys` (which of the model's
+outputs and features go to which argument), `args` and `kwargs`. A weight of 0 reports the loss
+without training on it. Losses are L1Loss, MSELoss, KLDivLoss, SISDRLoss, DeepClusteringLoss,
 WhitenedKMeansLoss, PermutationInvariantLoss, CombinationInvariantLoss, and any class decorated
 with `loss`. The two invariant ones choose one permutation per utterance (Kolbæk et al., TASLP
-2017); nussl's own choose one per time-frequency bin, see `audition.compat`.
+2017); nussl's own versions choose one per time-frequency bin, see `audition.compat`.
 """
 
 import math
 
 import gin
 import nussl
+import torch
 from nussl.ml.train.closures import Closure, ClosureException
+from torch import nn
 
 from audition.errors import ConfigError
 from audition.losses.permutation import CombinationInvariantLoss, PermutationInvariantLoss
@@ -29,10 +31,10 @@ SETTINGS = ("weight", "class", "keys", "args", "kwargs")
 INVARIANT = ("PermutationInvariantLoss", "CombinationInvariantLoss")
 
 
-def loss(module):
-    """Class decorator: loss dictionaries may name this `nn.Module`.
+def loss(module: type[nn.Module]) -> type[nn.Module]:
+    """Class decorator that makes an `nn.Module` available to loss dictionaries.
 
-    The class needs `DEFAULT_KEYS`, a dict from keys of the batch to names of its arguments.
+    The class needs `DEFAULT_KEYS`, a dict from keys of the batch to names of `forward`'s arguments.
     """
     nussl.ml.register_loss(module)
     return gin.register(module)
@@ -48,13 +50,18 @@ class Losses(Closure):
     Args:
         loss_dictionary: see the module's docstring.
         combination: "combine_by_sum" or "combine_by_multiply".
-        binding: name of the binding the dictionary came from, for messages.
+        binding: name of the binding that the dictionary came from, for errors.
 
     Raises:
         ConfigError: a loss or a setting that doesn't exist.
     """
 
-    def __init__(self, loss_dictionary, combination="combine_by_sum", binding="loss_dictionary"):
+    def __init__(
+        self,
+        loss_dictionary: dict[str, dict],
+        combination: str = "combine_by_sum",
+        binding: str = "loss_dictionary",
+    ):
         if combination not in COMBINATIONS:
             raise ConfigError(
                 f"train.loss_combination = {combination!r} is neither 'combine_by_sum' nor "
@@ -68,16 +75,16 @@ class Losses(Closure):
             reason = str(error).split(" which has ")[0]
             raise ConfigError(f"train.{binding} can't be used: {reason}.") from error
 
-    def combine_by_multiply(self, values):
-        """Product of the weighted losses; as in the sum, a weight of 0 only reports."""
+    def combine_by_multiply(self, values: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Product of the weighted losses; as in the sum, a loss of weight 0 is only reported."""
         return math.prod(weight * values[name] for name, weight in self.weights.items() if weight)
 
-    def __call__(self, output, data):
-        """Each loss and their combination under "loss".
+    def __call__(self, output: dict, data: dict) -> dict[str, torch.Tensor]:
+        """Every loss, and their combination under "loss".
 
         Args:
-            output: dict of what the model gave.
-            data: dict of features; where both have a key, the features win.
+            output: dict of the model's outputs.
+            data: dict of features, which win over outputs of the same name.
 
         Returns:
             dict, name → scalar tensor.
@@ -88,7 +95,7 @@ class Losses(Closure):
             available = ", ".join(sorted({*output, *data}))
             raise ConfigError(
                 f"train.{self.binding} needs {error}, which neither the model nor the features "
-                f"give (they give {available}); choose another loss or set its 'keys'."
+                f"provide (they provide {available}); choose another loss or set its 'keys'."
             ) from error
 
     def check_means(self):
@@ -110,21 +117,21 @@ class Losses(Closure):
             )
 
     @property
-    def names(self):
+    def names(self) -> list[str]:
         return [name for *_, name in self.losses]
 
     @property
-    def weights(self):
+    def weights(self) -> dict[str, float]:
         """dict, name of loss → weight."""
         return {name: weight for _, weight, _, name in self.losses}
 
     @weights.setter
-    def weights(self, weights):
+    def weights(self, weights: dict[str, float]) -> None:
         self.losses = [(module, weights[name], keys, name) for module, _, keys, name in self.losses]
 
 
-def check_dictionary(dictionary, binding):
-    """Raises ConfigError for the mistakes that nussl doesn't look for, or doesn't name."""
+def check_dictionary(dictionary: dict, binding: str) -> None:
+    """Raises a ConfigError for mistakes that nussl doesn't notice or doesn't name."""
     if not isinstance(dictionary, dict) or not dictionary:
         raise ConfigError(
             f"train.{binding} is {dictionary!r}; it must be a dictionary with at least one loss, "
@@ -132,10 +139,10 @@ def check_dictionary(dictionary, binding):
         )
     if "loss" in dictionary:
         raise ConfigError(
-            f"train.{binding} names a loss 'loss', which is what their sum is called; rename it."
+            f"train.{binding} names a loss 'loss', the name of their combination; rename it."
         )
     if all(isinstance(one, dict) and one.get("weight") == 0 for one in dictionary.values()):
-        raise ConfigError(f"train.{binding} gives every loss the weight 0; give one another.")
+        raise ConfigError(f"train.{binding} gives every loss the weight 0; change at least one.")
     for name, settings in dictionary.items():
         if not isinstance(settings, dict):
             raise ConfigError(f"train.{binding}[{name!r}] is {settings!r}; it must be a dict.")
@@ -152,6 +159,6 @@ def check_dictionary(dictionary, binding):
             )
 
 
-def names_a_loss(args):
+def names_a_loss(args: list | None) -> bool:
     first = args[0] if isinstance(args, list) and args else None
     return isinstance(first, str) or (isinstance(first, dict) and "class" in first)

@@ -9,9 +9,9 @@ from torch import nn
 class PermutationInvariantLoss(nn.Module):
     """A loss under the best order of the estimates, one order per utterance.
 
-    nussl's own (ml/train/loss.py:246,289) takes the best order of every time-frequency bin by itself:
-    with L1, MSE or KL inside, it rewards estimates that swap sources from bin to bin. SISDRLoss, whose
-    losses have no bins, gives the same with both.
+    nussl's own version (ml/train/loss.py:246,289) takes the best order for each time-frequency bin
+    separately: with L1, MSE or KL inside, it rewards estimates that swap sources from bin to bin.
+    With SISDRLoss, which has no bins, both give the same.
 
     Args:
         loss_function: nn.Module with a `reduction`, such as `nn.L1Loss()`.
@@ -19,24 +19,26 @@ class PermutationInvariantLoss(nn.Module):
 
     DEFAULT_KEYS = {"estimates": "estimates", "source_magnitudes": "targets"}
 
-    def __init__(self, loss_function):
+    def __init__(self, loss_function: nn.Module):
         super().__init__()
         self.loss_function = loss_function
         self.loss_function.reduction = "none"
 
-    def forward(self, estimates, targets):
+    def forward(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         return best_assignment(self.loss_function, estimates, targets)
 
 
 class CombinationInvariantLoss(PermutationInvariantLoss):
-    """The same under another name of nussl's: of more estimates than targets, the best ones count."""
+    """The same under nussl's other name; of more estimates than targets, only the best count."""
 
 
-def best_assignment(loss_function, estimates, targets):
+def best_assignment(
+    loss_function: nn.Module, estimates: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
     """Mean over the batch of the loss under each utterance's best assignment.
 
     Args:
-        loss_function: nn.Module that gives one loss per element.
+        loss_function: nn.Module that returns one loss per element.
         estimates: tensor `(batch, ..., estimate)`, at least as many estimates as targets.
         targets: tensor `(batch, ..., source)`.
     """

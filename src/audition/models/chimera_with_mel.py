@@ -1,4 +1,4 @@
-"""The network of the bootstrapping paper's music experiments."""
+"""The network of the music experiments in the bootstrapping paper."""
 
 import logging
 
@@ -29,30 +29,30 @@ def build_chimera_with_mel(
     head_dropout: float = 0.0,
     dropout: float | None = None,
 ) -> dict:
-    """Chimera network (Luo et al., ICASSP 2017) over mel bands with a dual-path processor.
+    """Chimera network (Luo et al., ICASSP 2017) on mel bands with a dual-path processor.
 
     Magnitudes are projected to mel bands, normalised, run through `num_layers` dual-path blocks
-    (Luo, Chen and Yoshioka, ICASSP 2020), and mapped to an embedding and a mask per
-    time-frequency bin of the full spectrogram. As in the paper's code, nothing drops out.
+    (Luo, Chen and Yoshioka, ICASSP 2020), and mapped to an embedding and a mask for each
+    time-frequency bin of the full spectrogram. As in the paper's code, there is no dropout.
 
     Args:
         num_features: frequency bins of the STFT, window_length // 2 + 1.
         num_mels: mel bands that the processor works on.
-        sample_rate: of the audio, in Hz.
+        sample_rate: sample rate of the audio, in Hz.
         hidden_size: units of each recurrent layer, per direction.
-        num_layers: dual-path blocks, each one intra- and one inter-chunk layer.
-        bidirectional: of each recurrent layer.
+        num_layers: dual-path blocks, each with one intra- and one inter-chunk layer.
+        bidirectional: whether the recurrent layers run in both directions.
         embedding_size: dimensions of the embedding.
-        embedding_activation, mask_activation: lists of str, see nussl's `Embedding`.
-        num_sources: masks to make.
-        chunk_size, hop_size: of the dual-path processor, in frames. An excerpt needs at least
-            `chunk_size` frames; frames after the last whole hop come out as zeros.
+        embedding_activation, mask_activation: see nussl's `Embedding`.
+        num_sources: number of masks.
+        chunk_size, hop_size: chunks of the dual-path processor, in frames. An excerpt needs at
+            least `chunk_size` frames; frames after the last whole hop come out as zeros.
         num_audio_channels: 1 for mono.
         rnn_type: "lstm" or "gru".
         normalization_class, normalization_args: "BatchNorm" or "InstanceNorm" and its arguments.
         mix_key: key of the mixture's magnitude spectrogram in a batch.
-        head_dropout: between 0 and 1, share of the processor's output that the heads miss.
-        dropout: not used, as in the paper's code, whose configs bind it. Version 0.1 took it for
+        head_dropout: dropout between the processor and the heads, 0 to 1.
+        dropout: not used, as in the paper's code, whose configs bind it. Version 0.1 used it as
             `head_dropout`.
 
     Returns:
@@ -62,8 +62,8 @@ def build_chimera_with_mel(
     """
     if dropout:
         log.warning(
-            "build_chimera_with_mel.dropout = %g is not used, as in the paper's code; version 0.1 dropped "
-            "out before the heads, for which bind build_chimera_with_mel.head_dropout.",
+            "build_chimera_with_mel.dropout = %g is not used, as in the paper's code; for version "
+            "0.1's dropout before the heads, bind build_chimera_with_mel.head_dropout.",
             dropout,
         )
     width = num_mels * num_audio_channels
@@ -74,9 +74,9 @@ def build_chimera_with_mel(
             "hidden_size": hidden_size,
             "num_layers": 1,
             "bidirectional": bidirectional,
-            "dropout": 0.0,  # PyTorch drops out between layers only, and each stack has one
+            "dropout": 0.0,  # PyTorch's dropout is between layers, and each stack has only one
             "rnn_type": rnn_type,
-            "init_forget": rnn_type == "lstm",  # nussl's fills the wrong gates of a GRU
+            "init_forget": rnn_type == "lstm",  # nussl would initialise the wrong gates of a GRU
         },
     }
 
@@ -105,7 +105,7 @@ def build_chimera_with_mel(
             },
         },
         "normalization": {"class": normalization_class, "args": normalization_args or {}},
-        # DualPath knows no channels: mel bands and channels become one axis
+        # DualPath has no notion of channels: mel bands and channels become one axis
         "joined": {"class": "Flatten", "args": {"start_dim": 2}},
         "one_channel": {"class": "Unflatten", "args": {"dim": 2, "unflattened_size": [width, 1]}},
         "dual_path": {

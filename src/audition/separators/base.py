@@ -1,9 +1,13 @@
-"""What every separator has: a half that runs a network and a half that runs in workers."""
+"""The base class of separators: one half runs a network, the other runs in worker processes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import nussl
+import torch
 
 from audition.errors import ConfigError
 from audition.identity import describe
@@ -11,17 +15,17 @@ from audition.identity import describe
 
 @dataclass(frozen=True)
 class Separation:
-    """What became of one mixture.
+    """The result of separating one mixture.
 
     Attributes:
-        estimates: AudioSignals, as long as the mix, in the order of the sources where there is one;
-            empty where a Teacher found the mixture too quiet to separate.
-        features: `(frequency, time, channel, feature)`, what told the bins apart: embeddings, or the
-            masks; None of separators without such, and of tracks that were separated in pieces.
+        estimates: AudioSignals, as long as the mix, in the order of the sources if there is one;
+            empty if a Teacher found the mixture too quiet to separate.
+        features: `(frequency, time, channel, feature)`, what tells the bins apart: embeddings
+            or masks. None if the separator has neither, or separated the track in pieces.
         mix: the mixture, whose STFT has the bins of the features; None without features.
-        confidences: name of the measure → 0 to 1; empty where none was measured, and of tracks that
+        confidences: name of the measure → 0 to 1; empty if none was measured, and for tracks that
             were separated in pieces.
-        loudness_lufs: of the mixture, integrated loudness by BS.1770; None where not measured.
+        loudness_lufs: integrated loudness of the mixture by BS.1770; None if not measured.
     """
 
     estimates: list[nussl.AudioSignal]
@@ -32,7 +36,7 @@ class Separation:
 
 
 class Separator:
-    """A separation in two halves; the instance travels to worker processes, so it must pickle.
+    """Separates in two halves, and goes to worker processes, so it must pickle.
 
     `on_device` is called in the parent process, `finish` in a worker. A separator without a network
     only needs `finish`:
@@ -43,30 +47,30 @@ class Separator:
                 return [mix * 0.5, mix * 0.5]
     """
 
-    def located(self, folder):
-        """This separator with its relative paths taken from the run's `folder`."""
+    def located(self, folder: Path) -> Self:
+        """This separator with its relative paths resolved against the run's `folder`."""
         return self
 
-    def with_model(self, model, metadata):
-        """This separator with a network that is in memory, in place of the file it would read.
+    def with_model(self, model: nussl.ml.SeparationModel, metadata: dict) -> Self:
+        """This separator with a network in memory instead of the one in its model file.
 
         Args:
             model: nussl SeparationModel, in eval mode by the time it runs.
-            metadata: what its model file would say of it, see `checkpoints.save_model`.
+            metadata: what its model file would hold, see `checkpoints.save_model`.
         """
         raise ConfigError(
-            f"{type(self).__name__} is not made to run the network in training: take "
+            f"{type(self).__name__} can't run the network in training: use "
             "@MaskEstimation(), @EmbeddingClustering() or @WaveformEstimation()."
         )
 
-    def check(self, data):
-        """Raises ConfigError where this separator cannot work on `data` (a Split)."""
+    def check(self, data: Any) -> None:
+        """Raises a ConfigError if this separator can't work on `data` (a Split)."""
 
-    def passport(self):
-        """JSON-able identity: estimates may be reused as long as this stays the same."""
+    def passport(self) -> dict:
+        """JSON-able identity: estimates may be reused as long as it stays the same."""
         return {"class": describe(type(self)), "settings": describe(vars(self))}
 
-    def on_device(self, mixes, device):
+    def on_device(self, mixes: list[nussl.AudioSignal], device: torch.device) -> list:
         """Runs the network.
 
         Args:
@@ -74,26 +78,30 @@ class Separator:
             device: torch.device.
 
         Returns:
-            list, for each mix what `finish` needs of the network; NumPy arrays travel well.
+            list with what `finish` needs for each mix, best as NumPy arrays.
         """
         return [None] * len(mixes)
 
-    def finish(self, mix, device_output, sources=None):
-        """Makes the estimates; what a separator writes, and `separate` calls.
+    def finish(
+        self, mix: nussl.AudioSignal, device_output: Any, sources: Mapping | None = None
+    ) -> list[nussl.AudioSignal] | Separation:
+        """Makes the estimates. A subclass defines this method, and `separate` calls it.
 
         Args:
             mix: AudioSignal.
-            device_output: what `on_device` returned for it.
-            sources: mapping, name → AudioSignal; for oracles only. Who takes a signal out of it is
-                marked as one in every table.
+            device_output: what `on_device` returned for this mix.
+            sources: mapping, name → AudioSignal; for oracles only. A separator that takes a signal
+                out of it is marked as an oracle in every table.
 
         Returns:
-            list of AudioSignals, as long as the mix, in the order of the sources where there is one;
-            or a Separation, which may hold features to measure a confidence on.
+            list of AudioSignals, as long as the mix, in the order of the sources if there is one;
+            or a Separation, which may also hold features to measure confidence with.
         """
         raise NotImplementedError(f"{type(self).__name__} has no finish method.")
 
-    def separate(self, mix, device_output=None, sources=None) -> Separation:
-        """What `finish` makes, as a Separation in any case; see `finish` for the arguments."""
+    def separate(
+        self, mix: nussl.AudioSignal, device_output: Any = None, sources: Mapping | None = None
+    ) -> Separation:
+        """Calls `finish`, which explains the arguments, and always returns a Separation."""
         made = self.finish(mix, device_output, sources)
         return made if isinstance(made, Separation) else Separation(list(made))

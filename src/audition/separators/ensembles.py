@@ -1,4 +1,6 @@
-"""Primitive separators that vote: their masks as features of each bin, clustered."""
+"""An ensemble of primitive separators: clusters time-frequency bins by the separators' masks."""
+
+from collections.abc import Sequence
 
 import gin
 import numpy as np
@@ -12,29 +14,35 @@ NUM_SOURCES = 2  # background, foreground
 
 @gin.register
 class PrimitiveEnsemble(NusslSeparator):
-    """Background and foreground out of the masks of several separators (nussl's EnsembleClustering).
+    """Background and foreground from the masks of several separators (nussl's EnsembleClustering).
 
-    Each separator gives one mask, or some of its masks, as features of every bin; a feature of weight
-    3 counts three times. The bins are clustered by soft k-means. With fixed centres, a bin is
-    background as far as its features are near 0 and foreground as far as they are near 1, and the
-    estimates are background, then foreground: give `returns` that pick each separator's foreground.
-    That is also the order of nussl's primitives, [background, foreground], where HPSS gives
-    [harmonic, percussive] and clusterings give any order.
+    Each separator contributes one or more of its masks as features of every bin; a feature of
+    weight 3 counts three times. Soft k-means clusters the bins. With fixed centres, features near 0
+    make a bin background and features near 1 make it foreground, and the estimates are background,
+    then foreground: choose `returns` that pick each separator's foreground. nussl's primitives use
+    the same order, [background, foreground], but HPSS gives [harmonic, percussive], and clusterings
+    give no fixed order.
 
-    The paper's setting is musdb/exp/cues/primitive_clustering.gin.
+    musdb/exp/cues/primitive_clustering.gin has the paper's settings.
 
     Args:
-        separators: list of nussl's separators that make masks, or PredominantMelody.
-        weights: list of int, one per separator, 1 or more.
-        returns: list of lists, per separator the numbers of the masks that count.
+        separators: nussl separators that make masks, or PredominantMelody.
+        weights: one per separator, 1 or more.
+        returns: for each separator, the numbers of the masks to use.
         beta: hardness of the assignment; the higher, the more binary the masks.
-        fixed_centres: False finds the centres in the loudest tenth of the bins; then the order of
-            the estimates is not known.
+        fixed_centres: False finds the centres from the loudest tenth of the bins; the order of the
+            estimates is then unknown.
         mask_type: "soft" or "binary".
     """
 
     def __init__(
-        self, separators, weights, returns, beta=5.0, fixed_centres=True, mask_type="soft"
+        self,
+        separators: Sequence[NusslSeparator],
+        weights: Sequence[int],
+        returns: Sequence[Sequence[int]],
+        beta: float = 5.0,
+        fixed_centres: bool = True,
+        mask_type: str = "soft",
     ):
         check_lengths(separators, weights, returns)
         num_features = sum(w * len(r) for w, r in zip(weights, returns, strict=True))
@@ -51,12 +59,12 @@ class PrimitiveEnsemble(NusslSeparator):
         super().__init__(EnsembleClustering, arguments)
 
 
-def corners(num_features):
-    """The fixed centres `(source, feature)`: all features 0, all features 1."""
+def corners(num_features: int) -> np.ndarray:
+    """The fixed centres, `(source, feature)`: one with all features 0, one with all 1."""
     return np.stack([np.zeros(num_features), np.ones(num_features)])
 
 
-def check_lengths(separators, weights, returns):
+def check_lengths(separators: Sequence, weights: Sequence, returns: Sequence) -> None:
     for name, values in (("weights", weights), ("returns", returns)):
         if len(values) != len(separators):
             raise ConfigError(
@@ -65,6 +73,6 @@ def check_lengths(separators, weights, returns):
             )
     if any(not isinstance(weight, int) or weight < 1 for weight in weights):
         raise ConfigError(
-            f"PrimitiveEnsemble.weights = {list(weights)}: weights are whole numbers from 1 on; take "
-            "a separator that shall not count out of separators."
+            f"PrimitiveEnsemble.weights = {list(weights)} must be whole numbers of at least 1; to "
+            "leave a separator out, remove it from PrimitiveEnsemble.separators."
         )

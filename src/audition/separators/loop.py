@@ -1,14 +1,15 @@
-"""The loop of evaluate and its kin: read, separate on the device, finish in workers, one last step.
+"""The loop of every command that separates: read, run the network, finish in workers, last step.
 
-Only pieces travel and only waveforms are kept, so memory is bounded by `piece_seconds` of network
-and spectrogram, plus the waveforms of the tracks in flight.
+Only pieces are sent to workers and only waveforms are kept, so memory is limited to the network and
+spectrograms of `piece_seconds`, plus the waveforms of the tracks in progress.
 """
 
 import traceback
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import nussl
@@ -19,7 +20,7 @@ from audition.errors import ConfigError
 from audition.identity import fingerprint
 from audition.parallel import Failure, ItemsFailed, map_items, portable
 from audition.separators import pieces
-from audition.separators.base import Separation
+from audition.separators.base import Separation, Separator
 from audition.separators.seeds import seeded
 from audition.separators.watched import Watched
 
@@ -28,12 +29,12 @@ OTHER_NUMBERS = "its pieces have different numbers of estimates"
 
 
 class Unreadable(Exception):
-    """A track that can't be read: its own failure, never a mistake in the settings of all."""
+    """A track that can't be read: a failure of this track, not a mistake in the settings."""
 
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """How the loop runs; see `evaluate` for what each one means."""
+    """How the loop runs; `evaluate` explains each setting."""
 
     device: str = "auto"
     batch_size: int = 8
@@ -76,40 +77,44 @@ class PieceEstimates(NamedTuple):
 
 @dataclass
 class LongTrack:
-    """A track whose pieces are on their way."""
+    """A track in pieces, not all of them back yet."""
 
     track: Track
     bounds: list
     pieces: dict = field(default_factory=dict)
 
 
-def separate_each(data, indices, separator, last_step, settings):
-    """Separates tracks and hands each to `last_step`, in the workers.
+def separate_each(
+    data, indices: Sequence[int], separator: Separator, last_step: Callable, settings: LoopSettings
+) -> Iterator[tuple[str, Any]]:
+    """Separates tracks and passes each one to `last_step`, in the workers.
 
     Args:
         data: Split.
-        indices: which of its items.
+        indices: the items to separate.
         separator: Separator.
-        last_step: picklable function of (Track, Separation); of a track in one piece it draws from
-            the random generators where the separator left them.
+        last_step: picklable function of (Track, Separation). For a track in one piece, it continues
+            with the random generators as the separator left them.
         settings: LoopSettings.
 
     Yields:
         `(name of the track, result of last_step)`, in the order of completion.
 
     Raises:
-        ItemsFailed: at the end, where any track failed.
+        ItemsFailed: at the end, if any track failed.
     """
     loop = SeparationLoop(data, separator, last_step, settings)
     yield from loop.outcomes(loop.jobs(indices), settings.num_workers)
-    num_left = len(loop.joined)  # not worth a pool where it is one
+    num_left = len(loop.joined)  # a single one is not worth a pool
     yield from loop.outcomes(loop.joined_jobs(), settings.num_workers if num_left > 1 else 0)
     if loop.failures:
         raise ItemsFailed(loop.failures)
 
 
-def separate_all(data, indices, separator, last_step, loop):
-    """As `separate_each`; a mistake in the settings shows on the first track and stops there."""
+def separate_all(
+    data, indices: Sequence[int], separator: Separator, last_step: Callable, loop: LoopSettings
+) -> Iterator[tuple[str, Any]]:
+    """Like `separate_each`, but a mistake in the settings stops it at the first track."""
     try:
         here = replace(loop, num_workers=0)
         yield from separate_each(data, indices[:1], separator, last_step, here)
@@ -125,7 +130,7 @@ def separate_all(data, indices, separator, last_step, loop):
         raise ItemsFailed(first)
 
 
-def raise_settings_mistake(failures):
+def raise_settings_mistake(failures: dict[str, Failure]) -> None:
     for failure in failures.values():
         if isinstance(failure.error, ConfigError):
             raise failure.error
@@ -159,7 +164,7 @@ class SeparationLoop:
                 yield piece.name, self.cpu_half(piece, output)
 
     def joined_jobs(self):
-        """The last step of long tracks whose pieces are all back."""
+        """Jobs for the last step of long tracks whose pieces are all back."""
         while self.joined:
             track, separation = self.joined.popleft()
             yield track.name, (self.last_step, track, separation)
@@ -177,7 +182,7 @@ class SeparationLoop:
             yield from self.pieces_of(track)
 
     def read_ahead(self, indices):
-        """`(name, future of Track)`, read in a thread while the device and the workers are busy."""
+        """`(name, future of Track)`, read in a thread while device and workers are busy."""
         with ThreadPoolExecutor(1) as pool:
             ahead = deque()
             for index in indices:
@@ -203,7 +208,7 @@ class SeparationLoop:
             yield Piece(track, index, len(bounds), mix, sources)
 
     def batches(self, all_pieces):
-        """Lists of at most `batch_size` pieces and, beyond the first, `piece_seconds` in all."""
+        """Lists of at most `batch_size` pieces and `piece_seconds` in all, or one longer piece."""
         batch, seconds = [], 0.0
         limit = self.settings.piece_seconds or float("inf")
         for piece in all_pieces:
@@ -217,7 +222,7 @@ class SeparationLoop:
             yield batch
 
     def device_half(self, batch):
-        """`(piece, output of the network)`; where a batch fails, its pieces one by one."""
+        """Pairs of (piece, output of the network); if a batch fails, its pieces run one by one."""
         try:
             outputs = self.separator.on_device([piece.mix for piece in batch], self.device)
             return list(zip(batch, outputs, strict=True))
@@ -228,7 +233,7 @@ class SeparationLoop:
             return [pair for piece in batch for pair in self.device_half([piece])]
 
     def cpu_half(self, piece, output):
-        """A job: all the rest for a whole track; only the estimates for a piece of a long one."""
+        """A job that does all the rest for a whole track, or makes the estimates of one piece."""
         seed = int(fingerprint([self.settings.seed, piece.name]), 16) % 2**32
         job = (self.separator, piece.mix, output, piece.sources)
         if piece.count == 1:
@@ -236,7 +241,7 @@ class SeparationLoop:
         return (finish_piece, seed, job, piece.track.name, piece.index)
 
     def collect(self, result):
-        """Keeps the estimates of a piece; joins them once the track is complete."""
+        """Keeps the estimates of a piece, and joins all of them once the track is complete."""
         long = self.long_tracks[result.track_name]
         long.pieces[result.index] = result.audio
         long.track = long.track._replace(looked=long.track.looked or result.looked)
@@ -277,7 +282,7 @@ def finish_piece(seed, job, track_name, index):
 
 
 def finish(separator, mix, device_output, sources):
-    """The Separation; its estimates are as long as the mix, and finite."""
+    """The Separation, whose estimates must be finite and as long as the mix."""
     separation = separator.separate(mix, device_output, sources)
     for number, estimate in enumerate(separation.estimates, start=1):
         if estimate.signal_length != mix.signal_length:

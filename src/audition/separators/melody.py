@@ -1,4 +1,4 @@
-"""A free cue for the predominant melody, where the Melodia plugin is not to be had."""
+"""A free cue for the predominant melody, for when the Melodia plugin is not available."""
 
 import gin
 import librosa
@@ -14,22 +14,22 @@ HIGH_PASS_ORDER = 4
 
 
 class PredominantMelody(MaskSeparationBase):
-    """Separates the melody by a mask around the harmonics of its fundamental frequency.
+    """Separates the melody with a mask around the harmonics of its fundamental frequency.
 
-    The fundamental comes from pYIN (M. Mauch and S. Dixon, "pYIN: a fundamental frequency estimator
-    using probabilistic threshold distributions", ICASSP 2014) as librosa has it. pYIN is made for
-    one voice: in a mixture it follows what is most periodic above `high_pass_hz`, and is often
-    unsure, so its unvoiced frames are kept at `unvoiced_gain`. Melodia (nussl's Melodia) is made for
-    mixtures, but is a plugin that may not be shipped; its figures are not this class's.
+    The fundamental comes from librosa's pYIN (M. Mauch and S. Dixon, "pYIN: a fundamental frequency
+    estimator using probabilistic threshold distributions", ICASSP 2014). pYIN is made for a single
+    voice: in a mixture it follows whatever is most periodic above `high_pass_hz`, and is often
+    unsure, so frames it calls unvoiced keep a mask of `unvoiced_gain`. Melodia (nussl's Melodia) is
+    made for mixtures, but its plugin may not be redistributed; don't expect its results here.
 
-    Takes about 0.1 s per second of audio; nothing in it is random.
+    Takes about 0.1 s per second of audio, and is deterministic.
 
     Args:
         input_audio_signal: AudioSignal.
         fmin_hz, fmax_hz: range of the melody's fundamental.
-        high_pass_hz: what is below is not heard by the tracker, which would follow the bass.
+        high_pass_hz: the tracker hears nothing below this, or it would follow the bass.
         width_hz: distance from a harmonic at which the mask has fallen to 0.6.
-        unvoiced_gain: height of the mask, 0 to 1, where pYIN hears no voice.
+        unvoiced_gain: height of the mask, 0 to 1, in frames that pYIN calls unvoiced.
         mask_type: "soft" or "binary".
 
     The estimates are background, then foreground (the melody), as in nussl's primitives.
@@ -52,7 +52,7 @@ class PredominantMelody(MaskSeparationBase):
         super().__init__(input_audio_signal=input_audio_signal, mask_type=mask_type)
 
     def track(self):
-        """Fundamental in Hz and gain of the mask, each `(frame,)` of the mixture's STFT."""
+        """Fundamental in Hz and gain of the mask, each `(frame,)`, in frames of the mix's STFT."""
         f0_hz, voiced, _ = librosa.pyin(
             self.signal_to_track(),
             fmin=self.fmin_hz,

@@ -1,9 +1,10 @@
-"""Trained networks as separators: the network on the device, masks and clusters in workers."""
+"""Trained networks as separators: the network runs on the device, masks and clusters in workers."""
 
 import copy
 import functools
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
@@ -27,18 +28,17 @@ PRECISE_CUDNN = functools.partial(
 
 
 class NetworkSeparator(Separator):
-    """Base of the separators that run a checkpoint of nussl's SeparationModel.
+    """Base class of the separators that run a checkpoint of nussl's SeparationModel.
 
-    Signals of one length run together; others never share a batch, as a recurrent network would
-    see the padding.
+    Only signals of the same length share a batch: a recurrent network would notice padding.
 
     Args:
-        model_path: checkpoint; relative to the run folder.
+        model_path: checkpoint, relative to the run folder.
     """
 
-    output_key = None  # what the network has to return
+    output_key = None  # the network must return it
 
-    def __init__(self, model_path=BEST_MODEL):
+    def __init__(self, model_path: str = BEST_MODEL):
         self.model_path = model_path
         self.model = None
         self.features = None  # what makes the model's input
@@ -51,7 +51,7 @@ class NetworkSeparator(Separator):
         path = Path(folder) / self.model_path
         if not path.is_file():
             raise ConfigError(
-                f"{type(self).__name__}.model_path = {str(path)!r} is not there: train first, or "
+                f"{type(self).__name__}.model_path = {str(path)!r} doesn't exist: train first, or "
                 "give the path of a checkpoint."
             )
         located = copy.copy(self)
@@ -70,18 +70,18 @@ class NetworkSeparator(Separator):
             if metadata[key] != getattr(data, key):
                 raise ConfigError(
                     f"{type(self).__name__}.model_path = {self.model_path!r} was trained on "
-                    f"{metadata[key]} {unit}, the test data has {getattr(data, key)} {unit}: "
+                    f"{metadata[key]} {unit}, but the test data has {getattr(data, key)} {unit}: "
                     "evaluate on data like the training data."
                 )
 
     def load(self):
-        """Reads the checkpoint into `model` and `stft_params`; returns its metadata."""
+        """Reads the checkpoint, keeps its model and features, and returns its metadata."""
         try:
             model, metadata = nussl.ml.SeparationModel.load(self.model_path)
         except Exception as error:  # torch, pickle, zip and nussl all fail in their own ways
             raise ConfigError(
-                f"{type(self).__name__}.model_path = {self.model_path!r} cannot be loaded as a "
-                f"nussl SeparationModel ({error})."
+                f"{type(self).__name__}.model_path = {self.model_path!r} can't be loaded as a "
+                f"nussl SeparationModel ({error}); give the path of a checkpoint that `train` wrote."
             ) from error
         self.take(model.eval(), metadata, repr(self.model_path))
         return metadata
@@ -94,8 +94,8 @@ class NetworkSeparator(Separator):
     def take(self, model, metadata, name):
         if self.output_key not in model.output_keys:
             raise ConfigError(
-                f"{type(self).__name__} needs a network that returns {self.output_key!r}; "
-                f"{name} returns {', '.join(model.output_keys)}."
+                f"{type(self).__name__} needs a network that returns {self.output_key!r}, but "
+                f"{name} returns {', '.join(model.output_keys)}: choose another separator."
             )
         self.model = model
         self.features = features_of_model(metadata, model, name)
@@ -112,17 +112,17 @@ class NetworkSeparator(Separator):
                 outputs[index] = output
         return outputs
 
-    def run_network(self, batch, device):
-        """Output for signals `(batch, channel, sample)`, as an array, batch first.
+    def run_network(self, batch: np.ndarray, device: torch.device) -> np.ndarray:
+        """Output for signals `(batch, channel, sample)`, as an array with the batch first.
 
-        TF32 stays off in cuDNN, where it is on by default: it moves masks by 1e-3.
+        cuDNN's TF32, on by default, is switched off: it changes masks by 1e-3.
         """
         with torch.inference_mode(), PRECISE_CUDNN():
             x = torch.as_tensor(batch, dtype=torch.float32, device=device)
             return self.model(self.features({"mix": x}))[self.output_key].float().cpu().numpy()
 
-    def with_stft_params(self, mix):
-        """The mix with the STFT settings of the network."""
+    def with_stft_params(self, mix: nussl.AudioSignal) -> nussl.AudioSignal:
+        """The mix with the network's STFT settings."""
         return nussl.AudioSignal(
             audio_data_array=mix.audio_data,
             sample_rate=mix.sample_rate,
@@ -132,16 +132,16 @@ class NetworkSeparator(Separator):
 
 @gin.register
 class MaskEstimation(NetworkSeparator):
-    """Masks of a mask inference (or chimera) network, times the mixture.
+    """Applies the masks of a mask inference (or chimera) network to the mixture.
 
     Args:
-        model_path: checkpoint; relative to the run folder.
-        mask_type: "soft" for the network's own masks; "binary" gives each bin to its largest.
+        model_path: checkpoint, relative to the run folder.
+        mask_type: "soft" uses the network's own masks; "binary" gives each bin to the largest one.
     """
 
     output_key = "mask"  # (time, frequency, channel, source)
 
-    def __init__(self, model_path=BEST_MODEL, mask_type="soft"):
+    def __init__(self, model_path: str = BEST_MODEL, mask_type: str = "soft"):
         super().__init__(model_path)
         self.mask_type = checked_mask_type(type(self).__name__, mask_type)
 
@@ -155,33 +155,33 @@ class MaskEstimation(NetworkSeparator):
 
 @gin.register
 class EmbeddingClustering(NetworkSeparator):
-    """Clusters of the embedding of a deep clustering (or chimera) network, as masks on the mixture.
+    """Clusters the embedding of a deep clustering (or chimera) network into masks for the mixture.
 
     nussl's ClusteringSeparationBase does the clustering.
 
     Args:
         num_sources: number of clusters.
-        model_path: checkpoint; relative to the run folder.
+        model_path: checkpoint, relative to the run folder.
         clustering_type: "KMeans" (soft), "MiniBatchKMeans" or "GaussianMixture".
-        percentile: only bins louder than this percentile choose the clusters, 0 to 100.
+        percentile: clusters are found from the bins louder than this percentile, 0 to 100.
         beta: hardness of the soft k-means.
         mask_type: "soft" or "binary".
         random_state: seed of the clusterer.
-        clusterer: more settings of scikit-learn's class, such as `n_init`.
+        clusterer: further settings of scikit-learn's class, such as `n_init`.
     """
 
     output_key = "embedding"  # (time, frequency, channel, embedding)
 
     def __init__(
         self,
-        num_sources,
-        model_path=BEST_MODEL,
-        clustering_type="KMeans",
-        percentile=90,
-        beta=5.0,
-        mask_type="soft",
-        random_state=0,
-        **clusterer,
+        num_sources: int,
+        model_path: str = BEST_MODEL,
+        clustering_type: str = "KMeans",
+        percentile: float = 90,
+        beta: float = 5.0,
+        mask_type: str = "soft",
+        random_state: int = 0,
+        **clusterer: Any,
     ):
         super().__init__(model_path)
         self.clustering = {
@@ -205,10 +205,10 @@ class EmbeddingClustering(NetworkSeparator):
 
 @gin.register
 class WaveformEstimation(NetworkSeparator):
-    """Estimates of an end-to-end network, from waveform to waveforms.
+    """Runs an end-to-end network, from one waveform to several.
 
     Args:
-        model_path: checkpoint; relative to the run folder.
+        model_path: checkpoint, relative to the run folder.
     """
 
     output_key = "audio"  # (channel, sample, source)
@@ -218,10 +218,10 @@ class WaveformEstimation(NetworkSeparator):
         return [signal_like(mix, np.ascontiguousarray(one)) for one in audio]
 
 
-def apply_masks(mix, masks):
-    """Estimates from masks `(time, frequency, channel, source)`.
+def apply_masks(mix: nussl.AudioSignal, masks: np.ndarray) -> list[nussl.AudioSignal]:
+    """Estimates from masks `(time, frequency, channel, source)`, a list of AudioSignals.
 
-    A product is all it takes: nussl's way through magnitude and phase gives the same, ten times slower.
+    nussl goes through magnitude and phase; multiplying is equivalent and ten times as fast.
     """
     x = torch.as_tensor(mix.audio_data, dtype=torch.float32)
     mix_stft = stft.stft(x, mix.stft_params)
@@ -230,16 +230,16 @@ def apply_masks(mix, masks):
     return [signal_like(mix, one) for one in audio.numpy()]
 
 
-def indices_by_length(mixes):
+def indices_by_length(mixes: list[nussl.AudioSignal]) -> list[list[int]]:
     groups = defaultdict(list)
     for index, mix in enumerate(mixes):
         groups[mix.signal_length].append(index)
     return list(groups.values())
 
 
-def checked_mask_type(name, mask_type):
+def checked_mask_type(name: str, mask_type: str) -> str:
     if mask_type not in MASK_TYPES:
         raise ConfigError(
-            f"{name}.mask_type = {mask_type!r}: it is one of {', '.join(MASK_TYPES)}."
+            f"{name}.mask_type = {mask_type!r} must be one of {', '.join(MASK_TYPES)}."
         )
     return mask_type

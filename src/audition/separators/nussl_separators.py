@@ -1,8 +1,10 @@
-"""Every separation algorithm of nussl as a separator of ours, under its own name in gin."""
+"""All of nussl's separation algorithms as separators, under their own names in gin."""
 
 import importlib
 import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import nussl
@@ -41,19 +43,19 @@ ORACLES = ("IdealBinaryMask", "IdealRatioMask")  # their `sources` are the track
 
 
 class NusslSeparator(Separator):
-    """A nussl separation class and its arguments, built anew for each mixture.
+    """A nussl separation class and its arguments, from which each mixture gets a new object.
 
-    An argument may be a separator again, or a list of them (EnsembleClustering.separators,
+    An argument may itself be a separator, or a list of them (EnsembleClustering.separators,
     OverlapAdd.separation_object): these are built on the same mixture. `estimates` (WienerFilter,
-    Projet) may be any separator, ours too: its estimates are used. WienerFilter without any gets the
-    true sources.
+    Projet) may be any separator, whose estimates are used. WienerFilter without `estimates` gets
+    the true sources.
 
     Args:
         algorithm: class, a SeparationBase.
-        arguments: dict, what its constructor takes beside the signals.
+        arguments: the arguments of its constructor besides the signals.
     """
 
-    def __init__(self, algorithm, arguments):
+    def __init__(self, algorithm: type, arguments: dict[str, Any]):
         self.algorithm = algorithm
         self.arguments = arguments
 
@@ -72,8 +74,8 @@ class NusslSeparator(Separator):
             require_melodia()
         if name in STEREO_ONLY and data.num_channels != 2:
             raise ConfigError(
-                f"nussl.separation.spatial.{name} separates by the differences of two channels, and "
-                f"the test data has {data.num_channels}: choose another separator."
+                f"nussl.separation.spatial.{name} separates by the differences between two "
+                f"channels, and the test data has {data.num_channels}: choose another separator."
             )
         for separator in self.inner():
             separator.check(data)
@@ -84,7 +86,7 @@ class NusslSeparator(Separator):
             arguments["model_sha256"] = file_sha256(arguments.pop("model_path"))[:16]
         return {"class": describe(self.algorithm), "settings": describe(arguments)}
 
-    def inner(self):
+    def inner(self) -> list[Separator]:
         """The separators among the arguments, in the order in which `build` meets them."""
         lists = [v if holds_separators(v) else [v] for v in self.arguments.values()]
         return [entry for entries in lists for entry in entries if isinstance(entry, Separator)]
@@ -100,7 +102,7 @@ class NusslSeparator(Separator):
         return Separation(estimates, features, bins)
 
     def build(self, mix, device_output=None, sources=None):
-        """The nussl object for this mixture."""
+        """The nussl object that separates this mixture."""
         outputs = iter(device_output or [None] * len(self.inner()))
         arguments = {
             name: realise(name, value, mix, outputs, sources)
@@ -115,7 +117,7 @@ class NusslSeparator(Separator):
 
 
 def run(built):
-    """The estimates; a ConfigError where the mixture is too short for REPET to find its period in."""
+    """The estimates, or a ConfigError if the mixture is too short for REPET to find a period."""
     try:
         return built()
     except (SeparationException, ValueError) as error:
@@ -124,14 +126,14 @@ def run(built):
         seconds = built.audio_signal.signal_duration
         raise ConfigError(
             f"nussl.separation.primitive.Repet finds no period in this mixture of {seconds:.2f} s "
-            f"({error}): it needs longer ones, or set Repet.min_period (seconds) or Repet.period below "
-            "a third of that."
+            f"({error}): use longer mixtures, or set Repet.min_period (seconds) or Repet.period "
+            "below a third of that."
         ) from error
 
 
 def features_of(built):
-    """What a nussl object that has run told the bins apart by: the features that it clustered; of one
-    that clusters nothing, its masks; else None."""
+    """What a nussl object told the bins apart by when it ran: the features it clustered, else its
+    masks, else None."""
     features = getattr(built, "features", None)
     masks = getattr(built, "result_masks", None)
     if features is None and masks:
@@ -139,26 +141,26 @@ def features_of(built):
     return features
 
 
-def holds_separators(value):
+def holds_separators(value: Any) -> bool:
     return isinstance(value, list | tuple) and any(isinstance(entry, Separator) for entry in value)
 
 
-def locate(value, folder):
+def locate(value: Any, folder: Path) -> Any:
     if holds_separators(value):
         return [locate(entry, folder) for entry in value]
     return value.located(folder) if isinstance(value, Separator) else value
 
 
 def realise(name, value, mix, outputs, sources):
-    """An argument as nussl takes it: separators become nussl objects or, for `estimates`, signals."""
+    """An argument for nussl: a separator becomes a nussl object, or signals for `estimates`."""
     if isinstance(value, Separator):
         output = next(outputs)
         if name == "estimates":
             return value.separate(mix, output, sources).estimates
         if not isinstance(value, NusslSeparator):
             raise ConfigError(
-                f"{name} = {type(value).__name__}() cannot be part of a nussl separator: give it one "
-                "of nussl's own there, such as @nussl.separation.deep.DeepMaskEstimation()."
+                f"{name} = {type(value).__name__}() can't be part of a nussl separator: use one of "
+                "nussl's own there, such as @nussl.separation.deep.DeepMaskEstimation()."
             )
         return value.build(mix, output, sources)
     if holds_separators(value):
@@ -166,43 +168,44 @@ def realise(name, value, mix, outputs, sources):
     return value
 
 
-def require_sources(separator, sources):
+def require_sources(separator: NusslSeparator, sources: Mapping | None) -> dict:
     if sources is None:
         raise ConfigError(
             f"{separator.algorithm.__name__} is an oracle and needs the true sources, which this "
-            "data does not have: choose another separator."
+            "data doesn't have: choose another separator."
         )
-    return dict(sources)  # nussl takes no other mapping
+    return dict(sources)  # nussl accepts no other kind of mapping
 
 
-def require_file(path, separator):
+def require_file(path: Path, separator: NusslSeparator) -> Path:
     if not path.is_file():
         raise ConfigError(
-            f"{separator.algorithm.__name__}.model_path = {str(path)!r} is not there: train first, "
-            "or give the path of a checkpoint."
+            f"{separator.algorithm.__name__}.model_path = {str(path)!r} doesn't exist: train "
+            "first, or give the path of a checkpoint."
         )
     return path.resolve()
 
 
-def require_melodia():
+def require_melodia() -> None:
     if (
         not nussl.vamp_imported
         or MELODIA_PLUGIN not in importlib.import_module("vamp").list_plugins()
     ):
         raise ConfigError(
-            "nussl.separation.primitive.Melodia needs the Python package vamp and the Melodia vamp "
-            "plugin: pip install --no-build-isolation vamp, and set VAMP_PATH to the plugin's folder."
+            "nussl.separation.primitive.Melodia needs the Python package vamp and the Melodia "
+            "vamp plugin: pip install --no-build-isolation vamp, and set VAMP_PATH to the plugin's "
+            "folder."
         )
 
 
-def name_of_mix(algorithm):
-    """Name of the constructor's signal argument; None for OverlapAdd, which takes it from within."""
+def name_of_mix(algorithm: type) -> str | None:
+    """Name of the constructor's signal argument; None for OverlapAdd, whose inner object has it."""
     parameters = inspect.signature(algorithm).parameters
     return next((name for name in MIX_ARGUMENTS if name in parameters), None)
 
 
-def separator_recipe(algorithm):
-    """Function with the constructor's signature, less the signals, that returns a NusslSeparator."""
+def separator_recipe(algorithm: type) -> Callable:
+    """A function with the constructor's signature minus the signals; returns a NusslSeparator."""
     signature = recipe_signature(algorithm)
 
     def recipe(*positional, **named):
@@ -210,7 +213,7 @@ def separator_recipe(algorithm):
             given = signature.bind(*positional, **named)
         except TypeError as error:
             raise ConfigError(
-                f"{algorithm.__name__}: {error}; bind it in the .gin file, "
+                f"{algorithm.__name__}: {error}; bind it in the .gin file, where "
                 f"{algorithm.__name__} takes {signature}."
             ) from error
         arguments = dict(given.arguments)
@@ -223,7 +226,7 @@ def separator_recipe(algorithm):
     return recipe
 
 
-def recipe_signature(algorithm):
+def recipe_signature(algorithm: type) -> inspect.Signature:
     hidden = {*MIX_ARGUMENTS, *(["sources"] if algorithm.__name__ in ORACLES else [])}
     signature = inspect.signature(algorithm)
     parameters = [p for name, p in signature.parameters.items() if name not in hidden]
@@ -232,8 +235,8 @@ def recipe_signature(algorithm):
     return signature.replace(parameters=parameters)
 
 
-def nussl_recipes():
-    """Dict, dotted name of each nussl separator → its recipe."""
+def nussl_recipes() -> dict[str, Callable]:
+    """The recipe of each nussl separator, by its dotted name."""
     return {
         f"{module_path}.{name}": separator_recipe(
             getattr(importlib.import_module(module_path), name)

@@ -1,14 +1,15 @@
-"""The random generators that separators draw from, at a seed of the track's own."""
+"""Seeds the random generators that separators draw from."""
 
 import contextlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
 
 
 @contextlib.contextmanager
-def seeded(seed):
-    """nussl's clusterers and factorizations draw from NumPy's global generator."""
+def seeded(seed: int) -> Iterator[None]:
+    """Seeds the global generators within; nussl's clusterers and factorizations use NumPy's."""
     state = np.random.get_state()
     np.random.seed(seed)
     try:

@@ -1,4 +1,4 @@
-"""The network of a finished run, for arrays: what another project needs of this one."""
+"""The network of a finished run as a function of arrays, for use in other projects."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -16,30 +16,30 @@ from audition.separators.networks import NetworkSeparator
 
 
 class Format(NamedTuple):
-    """What a separator checks: of a dataset there, of an array here."""
+    """What a separator checks about its input: elsewhere of a dataset, here of an array."""
 
     sample_rate: int
     num_channels: int
 
 
 class TrainedSeparator(NamedTuple):
-    """A network and how its output becomes estimates; call it with an array."""
+    """A network, and how its output becomes estimates; call it with an array."""
 
     separator: NetworkSeparator
     device: torch.device
 
     def __call__(self, mix: np.ndarray, sample_rate: int) -> np.ndarray:
-        """Separates a mixture, whole: memory grows with its length.
+        """Separates a mixture in one go, so memory grows with its length.
 
         Args:
             mix: `(channel, sample)` or `(sample,)`, float in [-1, 1].
-            sample_rate: Hz; the one that the network was trained on.
+            sample_rate: Hz; must be the one that the network was trained on.
 
         Returns:
             array `(source, channel, sample)`, as long as the mix.
 
         Raises:
-            ConfigError: another sample rate, or another number of channels.
+            ConfigError: the sample rate or the number of channels differs from the training data's.
         """
         audio = np.atleast_2d(mix)
         self.separator.check(Format(sample_rate, len(audio)))
@@ -50,7 +50,7 @@ class TrainedSeparator(NamedTuple):
 
 
 def load_separator(run_folder: str | Path, device: str = "auto") -> TrainedSeparator:
-    """The separator that a run was evaluated with, and its trained network.
+    """The separator that a run is evaluated with, and its trained network.
 
     Args:
         run_folder: folder that holds `config.gin`.
@@ -64,7 +64,7 @@ def load_separator(run_folder: str | Path, device: str = "auto") -> TrainedSepar
     separator = value_in(run, "evaluate.separator")
     if not isinstance(separator, NetworkSeparator):
         raise ConfigError(
-            f"evaluate.separator of {str(run.config)!r} runs no network of this project: "
+            f"evaluate.separator of {str(run.config)!r} doesn't run a network of this project: "
             "give the folder of a run that was trained."
         )
     return TrainedSeparator(separator.located(run.folder), choose_device(device))

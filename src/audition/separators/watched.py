@@ -1,12 +1,12 @@
-"""The true sources as a separator gets them: a mapping that notes whether anyone looked."""
+"""The true sources as a separator gets them: a mapping that notes whether they were looked at."""
 
 from collections.abc import Mapping
 
 
 class Watched(Mapping):
-    """A dict, name → AudioSignal, that notes when a signal is taken out of it.
+    """A mapping, name → AudioSignal, that notes when a signal is taken out of it.
 
-    How many there are, and what they are called, is no secret: only oracles need the signals.
+    Their number and names are no secret: only oracles need the signals.
 
     Attributes:
         looked: whether a signal was taken.
