@@ -19,7 +19,7 @@ SLOW_TO_IMPORT = {"torch", "nussl", "scaper", "ignite", "librosa", "museval", "m
 OUTSIDE = {"tests", "notebooks", "benchmarks", "toy", "main"}
 TOY_PACKAGES = {"espeakng_loader", "pretty_midi", "tinysoundfont"}  # GPL, or need what is
 TOY_MODULES = {
-    *("toy", "toy.rendering", "toy.speech", "toy.music"),
+    *("toy", "toy.rendering", "toy.acoustics", "toy.phrases", "toy.speech", "toy.music"),
     *("commands.make_toy_speech", "commands.make_toy_music"),
 }
 

@@ -14,8 +14,13 @@ from audition.toy.rendering import claim, from_db, import_toy_package, quantise,
 
 log = logging.getLogger(__name__)
 
-SUBSETS = ("train", "test")
+SUBSETS = {  # its number in seeds, its folder, how its songs are composed, how their titles end
+    "train": (0, "train", "train", ""),
+    "test": (1, "test", "test", ""),
+    "valid": (2, "train", "train", " (Rehearsal)"),
+}
 MARKER = "toy_music.json"
+VERSION = 2  # of what is rendered for given settings
 STEM_DB = {"vocals": 0.0, "drums": -1.0, "bass": -2.0, "other": -3.0}
 SPREAD_DB = 2.0  # each stem's level varies by up to this
 FADE_SECONDS = 0.05
@@ -36,13 +41,15 @@ def make_toy_music(
 ):
     """Renders `<root>/{train,test}/<Artist - Title>/{mixture,vocals,drums,bass,other}.wav`, stereo.
 
+    Songs to validate on lie in train/, as in MUSDB18; their titles end in "(Rehearsal)". Test songs
+    have instruments, chords and an order of sections that no other song has.
     Song `i` of a subset depends on `(seed, subset, i)` only; the mixture is the sum of its stems,
     sample by sample. A second call goes on where the first was stopped.
 
     Args:
         run: not used; the corpus belongs to no run.
         root: folder of the corpus, new or made by this command with the same settings.
-        num_songs: dict, subset ("train", "test") → number of songs.
+        num_songs: dict, subset ("train", "valid", "test") → number of songs.
         seconds: length of each song.
         sample_rate: Hz; MUSDB18 has 44100.
         seed: int.
@@ -50,7 +57,9 @@ def make_toy_music(
     """
     unknown = [subset for subset in num_songs if subset not in SUBSETS]
     if unknown:
-        raise ConfigError(f"make_toy_music.num_songs has {unknown[0]!r}; it may hold train, test.")
+        raise ConfigError(
+            f"make_toy_music.num_songs has {unknown[0]!r}; it may hold train, valid, test."
+        )
     import_toy_package("tinysoundfont")
     find_soundfont()
     root = Path(root)
@@ -60,7 +69,7 @@ def make_toy_music(
         "sample_rate": sample_rate,
         "seed": seed,
     }
-    claim(root, MARKER, settings, "make_toy_music.root")
+    claim(root, MARKER, settings, "make_toy_music.root", VERSION)
     jobs = [
         (f"{subset}/{index}", (root, subset, index, seconds, sample_rate, seed))
         for subset, count in num_songs.items()
@@ -73,11 +82,12 @@ def make_toy_music(
 
 def render_song(root, subset, index, seconds, sample_rate, seed):
     """Writes the five files of one song, where any is missing."""
-    random = np.random.default_rng((seed, SUBSETS.index(subset), index))
-    folder = root / subset / f"{draw_title(random)} {index + 1}"
+    number, folder_name, style, ending = SUBSETS[subset]
+    random = np.random.default_rng((seed, number, index))
+    folder = root / folder_name / f"{draw_title(random)} {index + 1}{ending}"
     if all((folder / f"{name}.wav").exists() for name in ("mixture", *STEMS)):
         return
-    song = compose(random, seconds)
+    song = compose(random, style, seconds)
     stems = {}
     for stem, level_db in STEM_DB.items():
         audio = play(song.notes[stem], stem, song.programs[stem], seconds, sample_rate)

@@ -11,6 +11,7 @@ import soxr
 from audition.audio.files import write_wav
 from audition.errors import ConfigError
 from audition.parallel import map_items
+from audition.toy.acoustics import coloured_noise, draw_reverberation, place, swell
 from audition.toy.rendering import claim, from_db, import_toy_package, quantise, rms
 from audition.toy.speech import ESPEAK_HZ, Speaker, draw_speakers, speak
 
@@ -19,6 +20,7 @@ log = logging.getLogger(__name__)
 SPLITS = ("tr", "cv", "tt")
 MODES = ("min", "max")
 MARKER = "toy_speech.json"
+VERSION = 2  # of what is rendered for given settings
 SUMS = {
     "mix_clean": ("s1", "s2"),
     "mix_both": ("s1", "s2", "noise"),
@@ -39,12 +41,13 @@ def make_toy_speech(
     sample_rates=(8000,),
     modes=("min",),
     seed=0,
+    far=False,
     num_workers=0,
 ):
     """Renders `<root>/wav8k/min/{tr,cv,tt}/{s1,s2,noise,mix_clean,mix_both,mix_single}/*.wav`.
 
     Mixture `i` of a split depends on `(seed, split, i)` only. A second call goes on where the first
-    was stopped. No voice of one split is heard in another.
+    was stopped. No voice and no word of one split is heard in another.
 
     Args:
         run: not used; the corpus belongs to no run.
@@ -55,6 +58,8 @@ def make_toy_speech(
         sample_rates: of 8000 and 16000, one or both.
         modes: of "min" (cut to the shorter speaker) and "max" (padded to the longer), one or both.
         seed: int.
+        far: True: all splits have the voices of a synthesiser, and speak languages of families,
+            that no split has otherwise.
         num_workers: processes; 0 renders in this one.
     """
     check("num_mixtures", num_mixtures, SPLITS)
@@ -62,26 +67,34 @@ def make_toy_speech(
     check("sample_rates", sample_rates, (8000, 16000))
     import_toy_package("espeakng_loader")
     root = Path(root)
-    settings = {
-        "num_mixtures": dict(num_mixtures),
-        "same_register": same_register,
-        "seconds": seconds,
-        "sample_rates": list(sample_rates),
-        "modes": list(modes),
-        "seed": seed,
-    }
-    claim(root, MARKER, settings, "make_toy_speech.root")
+    settings = Settings(
+        dict(num_mixtures), same_register, seconds, list(sample_rates), list(modes), seed, far
+    )
+    claim(root, MARKER, settings._asdict(), "make_toy_speech.root", VERSION)
     jobs = [
-        (
-            f"{split}/{index}",
-            (root, split, index, same_register, seconds, sample_rates, modes, seed),
-        )
+        (f"{split}/{index}", (root, split, index, settings))
         for split, count in num_mixtures.items()
         for index in range(count)
     ]
     for _ in map_items(render_mixture, jobs, num_workers, "make_toy_speech", len(jobs), "mixture"):
         pass
     log.info("%d mixtures in %s", len(jobs), root)
+
+
+class Settings(NamedTuple):
+    """All that shapes the content; arguments of make_toy_speech."""
+
+    num_mixtures: dict[str, int]
+    same_register: float
+    seconds: float
+    sample_rates: list[int]
+    modes: list[str]
+    seed: int
+    far: bool
+
+    def voices(self, split):
+        """Whose voices and words a split has, a key of VOICES and PHRASES."""
+        return "far" if self.far else split
 
 
 def check(argument, values, known):
@@ -97,54 +110,60 @@ class Plan(NamedTuple):
 
     speakers: tuple[Speaker, Speaker]
     babblers: tuple[Speaker, ...]
+    reverberation: float  # seconds, of the room they are all in; 0 is no room
     level_db: float  # of the first speaker; the second has its negative
     noise_db: float  # of the louder speaker over the noise
     name: str
 
 
-def draw_plan(random, split, index, same_register):
-    speakers, babblers = draw_pairs(random, split, same_register)
+def draw_plan(random, voices, index, same_register):
+    speakers, babblers = draw_pairs(random, voices, same_register)
+    reverberation = draw_reverberation(random)
     level_db = round(random.uniform(*SPEECH_DB), 4)
     first, second = (f"{speaker}-{index:05d}" for speaker in speakers)
     name = f"{first}_{level_db:.4f}_{second}_{-level_db:.4f}.wav"
-    return Plan(speakers, babblers, level_db, random.uniform(*NOISE_DB), name)
+    noise_db = random.uniform(*NOISE_DB)
+    return Plan(speakers, babblers, reverberation, level_db, noise_db, name)
 
 
-def draw_pairs(random, split, same_register):
+def draw_pairs(random, voices, same_register):
     """The two speakers, and two other voices for babble."""
-    low = draw_speakers(random, split, "low", 2)
-    high = draw_speakers(random, split, "high", 2)
+    low = draw_speakers(random, voices, "low", 2)
+    high = draw_speakers(random, voices, "high", 2)
     if random.random() >= same_register:
         low, high = zip(low, high, strict=True)
     speakers, babblers = (tuple(pair[k] for k in random.permutation(2)) for pair in (low, high))
     return (speakers, babblers) if random.random() < 0.5 else (babblers, speakers)
 
 
-def render_mixture(root, split, index, same_register, seconds, sample_rates, modes, seed):
+def render_mixture(root, split, index, settings):
     """Writes the six files of one mixture, for each sample rate and mode, where any is missing."""
-    random = np.random.default_rng((seed, SPLITS.index(split), index))
-    plan = draw_plan(random, split, index, same_register)
+    random = np.random.default_rng((settings.seed, SPLITS.index(split), index))
+    voices = settings.voices(split)
+    plan = draw_plan(random, voices, index, settings.same_register)
     folders = {
         (rate, mode): root / f"wav{rate // 1000}k" / mode / split
-        for rate in sample_rates
-        for mode in modes
+        for rate in settings.sample_rates
+        for mode in settings.modes
     }
     if all((path / name / plan.name).exists() for path in folders.values() for name in FOLDERS):
         return
-    sources = draw_sources(random, plan, seconds)
+    sources = draw_sources(random, voices, plan, settings.seconds)
     for (rate, mode), folder in folders.items():
         signals = mixtures_and_sources(cut(resample(sources, rate), mode))
         for name, audio in signals.items():
             write_wav(folder / name / plan.name, audio, rate)
 
 
-def draw_sources(random, plan, seconds):
+def draw_sources(random, voices, plan, seconds):
     """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; s1 and s2 end when they end."""
-    speech = [speak(random, speaker, seconds) for speaker in plan.speakers]
     levels = (plan.level_db, -plan.level_db)
-    first, second = [at_level(audio, level) for audio, level in zip(speech, levels, strict=True)]
+    first, second = [
+        at_level(hear(random, voices, speaker, seconds, plan.reverberation), level)
+        for speaker, level in zip(plan.speakers, levels, strict=True)
+    ]
     num_samples = max(len(first), len(second))
-    noise = draw_noise(random, plan.babblers, num_samples)
+    noise = draw_noise(random, voices, plan, num_samples)
     return {
         "s1": first,
         "s2": second,
@@ -152,36 +171,28 @@ def draw_sources(random, plan, seconds):
     }
 
 
+def hear(random, voices, speaker, seconds, reverberation):
+    """A speaker in the room of the mixture, `(sample,)`, `seconds` long or a little longer."""
+    return place(random, speak(random, voices, speaker, seconds), reverberation, ESPEAK_HZ)
+
+
 def at_level(audio, level_db):
     return audio * from_db(level_db) / rms(audio)
 
 
-def draw_noise(random, babblers, num_samples):
+def draw_noise(random, voices, plan, num_samples):
     """Coloured noise, steady or swelling, or voices over a coloured floor."""
     kind = random.choice(["steady", "swelling", "babble"])
-    noise = coloured_noise(random, num_samples)
+    noise = coloured_noise(random, num_samples, ESPEAK_HZ)
     if kind == "swelling":
-        noise = noise * swell(random, num_samples)
+        noise = noise * swell(random, num_samples, ESPEAK_HZ)
     elif kind == "babble":
-        voices = [speak(random, voice, num_samples / ESPEAK_HZ) for voice in babblers]
-        noise = 0.3 * noise + sum(voice[:num_samples] / rms(voice) for voice in voices)
+        babble = [
+            hear(random, voices, speaker, num_samples / ESPEAK_HZ, plan.reverberation)
+            for speaker in plan.babblers
+        ]
+        noise = 0.3 * noise + sum(voice[:num_samples] / rms(voice) for voice in babble)
     return noise
-
-
-def coloured_noise(random, num_samples):
-    """Gaussian noise of unit level whose power falls by 0 to 6 dB per octave above 50 Hz."""
-    length = 1 << (num_samples - 1).bit_length()  # a prime length would be a slow FFT
-    frequencies = np.fft.rfftfreq(length, 1 / ESPEAK_HZ)
-    spectrum = np.fft.rfft(random.standard_normal(length))
-    colour = np.maximum(frequencies, 50.0) ** -random.uniform(0, 1)
-    noise = np.fft.irfft(spectrum * colour, length)[:num_samples]
-    return noise / rms(noise)
-
-
-def swell(random, num_samples):
-    """Slow amplitude modulation between 0.1 and 1."""
-    hz, phase = random.uniform(0.3, 4), random.uniform(0, 2 * np.pi)
-    return 0.55 + 0.45 * np.sin(2 * np.pi * hz * np.arange(num_samples) / ESPEAK_HZ + phase)
 
 
 def resample(sources, sample_rate):

@@ -1,6 +1,7 @@
 """Songs as notes, and a SoundFont that plays them."""
 
 import importlib.util
+import itertools
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,19 +12,23 @@ from audition.toy.rendering import import_toy_package, missing_toy_package
 STEMS = ("vocals", "drums", "bass", "other")
 CHANNEL, DRUM_CHANNEL = 0, 9
 DRUM_BANK = 128
-PROGRAMS = {  # General MIDI numbers, counted from 0
-    "vocals": (52, 53, 54, 85),  # choir, voice, synth voice, solo voice
-    "bass": (32, 33, 34, 38),
-    "other": (0, 4, 24, 26, 27, 48, 50, 89),  # pianos, guitars, strings, pads
+PROGRAMS = {  # General MIDI numbers, counted from 0; none is in both
+    "train": {
+        "vocals": (52, 53, 85),  # choir, voice, solo voice
+        "bass": (32, 33, 38),
+        "other": (0, 24, 26, 48, 50),  # piano, guitars, strings
+    },
+    "test": {
+        "vocals": (54, 91),  # synth voice, pad of a choir
+        "bass": (34, 35, 39),
+        "other": (4, 27, 25, 49, 89),  # electric piano, guitars, slow strings, pad
+    },
 }
-PROGRESSIONS = (  # degrees of the major scale, one chord a bar
-    (0, 4, 5, 3),
-    (5, 3, 0, 4),
-    (0, 5, 3, 4),
-    (1, 4, 0, 0),
-    (0, 3, 0, 4),
-    (5, 4, 3, 4),
-)
+SECTIONS = {"train": (0, 1), "test": (0, 0, 1, 2)}  # over and over; equal numbers sound the same
+PROGRESSIONS = {  # degrees of the major scale, one chord a bar
+    "train": ((0, 4, 5, 3), (5, 3, 0, 4), (0, 5, 3, 4), (1, 4, 0, 0)),
+    "test": ((0, 3, 0, 4), (5, 4, 3, 4), (3, 0, 4, 5), (0, 2, 3, 4)),
+}
 MAJOR = (0, 2, 4, 5, 7, 9, 11)
 BEATS_PER_BAR = 4
 KICK, SNARE, CLOSED_HAT, OPEN_HAT = 36, 38, 42, 46
@@ -56,18 +61,22 @@ class Song(NamedTuple):
     notes: dict[str, list[Note]]  # stem → its notes
 
 
-def compose(random, seconds):
-    """A song of verse and chorus in turn: the accompaniment repeats, the melody varies.
+def compose(random, style, seconds):
+    """A song of sections: the accompaniment of a section repeats, the melody varies.
+
+    Args:
+        style: "train" or "test", key of PROGRAMS, SECTIONS and PROGRESSIONS.
 
     Returns:
         Song that lasts at least `seconds`.
     """
     key = int(random.integers(12))
     seconds_per_beat = 60 / random.uniform(84, 132)
-    verse, chorus = draw_section(random), draw_section(random)
+    sections = [draw_section(random, style) for _ in set(SECTIONS[style])]
     notes = {stem: [] for stem in STEMS}
     start = 0.0
-    for section in (verse, chorus) * 1000:
+    for number in itertools.cycle(SECTIONS[style]):
+        section = sections[number]
         for stem, (beat, length, midi_key, velocity) in play_section(random, section, key):
             begin = start + beat * seconds_per_beat
             end = begin + length * seconds_per_beat
@@ -75,12 +84,13 @@ def compose(random, seconds):
         start += len(section.progression) * BEATS_PER_BAR * seconds_per_beat
         if start >= seconds:
             break
-    programs = {stem: int(random.choice(choices)) for stem, choices in PROGRAMS.items()}
+    programs = {stem: int(random.choice(choices)) for stem, choices in PROGRAMS[style].items()}
     return Song({**programs, "drums": 0}, notes)
 
 
-def draw_section(random):
-    tables = (PROGRESSIONS, KICK_PATTERNS, (0.5, 1.0, 0.25), BASS_PATTERNS, STRUM_PATTERNS)
+def draw_section(random, style):
+    progressions = PROGRESSIONS[style]
+    tables = (progressions, KICK_PATTERNS, (0.5, 1.0, 0.25), BASS_PATTERNS, STRUM_PATTERNS)
     return Section(*(table[random.integers(len(table))] for table in tables))
 
 

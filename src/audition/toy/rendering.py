@@ -1,6 +1,5 @@
 """What the two toy corpora share: optional packages, their marker file, exact sums in 16 bit."""
 
-import functools
 import importlib
 
 import numpy as np
@@ -27,7 +26,20 @@ def missing_toy_package(name):
     )
 
 
-claim = functools.partial(files.claim, contents="a toy corpus")
+def claim(root, marker, settings, binding, version):
+    """Marks the folder `root` as a toy corpus of these settings, or refuses another one.
+
+    Args:
+        version: int, of the code that renders; 1 wrote none into its marker.
+    """
+    path = root / marker
+    held = files.read_json(path).get("version", 1) if path.exists() else version
+    if held != version:
+        raise ConfigError(
+            f"{binding} = {str(root)!r} holds a toy corpus of version {held}, and version {version} "
+            "sounds different: give another folder, or remove this one."
+        )
+    files.claim(root, marker, {"version": version, **settings}, binding, contents="a toy corpus")
 
 
 def quantise(sources):
