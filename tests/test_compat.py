@@ -195,6 +195,15 @@ def test_sum_sources_leaves_the_dataset_labels_alone():
     assert data["metadata"]["labels"] == ["a", "b", "both"]
 
 
+def test_sum_sources_refuses_what_has_no_sources_as_nussl_does():
+    add = nussl.datasets.transforms.SumSources([["a", "b"]], ["both"])
+    for nothing in ({"no_key"}, {"mix": noise()}):
+        with pytest.raises(
+            nussl.datasets.transforms.TransformException, match="Expected sources in dictionary"
+        ):
+            add(nothing)
+
+
 @pytest.mark.parametrize("name", ["whitened_kmeans_confidence", "dpcl_classic_confidence"])
 def test_three_perfect_clusters_are_confident(name):
     random = np.random.RandomState(0)

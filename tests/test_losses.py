@@ -148,8 +148,23 @@ def test_kullback_leibler_takes_log_estimates(magnitudes):
     output, data = magnitudes
     logs, targets = output["estimates"].log(), data["source_magnitudes"].numpy()
     expected = (targets * (np.log(targets) - logs.numpy())).mean()
-    found = value({"KLDivLoss": {}}, {"estimates": logs}, data)
+    keys = {"logs": "input", "source_magnitudes": "target"}
+    found = value({"KLDivLoss": {"keys": keys}}, {"logs": logs}, data)
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "dictionary",
+    [
+        {"KLDivLoss": {}},
+        {"mine": {"class": "KLDivLoss"}},
+        {"PermutationInvariantLoss": {"args": ["KLDivLoss"]}},
+        {"PermutationInvariantLoss": {"args": [{"class": "KLDivLoss"}]}},
+    ],
+)
+def test_kullback_leibler_of_magnitudes_is_refused(dictionary):
+    with pytest.raises(ConfigError, match="would take magnitudes for the log-probabilities"):
+        Losses(dictionary)
 
 
 def test_sisdr_is_the_projection_over_the_rest():

@@ -96,6 +96,27 @@ def test_windows_cover_what_they_can():
     assert window_bounds(3, 4, 2) == [(0, 4)]
 
 
+@pytest.mark.parametrize("total", [*range(1, 14), 100])
+def test_windows_to_the_end_are_those_of_the_paper_s_code(total):
+    """Its AudioSegmentDataset, whose files have the start in their names: equal starts are one."""
+    starts = np.arange(0, total, 2)
+    starts[-1] = max(0, total - 4)
+    expected = sorted({(start, min(start + 4, total)) for start in starts})
+    assert window_bounds(total, 4, 2, to_the_end=True) == expected
+    assert max(expected)[1] == total or total - 4 in starts
+
+
+def test_the_end_of_a_song_is_a_setting_of_the_segments(corpus, tmp_path):
+    """Songs of 7 s: the last whole window ends at 6 s."""
+    run_on(corpus, tmp_path / "all", Halves(), measures=(), to_the_end=True, quietest_lufs=-200)
+    table = segment_table(tmp_path / "all")
+    loud = table[~table["track"].str.endswith(" 2")]
+    assert loud["start_seconds"].tolist() == [0, 1.5, 3, 4, 4.5]
+    assert loud["duration_seconds"].tolist() == [3, 3, 3, 3, 2.5]
+    with pytest.raises(ConfigError, match="of other settings .windows"):
+        run_on(corpus, tmp_path / "all", Halves(), measures=(), quietest_lufs=-200)
+
+
 def test_a_segment_is_its_part_of_the_song(corpus):
     segments = Segments(corpus, WINDOW, HOP)
     item = segments[1]
@@ -234,13 +255,14 @@ def test_confidence_is_high_for_clusters_and_low_for_fog():
     fog = random.rand(*shape, 2)
     clear = np.eye(2)[(random.rand(*shape) > 0.5).astype(int)] + 0.05 * fog
     np.random.seed(0)
-    of_fog = measure_confidence(Separation([mix, mix], fog, mix), MEASURES)
-    of_clusters = measure_confidence(Separation([mix, mix], clear, mix), MEASURES)
+    of_fog = measure_confidence(Separation([mix, mix], {"mask": fog}, mix), MEASURES)
+    of_clusters = measure_confidence(Separation([mix, mix], {"mask": clear}, mix), MEASURES)
     assert set(of_fog) == set(MEASURED)
     told_apart = [name for name in MEASURED if name != "loudness"]  # both have two equal halves
     assert all(of_clusters[name] > of_fog[name] for name in told_apart)
     assert of_clusters["confidence"] > 0.5 > 0.1 > of_fog["confidence"]
-    nothing = measure_confidence(Separation([mix, mix], np.zeros((*shape, 2)), mix), MEASURES)
+    silence = {"mask": np.zeros((*shape, 2))}
+    nothing = measure_confidence(Separation([mix, mix], silence, mix), MEASURES)
     assert np.isnan([nothing[name] for name in MEASURED]).all()
 
 

@@ -12,6 +12,7 @@ from audition import separators
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.identity import describe
+from audition.metrics import BSSEvalScale
 from audition.parallel import ItemsFailed
 from audition.separators import (
     EmbeddingClustering,
@@ -182,6 +183,31 @@ def test_spatial_separators_want_two_channels(corpus):
         recipe("EnsembleClustering")(2, [recipe("Projet")(2)]).check(corpus)
 
 
+def test_ica_is_given_as_it_sounds_in_each_channel(corpus):
+    """An instantaneous mixture: each component is a source's image, to the gain and the channel."""
+    audio = np.concatenate([voice(1.0, pitch, seed) for seed, pitch in enumerate((110, 231))])
+    images = [np.outer(gains, one) for gains, one in zip(((1, 0.4), (0.3, 1)), audio, strict=True)]
+    sources = {f"s{number}": signal(image) for number, image in enumerate(images)}
+    mix = signal(sum(images))
+    np.random.seed(0)
+    estimates = run_separator(recipe("ICA")(), mix)
+    total = sum(one.audio_data for one in estimates)
+    centred = mix.audio_data - mix.audio_data.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(total, centred, atol=1e-6)
+    scores = BSSEvalScale(compute_permutation=True)(sources, estimates, mix)
+    assert all(min(one["SNR"]) > 15 for one in scores.values())  # gains and channels are right, too
+    with pytest.raises(ConfigError, match="ICA separates by the differences between two channels"):
+        recipe("ICA")().check(corpus)
+
+
+def test_estimates_that_projet_would_not_use_are_refused(tmp_path):
+    separator = recipe("Projet")(2, estimates=recipe("HPSS")())
+    stereo = open_corpus(write_corpus(tmp_path, num_channels=2))
+    with pytest.raises(ConfigError, match="Projet.estimates is bound, and nussl's Projet starts"):
+        separator.check(stereo)
+    recipe("Projet")(2).check(stereo)
+
+
 def test_oracle_without_sources():
     with pytest.raises(ConfigError, match="needs the true sources"):
         run_separator(recipe("IdealBinaryMask")(), two_voices()[0])
@@ -239,7 +265,8 @@ def test_batches_of_several_lengths_change_nothing(tmp_path):
     mixes = [two_voices(seconds, seed)[0] for seed, seconds in enumerate([1.0, 0.7, 1.0, 0.7, 0.5])]
     together = separator.on_device(mixes, CPU)
     for mix, output in zip(mixes, together, strict=True):
-        np.testing.assert_allclose(output, separator.on_device([mix], CPU)[0], atol=1e-6)
+        (alone,) = separator.on_device([mix], CPU)
+        np.testing.assert_allclose(output["mask"], alone["mask"], atol=1e-6)
 
 
 def test_the_network_stays_in_the_parent(tmp_path):

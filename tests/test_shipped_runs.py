@@ -235,10 +235,10 @@ def has_pseudo_sources(name):
 @pytest.mark.parametrize("name", SEGMENTS)
 def test_segments_are_cut_and_measured_as_published(name):
     configs.load([config_of(name)])
-    names = ("window_seconds", "hop_seconds", "quietest_lufs", "loud_percentile")
+    names = ("window_seconds", "hop_seconds", "quietest_lufs", "loud_percentile", "to_the_end")
     found = [value(f"segment_and_separate.{one}") for one in names]
     window, hop = (15, 7.5) if name.endswith("Val") else (30, 15)
-    assert found == [window, hop, -40, 99]
+    assert found == [window, hop, -40, 99, True]
 
 
 FIFTHS = {"Q1": (0, 20), "Q2": (20, 40), "Q3": (40, 60), "Q4": (60, 80), "Q5": (80, 100)}

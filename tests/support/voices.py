@@ -93,10 +93,32 @@ def embedding_config(num_channels):
     )
 
 
+def chimera_config(num_channels):
+    config = builders.build_recurrent_chimera(
+        129,
+        16,
+        1,
+        True,
+        0.0,
+        5,
+        ["sigmoid", "unit_norm"],
+        2,
+        ["softmax"],
+        num_audio_channels=num_channels,
+    )
+    config["modules"]["recurrent_stack"]["args"]["num_features"] = 129 * num_channels
+    return config
+
+
 def audio_config(num_channels):
     return builders.build_recurrent_end_to_end(
         256, 256, 64, "sqrt_hann", 16, 1, True, 0.0, 2, ["sigmoid"], num_audio_channels=num_channels
     )
 
 
-CONFIGS = {"mask": mask_config, "embedding": embedding_config, "audio": audio_config}
+CONFIGS = {
+    "mask": mask_config,
+    "embedding": embedding_config,
+    "chimera": chimera_config,
+    "audio": audio_config,
+}

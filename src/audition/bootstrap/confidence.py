@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import nussl
+import pandas as pd
 
 from audition.errors import ConfigError
 from audition.identity import describe
@@ -18,11 +19,12 @@ MEASURES = (
     "jensen_shannon",
     "whitened_kmeans",
 )
+CONFIDENCE = "confidence"
 LOUD_PERCENTILE = 95  # nussl's own default
 SHORTEST_SECONDS = 0.4  # one block of BS.1770's loudness
 
 
-def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE):
+def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE, on=None):
     """nussl's confidence measures of one separation, by how clearly its features form clusters.
 
     Each is cut to 0 to 1, higher is better; `loudness` is the share of the smallest cluster, so at
@@ -37,11 +39,13 @@ def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE):
         separation: Separation with features; they form as many clusters as it has estimates.
         measures: of MEASURES.
         loud_percentile: only bins louder than this percentile count, 0 to 100.
+        on: name of the features; None for the first.
 
     Returns:
         dict, name of the measure → float.
     """
-    features = np.asarray(separation.features, dtype=float)  # binary masks are bool
+    features = separation.features[on or next(iter(separation.features))]
+    features = np.asarray(features, dtype=float)  # binary masks are bool
     num_sources = len(separation.estimates)
     magnitude = np.abs(separation.mix.stft())
     loud = features[magnitude > np.percentile(magnitude, loud_percentile)]
@@ -53,7 +57,7 @@ def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE):
             for name in measures
         }
     if {"silhouette", "posterior"} <= set(values):
-        values["confidence"] = values["silhouette"] * values["posterior"]
+        values[CONFIDENCE] = values["silhouette"] * values["posterior"]
     return values
 
 
@@ -76,10 +80,21 @@ def loudness_lufs(signal):
 
 def confidence_of(separation: Separation) -> float | None:
     """Silhouette times posterior, by which the bootstrapping paper selects; None without features."""
-    if separation.features is None:
+    if not separation.features:
         return None
     measures = ("silhouette", "posterior")
-    return measure_confidence(separation, measures)["confidence"]
+    return measure_confidence(separation, measures)[CONFIDENCE]
+
+
+def confidence_columns(table: pd.DataFrame) -> list[str]:
+    """Columns of a `segment_table` that hold confidences.
+
+    Where the segments were measured on several features, those that say which, such as
+    "confidence (mask)"; the plain ones repeat the first.
+    """
+    plain = (CONFIDENCE, *MEASURES)
+    named = [name for name in table if name.endswith(")") and name.partition(" (")[0] in plain]
+    return named or [name for name in plain if name in table]
 
 
 class Teacher(Separator):
@@ -90,9 +105,18 @@ class Teacher(Separator):
         measures: of MEASURES.
         quietest_lufs: mixtures below are not separated.
         loud_percentile: only bins louder than this percentile are measured.
+        confidence_on: name of the features to measure on, or a list of several; None for the
+            separator's choice. See `segment_and_separate`.
     """
 
-    def __init__(self, separator, measures, quietest_lufs, loud_percentile=LOUD_PERCENTILE):
+    def __init__(
+        self,
+        separator,
+        measures,
+        quietest_lufs,
+        loud_percentile=LOUD_PERCENTILE,
+        confidence_on=None,
+    ):
         unknown = [name for name in measures if name not in MEASURES]
         if unknown:
             raise ConfigError(
@@ -102,6 +126,7 @@ class Teacher(Separator):
         self.measures = tuple(measures)
         self.quietest_lufs = quietest_lufs
         self.loud_percentile = loud_percentile
+        self.confidence_on = names_in(confidence_on)
 
     def located(self, folder):
         located = copy.copy(self)
@@ -109,10 +134,18 @@ class Teacher(Separator):
         return located
 
     def check(self, data):
+        """As of every separator; also settles which features of the separator are measured."""
         self.separator.check(data)
+        if self.measures:
+            self.separator = self.separator.with_features(self.confidence_on)
 
     def passport(self):
-        return {"class": "Teacher", "settings": describe(vars(self))}
+        """Says what was measured on where that is not what version 0.1, which had no choice, took."""
+        settings = {name: value for name, value in vars(self).items() if name != "confidence_on"}
+        measured_on = self.confidence_on or self.separator.feature_keys
+        if self.measures and measured_on != self.separator.own_features:
+            settings["confidence_on"] = measured_on
+        return {"class": "Teacher", "settings": describe(settings)}
 
     def on_device(self, mixes, device):
         return self.separator.on_device(mixes, device)
@@ -126,11 +159,34 @@ class Teacher(Separator):
         return replace(separation, confidences=confidences, loudness_lufs=loudness)
 
     def measured(self, separation):
+        """dict, name → float; where several features are measured, of the first and then of each as
+        `<name> (<features>)`."""
         if not self.measures:
             return {}
-        if separation.features is None:
+        names = self.confidence_on or list(separation.features)[:1]
+        self.check_has(separation, names)
+        state, each = np.random.get_state(), {}
+        for name in names:
+            np.random.set_state(state)  # the same numbers, whatever is measured beside
+            each[name] = measure_confidence(separation, self.measures, self.loud_percentile, name)
+        named = {f"{key} ({on})": value for on in names for key, value in each[on].items()}
+        return each[names[0]] | (named if len(names) > 1 else {})
+
+    def check_has(self, separation, names):
+        who, given = type(self.separator).__name__, ", ".join(separation.features)
+        if not given:
             raise ConfigError(
-                f"{type(self.separator).__name__} has no features to measure a confidence on: bind "
+                f"{who} has no features to measure a confidence on: bind "
                 "measures = (), or choose a separator that clusters or masks."
             )
-        return measure_confidence(separation, self.measures, self.loud_percentile)
+        for name in names:
+            if name not in separation.features:
+                raise ConfigError(
+                    f"segment_and_separate.confidence_on has {name!r}, and {who} gives {given}: "
+                    "choose of these."
+                )
+
+
+def names_in(confidence_on):
+    """A setting that is a name, several, or None, as a tuple."""
+    return (confidence_on,) if isinstance(confidence_on, str) else tuple(confidence_on or ())

@@ -26,25 +26,27 @@ class Window(NamedTuple):
 class Segments:
     """Windows of the items of a corpus, which is read as a corpus is.
 
-    What is left at the end of an item, less than a hop, belongs to no segment; an item shorter than
-    a window is one segment.
+    An item shorter than a window is one segment.
 
     Args:
         corpus: Split.
         window_seconds, hop_seconds: length and distance of the segments.
+        to_the_end: whether what is left at the end of an item, less than a hop, is in a segment; see
+            `window_bounds`.
 
     Attributes:
         names: `<item>_<number>`, one per segment.
         windows: Window of each.
     """
 
-    def __init__(self, corpus, window_seconds, hop_seconds):
+    def __init__(self, corpus, window_seconds, hop_seconds, to_the_end=False):
         if not 0 < hop_seconds <= window_seconds:
             raise ConfigError(
                 f"segment_and_separate.hop_seconds = {hop_seconds} with window_seconds = "
                 f"{window_seconds}: the hop must be more than 0 and at most a window."
             )
         self.corpus = corpus
+        self.to_the_end = to_the_end
         length, hop = (round(s * corpus.sample_rate) for s in (window_seconds, hop_seconds))
         self.names, self.windows, self.unreadable = [], [], {}
         for item, name in enumerate(corpus.names):
@@ -57,7 +59,7 @@ class Segments:
         """`window_bounds` of an item; one empty segment where its file can't be read, which fails when
         it is asked for, and no other item with it."""
         try:
-            return window_bounds(num_samples(self.corpus, item), length, hop)
+            return window_bounds(num_samples(self.corpus, item), length, hop, self.to_the_end)
         except ConfigError as error:
             self.unreadable[item] = error
             return [(0, 0)]
@@ -108,8 +110,16 @@ def num_samples(corpus, item):
     return round(seconds * corpus.sample_rate)
 
 
-def window_bounds(total, length, hop):
-    """`(start, stop)` of each window of `length`, all in samples."""
+def window_bounds(total, length, hop, to_the_end=False):
+    """`(start, stop)` of each window of `length`, all in samples.
+
+    Args:
+        to_the_end: as the bootstrapping paper's code: a window starts at every hop, and ends early
+            where the item does; the last of them starts earlier, to be whole.
+    """
+    if to_the_end:
+        starts = [*range(0, max(1, total), hop)][:-1] + [max(0, total - length)]
+        return [(start, min(start + length, total)) for start in sorted(set(starts))]
     return [(start, start + length) for start in range(0, max(1, total - length + 1), hop)]
 
 

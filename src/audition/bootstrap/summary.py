@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from audition.bootstrap.calibration import correlate
+from audition.bootstrap.confidence import CONFIDENCE, confidence_columns
 from audition.errors import ConfigError
 from audition.reports.comparison import paired_differences
 from audition.reports.report_card import KEYS, OVERALL, finite
 
-CONFIDENCE = "confidence"
 NUM_FIFTHS = 5
 P_COLUMN = {"p": lambda p: "-" if np.isnan(p) else f"{p:.2g}"}
 
@@ -80,14 +80,41 @@ def row_of(one, score):
     }
 
 
-def calibration(segments, score):
-    """The Correlation of confidence and true score; None without truth or with too few segments."""
-    if segments is None or score not in segments or CONFIDENCE not in segments:
+def calibration(segments, score, confidence=CONFIDENCE):
+    """The Correlation of a column of confidence and the true score; None without truth or with too few
+    segments."""
+    if segments is None or score not in segments or confidence not in segments:
         return None
     try:
-        return correlate(segments[CONFIDENCE], segments[score])
+        return correlate(segments[confidence], segments[score])
     except ConfigError:
         return None
+
+
+def can_be_drawn(segments, score):
+    """Whether `plot_calibration` can draw all confidences of these segments."""
+    columns = confidence_columns(segments)
+    return bool(columns) and all(calibration(segments, score, name) for name in columns)
+
+
+def confidence_table(rounds, score):
+    """How well each confidence tells the true score, of rounds that were measured on several features.
+
+    Returns:
+        DataFrame, a row per round and confidence, such as "confidence (mask)": r with its interval
+        and the number of segments.
+    """
+    measured = [one for one in rounds if one.segments is not None]
+    each = [(one, name) for one in measured for name in confidence_columns(one.segments)]
+    rows = []
+    for one, name in each:
+        found = (
+            calibration(one.segments, score, name) if name.startswith(f"{CONFIDENCE} (") else None
+        )
+        if found:
+            numbers = {"r": found.r, "r_low": found.low, "r_high": found.high}
+            rows.append({"round": one.name, "confidence": name, **numbers, "segments": found.num})
+    return pd.DataFrame(rows)
 
 
 def quintile_table(rounds, score):
@@ -126,8 +153,8 @@ def quintiles(values):
     return np.ceil(NUM_FIFTHS * percentile).astype("Int64")
 
 
-def tables_text(rounds, quintiles, score):
-    """The two tables, for people."""
+def tables_text(rounds, confidences, quintiles, score):
+    """The tables, for people; an empty one is left out."""
     parts = [
         f"ROUNDS: mean {score} (dB) on the test set; r of confidence and true {score} of the segments;",
         "shift to round 0 over the same tracks (Hodges-Lehmann), 95 % interval, Wilcoxon's p (Bonferroni)",
@@ -135,6 +162,12 @@ def tables_text(rounds, quintiles, score):
             index=False, float_format="{:z.2f}".format, na_rep="-", formatters=P_COLUMN
         ),
     ]
+    if len(confidences):
+        parts += [
+            "",
+            f"CONFIDENCES: r of each and true {score} of the segments, with its 95 % interval",
+            confidences.to_string(index=False, float_format="{:z.2f}".format),
+        ]
     if len(quintiles):
         parts += [
             "",

@@ -17,8 +17,9 @@ from audition.bootstrap.rounds import (
 )
 from audition.bootstrap.segments import segment_table
 from audition.bootstrap.summary import (
-    calibration,
+    can_be_drawn,
     check_score,
+    confidence_table,
     quintile_table,
     round_table,
     tables_text,
@@ -55,7 +56,8 @@ def run_rounds(run, loaded, rounds, score="SI-SDRi"):
 
     A stopped bootstrap goes on when called again. At the end, and when all is there already, it
     prints the rounds, each against round 0 over the same tracks, and the fifths of the segments by
-    confidence, and writes them to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`.
+    confidence, and writes them to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`. Where a round was
+    measured on several features, `bootstrap.txt` has r of each, too.
 
     Args:
         run: Run.
@@ -90,7 +92,7 @@ def steps(one, number, score):
     """
     if number > 0:
         yield functools.partial(segment_and_separate, folder=one.segments)
-        if calibration(segment_table(one.segments), score):
+        if can_be_drawn(segment_table(one.segments), score):
             yield functools.partial(plot_calibration, segments=one.segments, score=score)
         yield functools.partial(
             construct_symlink_folder, segments=one.segments, destination=one.chosen
@@ -113,7 +115,7 @@ def report(run, ones, score):
     """Prints and writes the tables of rounds and quintiles."""
     rounds = [read_round(one) for one in ones]
     by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)
-    text = tables_text(by_round, by_quintile, score)
+    text = tables_text(by_round, confidence_table(rounds, score), by_quintile, score)
     for path, table in ((run.rounds_csv, by_round), (run.quintiles_csv, by_quintile)):
         with write_and_rename(path) as file:
             table.to_csv(file, index=False)

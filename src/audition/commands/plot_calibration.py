@@ -6,7 +6,7 @@ from pathlib import Path
 import gin
 
 from audition.bootstrap.calibration import draw_calibration
-from audition.bootstrap.confidence import MEASURES
+from audition.bootstrap.confidence import confidence_columns
 from audition.bootstrap.segments import segment_table
 from audition.errors import ConfigError
 from audition.files import write_json
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
     """Writes `<segments>/calibration.png` and, with the same numbers, `calibration.json`.
 
-    A panel per measure of confidence: r with its 95 % interval by Fisher's z, which takes segments
-    as independent.
+    A panel per measure of confidence, and per kind of features where several were measured: r with
+    its 95 % interval by Fisher's z, which takes segments as independent.
 
     Args:
         run: not used; segments belong to no run.
@@ -29,7 +29,7 @@ def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
     """
     folder = Path(segments)
     table = segment_table(folder)
-    measures = [name for name in ("confidence", *MEASURES) if name in table]
+    measures = confidence_columns(table)
     if score not in table or not measures:
         raise ConfigError(
             f"plot_calibration needs {score} and a confidence of each segment, and the segments in "

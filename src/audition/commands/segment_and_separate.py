@@ -31,8 +31,10 @@ def segment_and_separate(
     folder=gin.REQUIRED,
     window_seconds=30.0,
     hop_seconds=15.0,
+    to_the_end=False,
     quietest_lufs=-40.0,
     measures=("silhouette", "posterior"),
+    confidence_on=None,
     loud_percentile=LOUD_PERCENTILE,
     metrics=(BSSEvalScale(),),
     num_workers=0,
@@ -59,9 +61,16 @@ def segment_and_separate(
         separator: Separator.
         folder: of the segments; new, or filled by this command.
         window_seconds, hop_seconds: length and distance of the segments.
+        to_the_end: True cuts as the bootstrapping paper's code does: a window starts at every hop,
+            and ends early where the song does; the last starts earlier, to be whole. False leaves out
+            what remains after the last whole window.
         quietest_lufs: integrated loudness (BS.1770) below which a segment is not separated.
         measures: confidence measures: silhouette, posterior, loudness, dpcl_classic,
             jensen_shannon, whitened_kmeans. "confidence" is silhouette × posterior.
+        confidence_on: what they are measured on: 'embedding' or 'mask' of a network. None takes the
+            embedding where the network has one, as nussl does, else the masks; of other separators
+            the features that are clustered, or the masks. A list such as ['embedding', 'mask']
+            measures on each, as "confidence (mask)"; the first is also plain "confidence".
         loud_percentile: confidence is measured on the bins louder than this percentile, 0 to 100.
         metrics: list of Metrics, for data with sources; empty for no scores.
         num_workers: processes that separate, measure and write; 0 does it in this one.
@@ -74,11 +83,13 @@ def segment_and_separate(
         ItemsFailed: some segments failed; the others are done.
     """
     folder = Path(folder)
-    segments = Segments(data, window_seconds, hop_seconds)
-    teacher = Teacher(separator, measures, quietest_lufs, loud_percentile)
+    segments = Segments(data, window_seconds, hop_seconds, to_the_end)
+    teacher = Teacher(separator, measures, quietest_lufs, loud_percentile, confidence_on)
     teacher = teacher.located(run.folder if run else Path())
     teacher.check(data)
     settings = describe_settings(data, teacher, metrics, (window_seconds, hop_seconds), seed)
+    if to_the_end:  # version 0.1 never did, and its segments are good where this one doesn't
+        settings["windows"] = "to the end"
     claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
     kept = Results(folder / RESULTS, settings, windows(segments))
     todo = kept.todo()

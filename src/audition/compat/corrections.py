@@ -53,8 +53,8 @@ def keep_dataset_labels(transforms):
     sum_sources = transforms.SumSources.__call__
 
     def sum_sources_of_own_labels(self, data):
-        metadata = data.get("metadata", {})
-        if "labels" in metadata:
+        if "metadata" in data and "labels" in data["metadata"]:  # nussl refuses what is no dict
+            metadata = data["metadata"]
             data["metadata"] = {**metadata, "labels": list(metadata["labels"])}
         return sum_sources(self, data)
 

@@ -13,6 +13,11 @@ without training on it. Losses are L1Loss, MSELoss, KLDivLoss, SISDRLoss, DeepCl
 WhitenedKMeansLoss, PermutationInvariantLoss, CombinationInvariantLoss, and any class decorated
 with `loss`. The two invariant ones choose one permutation per utterance (Kolbæk et al., TASLP
 2017); nussl's own versions choose one per time-frequency bin, see `audition.compat`.
+
+KLDivLoss is torch's: it takes log-probabilities, and of magnitudes it falls the larger they are. It is
+refused unless its `keys` say which output holds them:
+
+    'KLDivLoss': {'keys': {'log_shares': 'input', 'shares': 'target'}}
 """
 
 import math
@@ -152,6 +157,7 @@ def check_dictionary(dictionary: dict, binding: str) -> None:
                 f"train.{binding}[{name!r}] has no setting {unknown[0]!r}; it may have "
                 f"{', '.join(SETTINGS)}."
             )
+        check_divergence(settings, settings.get("class", name), f"train.{binding}[{name!r}]")
         if settings.get("class", name) in INVARIANT and not names_a_loss(settings.get("args")):
             raise ConfigError(
                 f"train.{binding}[{name!r}] needs the loss to make invariant, such as "
@@ -159,6 +165,22 @@ def check_dictionary(dictionary: dict, binding: str) -> None:
             )
 
 
+def check_divergence(settings: dict, class_name: str, where: str) -> None:
+    """Refuses KLDivLoss, alone or made invariant, of the estimates that it takes by default."""
+    inner = inner_loss(settings.get("args")) if class_name in INVARIANT else None
+    if "KLDivLoss" in (class_name, inner) and "keys" not in settings:
+        raise ConfigError(
+            f"{where} would take magnitudes for the log-probabilities that KLDivLoss needs, and fall "
+            "without end as they grow: set its 'keys' to an output of logarithms, or take L1Loss."
+        )
+
+
 def names_a_loss(args: list | None) -> bool:
+    return inner_loss(args) is not None
+
+
+def inner_loss(args: list | None) -> str | None:
+    """Class of the loss that is made invariant; None if `args` names none."""
     first = args[0] if isinstance(args, list) and args else None
-    return isinstance(first, str) or (isinstance(first, dict) and "class" in first)
+    first = first.get("class") if isinstance(first, dict) else first
+    return first if isinstance(first, str) else None

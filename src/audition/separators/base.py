@@ -1,6 +1,6 @@
 """The base class of separators: one half runs a network, the other runs in worker processes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -20,8 +20,9 @@ class Separation:
     Attributes:
         estimates: AudioSignals, as long as the mix, in the order of the sources if there is one;
             empty if a Teacher found the mixture too quiet to separate.
-        features: `(frequency, time, channel, feature)`, what tells the bins apart: embeddings
-            or masks. None if the separator has neither, or separated the track in pieces.
+        features: name → `(frequency, time, channel, feature)`, what tells the bins apart, such as
+            "embedding" or "mask"; confidence is measured on the first. Empty if the separator has
+            none, or separated the track in pieces.
         mix: the mixture, whose STFT has the bins of the features; None without features.
         confidences: name of the measure → 0 to 1; empty if none was measured, and for tracks that
             were separated in pieces.
@@ -29,7 +30,7 @@ class Separation:
     """
 
     estimates: list[nussl.AudioSignal]
-    features: np.ndarray | None = None
+    features: dict[str, np.ndarray] = field(default_factory=dict)
     mix: nussl.AudioSignal | None = None
     confidences: dict[str, float] = field(default_factory=dict)
     loudness_lufs: float | None = None
@@ -45,7 +46,14 @@ class Separator:
         class HalfOfTheMix(Separator):
             def finish(self, mix, device_output, sources=None):
                 return [mix * 0.5, mix * 0.5]
+
+    Attributes:
+        feature_keys: names of the features that its Separations hold, where known beforehand.
+        own_features: what `feature_keys` is before anyone asks for others.
     """
+
+    feature_keys: tuple[str, ...] = ()
+    own_features: tuple[str, ...] = ()
 
     def located(self, folder: Path) -> Self:
         """This separator with its relative paths resolved against the run's `folder`."""
@@ -65,6 +73,14 @@ class Separator:
 
     def check(self, data: Any) -> None:
         """Raises a ConfigError if this separator can't work on `data` (a Split)."""
+
+    def with_features(self, names: Sequence[str] = ()) -> Self:
+        """This separator, made to return features that it otherwise doesn't, to save their cost.
+
+        Args:
+            names: of the features; empty for those that confidence is best measured on.
+        """
+        return self
 
     def passport(self) -> dict:
         """JSON-able identity: estimates may be reused as long as it stays the same."""

@@ -3,8 +3,9 @@
 import copy
 import functools
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gin
 import numpy as np
@@ -19,6 +20,7 @@ from audition.features import features_of_model, stft_params_of_data
 from audition.identity import describe, file_sha256
 from audition.runs.folder import Run
 from audition.separators.base import Separation, Separator
+from audition.separators.told_apart import asked_features
 
 BEST_MODEL = str(Run(Path()).best_model)  # relative to the run folder
 MASK_TYPES = ("soft", "binary")
@@ -37,12 +39,14 @@ class NetworkSeparator(Separator):
     """
 
     output_key = None  # the network must return it
+    own_features = ()
 
     def __init__(self, model_path: str = BEST_MODEL):
         self.model_path = model_path
         self.model = None
         self.features = None  # what makes the model's input
         self.stft_params = None
+        self.feature_keys = self.own_features
 
     def __getstate__(self):
         return {**vars(self), "model": None, "features": None}
@@ -59,7 +63,7 @@ class NetworkSeparator(Separator):
         return located
 
     def passport(self):
-        not_settings = ("model", "features", "stft_params", "model_path")
+        not_settings = ("model", "features", "stft_params", "model_path", "feature_keys")
         settings = {name: value for name, value in vars(self).items() if name not in not_settings}
         settings["model_sha256"] = file_sha256(self.model_path)[:16]
         return {"class": describe(type(self)), "settings": describe(settings)}
@@ -91,6 +95,15 @@ class NetworkSeparator(Separator):
         separator.take(model, metadata, "train.model_config")
         return separator
 
+    def with_features(self, names: Sequence[str] = ()) -> Self:
+        if not self.own_features:
+            return self
+        if self.model is None:
+            self.load()
+        separator = copy.copy(self)
+        separator.feature_keys = asked_features(names, self.model.output_keys, self.model_path)
+        return separator
+
     def take(self, model, metadata, name):
         if self.output_key not in model.output_keys:
             raise ConfigError(
@@ -112,14 +125,21 @@ class NetworkSeparator(Separator):
                 outputs[index] = output
         return outputs
 
-    def run_network(self, batch: np.ndarray, device: torch.device) -> np.ndarray:
-        """Output for signals `(batch, channel, sample)`, as an array with the batch first.
+    def run_network(self, batch: np.ndarray, device: torch.device) -> list[dict[str, np.ndarray]]:
+        """The network's outputs for signals `(batch, channel, sample)`: a dict for each signal.
 
         cuDNN's TF32, on by default, is switched off: it changes masks by 1e-3.
         """
         with torch.inference_mode(), PRECISE_CUDNN():
             x = torch.as_tensor(batch, dtype=torch.float32, device=device)
-            return self.model(self.features({"mix": x}))[self.output_key].float().cpu().numpy()
+            output = self.model(self.features({"mix": x}))
+            keys = dict.fromkeys((self.output_key, *self.feature_keys))
+            arrays = [output[key].float().cpu().numpy() for key in keys]
+        return [dict(zip(keys, one, strict=True)) for one in zip(*arrays, strict=True)]
+
+    def features_in(self, device_output: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """dict, name → `(frequency, time, channel, feature)`."""
+        return {key: device_output[key].swapaxes(0, 1) for key in self.feature_keys}
 
     def with_stft_params(self, mix: nussl.AudioSignal) -> nussl.AudioSignal:
         """The mix with the network's STFT settings."""
@@ -140,17 +160,18 @@ class MaskEstimation(NetworkSeparator):
     """
 
     output_key = "mask"  # (time, frequency, channel, source)
+    own_features = ("mask",)
 
     def __init__(self, model_path: str = BEST_MODEL, mask_type: str = "soft"):
         super().__init__(model_path)
         self.mask_type = checked_mask_type(type(self).__name__, mask_type)
 
     def finish(self, mix, device_output, sources=None):
-        masks = device_output
+        masks = device_output["mask"]
         if self.mask_type == "binary":
             masks = (masks == masks.max(axis=-1, keepdims=True)).astype(masks.dtype)
         mix = self.with_stft_params(mix)
-        return Separation(apply_masks(mix, masks), device_output.swapaxes(0, 1), mix)
+        return Separation(apply_masks(mix, masks), self.features_in(device_output), mix)
 
 
 @gin.register
@@ -171,6 +192,7 @@ class EmbeddingClustering(NetworkSeparator):
     """
 
     output_key = "embedding"  # (time, frequency, channel, embedding)
+    own_features = ("embedding",)
 
     def __init__(
         self,
@@ -196,11 +218,11 @@ class EmbeddingClustering(NetworkSeparator):
 
     def finish(self, mix, device_output, sources=None):
         mix = self.with_stft_params(mix)
-        features = device_output.swapaxes(0, 1)
         clustering = ClusteringSeparationBase(mix, **self.clustering)
-        masks = clustering.run(features=features)
+        masks = clustering.run(features=device_output["embedding"].swapaxes(0, 1))
         masks = np.stack([mask.mask for mask in masks], axis=-1)
-        return Separation(apply_masks(mix, masks.swapaxes(0, 1)), features, mix)
+        estimates = apply_masks(mix, masks.swapaxes(0, 1))
+        return Separation(estimates, self.features_in(device_output), mix)
 
 
 @gin.register
@@ -214,7 +236,7 @@ class WaveformEstimation(NetworkSeparator):
     output_key = "audio"  # (channel, sample, source)
 
     def finish(self, mix, device_output, sources=None):
-        audio = np.moveaxis(device_output, -1, 0)
+        audio = np.moveaxis(device_output["audio"], -1, 0)
         return [signal_like(mix, np.ascontiguousarray(one)) for one in audio]
 
 

@@ -1,19 +1,22 @@
 """All of nussl's separation algorithms as separators, under their own names in gin."""
 
+import copy
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import nussl
 from nussl.separation.base.separation_base import SeparationException
 from nussl.separation.primitive import Repet
 
+from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
 from audition.separators.base import Separation, Separator
+from audition.separators.told_apart import asked_features, features_of
 
 SEPARATORS = {
     "nussl.separation.benchmark": (
@@ -46,9 +49,10 @@ class NusslSeparator(Separator):
     """A nussl separation class and its arguments, from which each mixture gets a new object.
 
     An argument may itself be a separator, or a list of them (EnsembleClustering.separators,
-    OverlapAdd.separation_object): these are built on the same mixture. `estimates` (WienerFilter,
-    Projet) may be any separator, whose estimates are used. WienerFilter without `estimates` gets
-    the true sources.
+    OverlapAdd.separation_object): these are built on the same mixture. `WienerFilter.estimates` may
+    be any separator, whose estimates are used; without it, WienerFilter gets the true sources.
+    nussl's Projet never uses its `estimates`, so they are refused. ICA's components are returned as
+    they sound in each channel of the mixture, in any order: score them with compute_permutation.
 
     Args:
         algorithm: class, a SeparationBase.
@@ -58,6 +62,11 @@ class NusslSeparator(Separator):
     def __init__(self, algorithm: type, arguments: dict[str, Any]):
         self.algorithm = algorithm
         self.arguments = arguments
+        self.feature_keys = self.own_features
+
+    @property
+    def own_features(self) -> tuple[str, ...]:
+        return ("mask",) if self.algorithm.__name__ == "DeepMaskEstimation" else ()
 
     def __repr__(self):
         return f"{self.algorithm.__name__}({self.arguments})"
@@ -68,14 +77,28 @@ class NusslSeparator(Separator):
             arguments["model_path"] = str(require_file(Path(folder, arguments["model_path"]), self))
         return NusslSeparator(self.algorithm, arguments)
 
+    def with_features(self, names: Sequence[str] = ()) -> Self:
+        if not self.own_features:
+            return self
+        path = self.arguments["model_path"]
+        model, _ = nussl.ml.SeparationModel.load(path)
+        separator = copy.copy(self)
+        separator.feature_keys = asked_features(names, model.output_keys, path)
+        return separator
+
     def check(self, data):
         name = self.algorithm.__name__
         if name == "Melodia":
             require_melodia()
-        if name in STEREO_ONLY and data.num_channels != 2:
+        if wants_other_channels(name, data.num_channels):
             raise ConfigError(
-                f"nussl.separation.spatial.{name} separates by the differences between two "
-                f"channels, and the test data has {data.num_channels}: choose another separator."
+                f"{name} separates by the differences between two channels, and the test data has "
+                f"{data.num_channels}: choose another separator."
+            )
+        if name == "Projet" and self.arguments.get("estimates") is not None:
+            raise ConfigError(
+                "Projet.estimates is bound, and nussl's Projet starts from random ones whatever it is "
+                "given: take the binding out."
             )
         for separator in self.inner():
             separator.check(data)
@@ -97,9 +120,10 @@ class NusslSeparator(Separator):
 
     def finish(self, mix, device_output=None, sources=None):
         built = self.build(mix, device_output, sources)
-        estimates, features = run(built), features_of(built)
-        bins = None if features is None else built.audio_signal
-        return Separation(estimates, features, bins)
+        estimates, features = run(built), features_of(built, self.feature_keys)
+        if self.algorithm.__name__ == "ICA":
+            estimates = images(mix, estimates)
+        return Separation(estimates, features, built.audio_signal if features else None)
 
     def build(self, mix, device_output=None, sources=None):
         """The nussl object that separates this mixture."""
@@ -131,14 +155,19 @@ def run(built):
         ) from error
 
 
-def features_of(built):
-    """What a nussl object told the bins apart by when it ran: the features it clustered, else its
-    masks, else None."""
-    features = getattr(built, "features", None)
-    masks = getattr(built, "result_masks", None)
-    if features is None and masks:
-        return np.stack([mask.mask for mask in masks], axis=-1)
-    return features
+def images(mix: nussl.AudioSignal, components: list[nussl.AudioSignal]) -> list[nussl.AudioSignal]:
+    """ICA's components, of one channel and any gain, as they sound in each channel of the mix.
+
+    They add up to the mix, less its offset: the gains are those of least squares.
+    """
+    audio = np.concatenate([one.audio_data for one in components])
+    gains = np.linalg.lstsq(audio.T, mix.audio_data.T, rcond=None)[0]  # (component, channel)
+    return [signal_like(mix, np.outer(*both)) for both in zip(gains, audio, strict=True)]
+
+
+def wants_other_channels(name: str, num_channels: int) -> bool:
+    """Whether an algorithm that separates by the differences of channels can't on this many."""
+    return (name in STEREO_ONLY and num_channels != 2) or (name == "ICA" and num_channels < 2)
 
 
 def holds_separators(value: Any) -> bool:

@@ -96,7 +96,7 @@ class Evaluated:
                 f"The {' and the '.join(changed)} of {self.run.folder} changed since its tracks were "
                 "scored: run evaluate again."
             )
-        return separator
+        return separator.with_features()  # to measure the confidence on
 
     def has_audio(self, tracks):
         """Whether evaluate kept the audio of these scores, and it is still there."""
