@@ -87,9 +87,8 @@ def segment_and_separate(
     teacher = Teacher(separator, measures, quietest_lufs, loud_percentile, confidence_on)
     teacher = teacher.located(run.folder if run else Path())
     teacher.check(data)
-    settings = describe_settings(data, teacher, metrics, (window_seconds, hop_seconds), seed)
-    if to_the_end:  # version 0.1 never did, and its segments are good where this one doesn't
-        settings["windows"] = "to the end"
+    cutting = [window_seconds, hop_seconds] + to_the_end * ["to the end"]
+    settings = describe_settings(data, teacher, metrics, cutting, seed)
     claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
     kept = Results(folder / RESULTS, settings, windows(segments))
     todo = kept.todo()
@@ -106,13 +105,18 @@ def segment_and_separate(
     configs.write_operative(folder / "operative.segment_and_separate.gin")
 
 
-def describe_settings(data, teacher, metrics, window_and_hop, seed):
-    """JSON-able: everything but the track that shapes a segment's files."""
+def describe_settings(data, teacher, metrics, cutting, seed):
+    """JSON-able: everything but the track that shapes a segment's files.
+
+    Args:
+        cutting: list of window and hop in seconds and, where they go to the end, that; version 0.1,
+            whose segments stay good, never cut to the end.
+    """
     content = describe_content(data)
     return {
         "separator": describe(teacher),
         "metrics": [describe(metric) for metric in metrics],
-        "window_and_hop_seconds": list(window_and_hop),
+        "window_and_hop_seconds": cutting,
         "seed": seed,
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")},
         "packages": public_versions(PACKAGES),
