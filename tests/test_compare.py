@@ -132,7 +132,7 @@ def test_one_run_and_one_without_results(two_runs, tmp_path, capsys, caplog):
     compare(tmp_path, [two_runs[0].folder], folders, "compare.columns = ['SI-SDR']")
     printed = capsys.readouterr().out
     assert "verdict" not in printed and len(printed.splitlines()) == 1 + 2 + 3
-    assert "run1" in caplog.text and "has no results: it is left out" in caplog.text
+    assert "run1" in caplog.text and "has no results, so it is left out" in caplog.text
 
 
 def test_a_folder_without_scores_is_named(tmp_path, capsys):

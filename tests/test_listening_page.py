@@ -302,7 +302,7 @@ def test_a_run_that_is_not_evaluated_yet_is_left_out(runs, instantiate, caplog, 
     (fresh,) = instantiate()
     output = f"listening_page.output = '{tmp_path / 'page.html'}'"
     road.call("listening_page", runs[0].config, fresh.config, output)
-    assert f"{fresh.folder} has no results: it is left out" in caplog.text
+    assert f"{fresh.folder} has no results, so it is left out" in caplog.text
     assert len(Reader((tmp_path / "page.html").read_text()).all("article")) == 4
 
 

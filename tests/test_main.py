@@ -143,7 +143,7 @@ def test_a_mistaken_binding_on_the_command_line_is_quoted(capsys):
         ("WHAM.colour = 'red'", "WHAM.colour: WHAM has no parameter 'colour'."),
         (
             "WHAM.source_folders = ['s1']",
-            "WHAM.source_folders: WHAM sets its source_folders itself; take the binding out.",
+            "WHAM.source_folders: WHAM sets its source_folders itself; remove the binding.",
         ),
     ],
 )

@@ -120,7 +120,9 @@ def test_mistakes_are_told(folder, tmp_path):
     with pytest.raises(ConfigError, match="bitdepth = 8 must be 16, 24 or 32"):
         make_scaper_datasets(None, tmp_path / "out", {"a": 1}, {"a": 1}, bitdepth=8)
     make_scaper_datasets(None, tmp_path / "out", {"a": coherent(folder)}, {"a": 1})
-    with pytest.raises(ConfigError, match=r"holds mixtures of other settings \(mixer differ"):
+    with pytest.raises(
+        ConfigError, match=r"holds mixtures made with other settings \(mixer differ"
+    ):
         make_scaper_datasets(None, tmp_path / "out", {"a": coherent(folder, seed=1)}, {"a": 1})
     with pytest.raises(ConfigError, match="so it is not mixtures"):
         make_scaper_datasets(None, folder.parent, {"stems": coherent(folder)}, {"stems": 1})

@@ -222,7 +222,7 @@ def test_workers_write_the_same(corpus, segments, tmp_path):
 def test_two_separators_never_share_a_folder(corpus, segments, tmp_path):
     before = files_in(segments)
     for settings in ({"separator": Halves(), "measures": ()}, {"hop_seconds": 3.0}):
-        with pytest.raises(ConfigError, match="holds segments of other settings"):
+        with pytest.raises(ConfigError, match="holds segments made with other settings"):
             run_on(corpus, segments, **{"separator": SEPARATOR, "measures": MEASURES, **settings})
     assert files_in(segments) == before
     (tmp_path / "notes.txt").write_text("mine")
@@ -418,7 +418,7 @@ def test_a_network_can_be_the_teacher(tmp_path, kind, separator):
     table = segment_table(tmp_path / "out")
     assert len(table) == 2 and table["confidence"].between(0, 1).all()
     voices.save_network(path, kind, seed=1)
-    with pytest.raises(ConfigError, match="of other settings .separator differ"):
+    with pytest.raises(ConfigError, match="made with other settings .separator differ"):
         segment_and_separate(
             Run(path.parent), corpus, network, tmp_path / "out", hop_seconds=1.0, **settings
         )

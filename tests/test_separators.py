@@ -578,7 +578,7 @@ def test_stft_settings_of_the_network_win(tmp_path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("nonsense", "device = 'nonsense' is none that torch knows"),
+        ("nonsense", "device = 'nonsense' is not a device that torch knows"),
         ("cuda:93", r"device = 'cuda:93', but torch sees \d+ CUDA GPUs here"),
     ],
 )

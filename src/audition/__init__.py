@@ -1,16 +1,16 @@
 """Source separation experiments: nouns that a person adds, verbs that a person runs.
 
-The map. A room's name says what to look for there; tests/test_floors.py reads it from here and fails
-when a room is missing or an import goes against it. Imports point down.
+The map. A room's name says what to look for there; tests/test_floors.py reads it from here and
+fails when a room is missing or an import goes against it. Imports point down.
 
     verbs    commands/      one module per command of main.py
     nouns    bootstrap/     learning without ground truth: confidence, segments, selection, rounds
-             handlers/      what a person adds to a training
-             training/      a training: state, step, loop, epochs, checkpoints
+             handlers/      what a person adds to a training run
+             training/      one training run: state, step, loop, epochs, checkpoints
              reports/       report cards, comparisons, figures, pages to listen to
              separators/    networks, nussl's algorithms, ensembles; the loop that separates
-             datasets/      corpora, filters, a split of one, the waveform cache, excerpts, loaders
-             features/      waveforms to what a network and its losses read
+             datasets/      corpora, filters, splits, the waveform cache, excerpts, loaders
+             features/      from waveforms to what a network and its losses read
              losses/        the loss dictionary and its losses
              metrics/       scores of one track
              mixing/        scenes, mixers, loud regions, remixing on the device
@@ -21,12 +21,12 @@ when a room is missing or an import goes against it. Imports point down.
              audio/         signals, STFT, reading and writing files, resampling
     ground   runs/          one run folder: paths, status, costs, journal, stored results
              configs/       load, check, sweep, write and re-read gin
-             parallel       one loop over many items, here or in a pool of processes
-             progress       a bar on a terminal, else a few lines
-             device         what the work is done on
-             files          files that are whole or not there, folders that say what they hold
-             identity       what a thing is, for keys of caches and results
-             errors         the one error that is a person's to mend
+             parallel       one loop over many items, in this process or in a pool
+             progress       a bar on a terminal, a few lines elsewhere
+             device         the device to work on
+             files          files written whole or not at all, folders that say what they hold
+             identity       what a thing is: the keys of caches and results
+             errors         the one error that the user can fix
 
 A noun imports another only along one of these arrows:
 
@@ -36,12 +36,12 @@ A noun imports another only along one of these arrows:
     bootstrap  → separators, datasets, metrics, reports
     reports    → metrics, separators, datasets, training
 
-To add a model, loss, dataset, features, handler, metric or separator: one class in its noun, or a file
-of your own that a .gin file imports. To add a command: one module in commands/ with a function of its
-name, and a line in the table there, which says what main.py hands to it; only `pipelines` and
-`bootstrap` call other commands.
+To add a model, loss, dataset, features, handler, metric or separator, write one class in its room,
+or in a file of your own that a .gin file imports. To add a command, write one module in commands/
+with a function of the same name, and add a line to the table there that says what main.py passes to
+it. Only `pipelines` and `bootstrap` call other commands.
 
-Importing `audition` costs nothing: it registers the hook that patches nussl when nussl is imported.
+Importing `audition` is cheap: it only registers the hook that patches nussl once nussl is imported.
 """
 
 from audition import compat

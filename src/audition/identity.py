@@ -1,8 +1,8 @@
 """What a thing is, as JSON: for keys that must change when, and only when, a result would.
 
-A class is known by its name and its settings, never by the module it lies in, so that moving it changes
-no key. Up to version 0.1 the module was part of the name; `former` still spells descriptions that way,
-so that what those versions wrote is recognised.
+A class is known by its name and its settings, never by the module it lives in, so moving it changes
+no key. Up to version 0.1 the module was part of the name; `former` still spells descriptions that
+way, so that we recognise what those versions wrote.
 """
 
 import enum
@@ -10,6 +10,7 @@ import hashlib
 import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 PLAIN = (str, int, float, bool, type(None))
 FORMER_MODULES = {
@@ -41,16 +42,16 @@ FORMER_WORDS = {
 NAMES_OF_ADDRESSES = {old: new for new, old in {**FORMER_ADDRESSES, **FORMER_WORDS}.items()}
 
 
-def describe(thing):
-    """JSON-able description of a setting, an array or an object and its settings.
+def describe(thing: Any) -> Any:
+    """JSON-able description of a setting, an array, or an object and its settings.
 
-    An object that knows better says so in its own `passport()`; others are their class and their
-    public attributes: what has a _ in front shapes nothing. Two equal descriptions mean the same
-    result, in this process and in the next one.
+    An object may describe itself in a method `passport()`. Any other is described by its class and
+    its public attributes: those that start with _ must not shape a result. Equal descriptions mean
+    equal results, in this process and in the next.
     """
     if isinstance(thing, PLAIN):
         return thing
-    if isinstance(thing, Path | enum.Enum):  # their attributes would not tell two apart
+    if isinstance(thing, Path | enum.Enum):  # their attributes don't tell two apart
         return str(thing)
     if hasattr(thing, "passport") and not isinstance(thing, type):
         return thing.passport()
@@ -68,13 +69,13 @@ def describe(thing):
 
 
 class Name(str):
-    """What a class or function is called, wherever it lies, such as `CoherentMixer`.
+    """What a class or function is called, wherever it lives, such as `CoherentMixer`.
 
     Attributes:
-        former: what versions up to 0.1 wrote in its place, such as `src.datasets.mixing.CoherentMixer`.
+        former: what versions up to 0.1 wrote instead, such as `src.datasets.mixing.CoherentMixer`.
     """
 
-    def __new__(cls, name, former):
+    def __new__(cls, name: str, former: str):
         self = super().__new__(cls, name)
         self.former = former
         return self
@@ -83,13 +84,13 @@ class Name(str):
         return str(self), self.former
 
 
-def former_address(thing):
+def former_address(thing: Any) -> str:
     if thing.__module__.partition(".")[0] == __name__.partition(".")[0]:
         return FORMER_ADDRESSES.get(thing.__qualname__, thing.__qualname__)
     return f"{thing.__module__}.{thing.__qualname__}"
 
 
-def former(description):
+def former(description: Any) -> Any:
     """A description as versions up to 0.1 wrote it."""
     if isinstance(description, Name):
         return description.former
@@ -100,8 +101,8 @@ def former(description):
     return description
 
 
-def without_addresses(stored):
-    """A description that was read from a file, with the names of today where there are addresses."""
+def without_addresses(stored: Any) -> Any:
+    """A description read from a file, with today's names in place of addresses."""
     if isinstance(stored, dict):
         named = {key: without_addresses(value) for key, value in stored.items()}
         if {"class", "settings"} <= set(named) and isinstance(named["class"], str):
@@ -112,12 +113,12 @@ def without_addresses(stored):
     return NAMES_OF_ADDRESSES.get(stored, stored) if isinstance(stored, str) else stored
 
 
-def public_attributes(thing):
+def public_attributes(thing: Any) -> dict[str, Any]:
     return {k: v for k, v in getattr(thing, "__dict__", {}).items() if not k.startswith("_")}
 
 
-def in_short(description):
-    """A description as a line for people: `BSSEvalV4(window_seconds=1.0, …)`."""
+def in_short(description: Any) -> str:
+    """A description as one line, for people: `BSSEvalV4(window_seconds=1.0, …)`."""
     if isinstance(description, dict):
         if not {"class", "settings"} <= set(description):
             description = {"class": "", "settings": description}
@@ -129,28 +130,28 @@ def in_short(description):
     return str(description)
 
 
-def array_passport(array):
+def array_passport(array: Any) -> dict:
     content = hashlib.sha256(array.tobytes()).hexdigest()[:16]
     return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": content}
 
 
-def passport_and_former(*parts):
-    """The fingerprint that a result with these parts has now, and the one that version 0.1 gave it."""
+def passport_and_former(*parts: Any) -> tuple[str, str]:
+    """The fingerprint of a result with these parts, and the one that version 0.1 gave it."""
     return fingerprint(parts), fingerprint(former(list(parts)))
 
 
-def public_versions(packages):
+def public_versions(packages: tuple[str, ...]) -> dict[str, str]:
     """Dict, package → version without its build: torch's CPU and CUDA wheels count as one."""
     return {package: metadata.version(package).partition("+")[0] for package in packages}
 
 
-def fingerprint(value):
-    """16 hex digits that change when the JSON-able `value` changes, whatever the order of its keys."""
+def fingerprint(value: Any) -> str:
+    """16 hex digits that change with the JSON-able `value`, but not with the order of its keys."""
     text = json.dumps(value, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def file_sha256(path):
+def file_sha256(path: str | Path) -> str:
     """sha256 of a file's content, as 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""One loop over many items: here, or in a pool of processes."""
+"""One loop over many items: in this process, or in a pool of processes."""
 
 import itertools
 import multiprocessing
@@ -6,16 +6,18 @@ import os
 import pickle
 import threading
 import traceback
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from audition.errors import ConfigError
 from audition.progress import Progress
 
 IN_FLIGHT_PER_WORKER = 2  # enough to keep a worker busy, few enough to bound the memory
-WORKER_DIED = "a worker process died while this was under way; is memory short?"
+WORKER_DIED = "a worker process died while working on this; did it run out of memory?"
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Failure:
     """Why an item failed.
 
     Attributes:
-        error: the exception itself, without the frames that it came through: they hold audio.
-        traceback: text of where it was raised; its last line is the reason in short.
+        error: the exception itself, without the frames it came through, which hold audio.
+        traceback: text of the traceback; its last line is the reason in short.
     """
 
     error: Exception
@@ -36,7 +38,7 @@ class Failure:
 
 
 class Unpicklable(Exception):
-    """Stands for an exception that can't travel between processes; its text names the class."""
+    """Stands in for an exception that can't travel between processes; its text names the class."""
 
 
 class ItemsFailed(Exception):
@@ -46,7 +48,7 @@ class ItemsFailed(Exception):
         failures: dict, name of the item → Failure.
     """
 
-    def __init__(self, failures):
+    def __init__(self, failures: dict[str, Failure]):
         self.failures = failures
         reasons = "; ".join(f"{name}: {one.reason}" for name, one in failures.items())
         super().__init__(f"{len(failures)} failed, all others are done: {reasons}")
@@ -55,22 +57,30 @@ class ItemsFailed(Exception):
         return type(self), (self.failures,)
 
 
-def map_items(function, jobs, num_workers=0, description="", total=None, unit="file"):
+def map_items(
+    function: Callable,
+    jobs: Iterable[tuple[str, tuple]],
+    num_workers: int = 0,
+    description: str = "",
+    total: int | None = None,
+    unit: str = "file",
+) -> Iterator[tuple[str, Any]]:
     """Calls `function(*arguments)` for each job and yields the results as they come.
 
     Args:
-        function: a module-level function (it travels to the workers by name).
-        jobs: iterable of `(name, arguments)`; read lazily, with few in flight.
-        num_workers: 0 works in this process; more is a pool of that many spawned processes,
-            each with one thread.
-        description: text of the progress bar; no bar where it is empty.
-        total: number of jobs, and `unit`, what one is: for the bar.
+        function: a module-level function, as it travels to the workers by name.
+        jobs: iterable of `(name, arguments)`, read lazily, a few at a time.
+        num_workers: 0 works in this process; more starts a pool of that many processes, each with
+            one thread.
+        description: text of the progress bar; no bar if empty.
+        total: number of jobs, for the bar.
+        unit: what one job is called, for the bar.
 
     Yields:
-        `(name, result)`, in the order of completion.
+        `(name, result)`, in order of completion.
 
     Raises:
-        ItemsFailed: at the end, where any item raised or its worker died.
+        ItemsFailed: at the end, if an item raised an exception or its worker died.
     """
     failures = {}
     outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
@@ -87,12 +97,12 @@ def map_items(function, jobs, num_workers=0, description="", total=None, unit="f
         raise ItemsFailed(failures)
 
 
-def serial(function, jobs, num_workers):
+def serial(function: Callable, jobs: Iterable, num_workers: int) -> Iterator[tuple]:
     for name, arguments in jobs:
         yield attempt(function, name, arguments)
 
 
-def attempt(function, name, arguments):
+def attempt(function: Callable, name: str, arguments: tuple) -> tuple[str, Any, Failure | None]:
     """`(name, result, None)` or `(name, None, Failure)`."""
     try:
         return name, function(*arguments), None
@@ -100,13 +110,15 @@ def attempt(function, name, arguments):
         return name, None, Failure(portable(error), traceback.format_exc())
 
 
-def portable(error):
+def portable(error: Exception) -> Exception:
     """A copy of the exception that can travel and holds no frames.
 
-    One that doesn't pickle, or says something else afterwards, becomes a ConfigError where it is one
-    and else Unpicklable, which say the same.
+    One that doesn't pickle, or whose text changes when it does, becomes a plain ConfigError if it
+    is one, otherwise Unpicklable, with the same text.
     """
-    with suppress(Exception):  # pickle fails in many ways: whatever the constructor raises, too
+    with suppress(
+        Exception
+    ):  # pickle fails in many ways, one being whatever the constructor raises
         copy = pickle.loads(pickle.dumps(error))
         if type(copy) is type(error) and str(copy) == str(error):
             return copy
@@ -115,15 +127,15 @@ def portable(error):
     return Unpicklable(f"{type(error).__qualname__}: {error}")
 
 
-def pooled(function, jobs, num_workers):
-    """Outcomes of a pool; where a worker is killed, another pool goes on with the jobs that are left."""
+def pooled(function: Callable, jobs: Iterable, num_workers: int) -> Iterator[tuple]:
+    """Outcomes of a pool; if a worker is killed, a new pool carries on with the remaining jobs."""
     jobs = iter(jobs)
     while not (yield from one_pool(function, jobs, num_workers)):
         pass
 
 
 def one_pool(function, jobs, num_workers):
-    """Yields outcomes until the jobs are done, then returns True; False where a worker was killed."""
+    """Yields outcomes until the jobs are done, then returns True; False if a worker was killed."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, initializer=start_worker) as pool:
         pending = {}
@@ -150,7 +162,7 @@ def broken(future):
 
 
 def lost(pending):
-    """A worker was killed (often: out of memory): say what was in flight."""
+    """Outcomes of what was in flight when a worker was killed, often for lack of memory."""
     for future, name in pending.items():
         if future is not None and future.done() and not broken(future):
             yield future.result()
@@ -158,19 +170,19 @@ def lost(pending):
             yield name, None, Failure(BrokenProcessPool(WORKER_DIED), WORKER_DIED)
 
 
-def start_worker():
+def start_worker() -> None:
     threading.Thread(target=end_with_parent, daemon=True).start()
     use_one_thread()
 
 
-def end_with_parent():
-    """Else a worker outlives a parent that is killed: it waits for the next job forever."""
+def end_with_parent() -> None:
+    """Ends the worker if its parent is killed; it would otherwise wait for its next job forever."""
     multiprocessing.parent_process().join()
     os._exit(1)
 
 
-def use_one_thread():
-    """Two OpenMP threads per worker on a busy machine cost more than they give."""
+def use_one_thread() -> None:
+    """Two OpenMP threads per worker cost more than they gain on a busy machine."""
     os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
     import torch
 

@@ -1,7 +1,9 @@
-"""Progress of anything that takes more than a few seconds: a bar on a terminal, else a few lines."""
+"""Progress of anything that takes more than a few seconds: a bar on a terminal, or a few lines."""
 
 import sys
 import time
+from collections.abc import Iterable
+from typing import IO, Any
 
 from tqdm import tqdm
 
@@ -9,16 +11,23 @@ SECONDS_BETWEEN_LINES = 10.0
 
 
 class Progress(tqdm):
-    """tqdm's bar on a terminal; where there is none, as in a queue's output, a line per tenth.
+    """tqdm's bar on a terminal; without one, as in a queue's output, a line per tenth of the work.
 
-    No line follows another within ten seconds, and the last one says how long all of it took, so that
-    what is over in a moment takes one line. `leave=False` does without the last one.
+    Lines are at least ten seconds apart. The last one says how long it all took, so a short job
+    prints just that; `leave=False` omits it.
 
     Args:
-        iterable, desc, total, unit, leave, …: as tqdm takes them; `unit` is one of what is counted.
+        iterable, desc, total, unit, leave, …: as in tqdm; `unit` names one of the things counted.
     """
 
-    def __init__(self, iterable=None, desc="", total=None, file=None, **settings):
+    def __init__(
+        self,
+        iterable: Iterable | None = None,
+        desc: str = "",
+        total: int | None = None,
+        file: IO | None = None,
+        **settings: Any,
+    ):
         file = file or sys.stderr
         self.in_lines = not file.isatty()
         self.tenths, self.next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
@@ -49,5 +58,5 @@ class Progress(tqdm):
             self.tell(f"{self.counted()} in {self.format_interval(self.format_dict['elapsed'])}")
         if self.in_lines:
             self.leave = False
-            self.delay = float("inf")  # as if nothing had been shown: there is nothing to wipe away
+            self.delay = float("inf")  # tells tqdm that nothing was shown, so it clears nothing
         super().close()

@@ -1,10 +1,11 @@
 """The table of everything a .gin file may name: nussl's and torch's classes, and our nouns.
 
-nussl's separators come as recipes, `@nussl.separation.primitive.HPSS()` without a signal, which
-`audition.separators` lists; its datasets are subclassed in `audition.datasets.corpora`.
+nussl's separators are registered as recipes that need no signal,
+`@nussl.separation.primitive.HPSS()`; `audition.separators` lists them. Its datasets are subclassed
+in `audition.datasets.corpora`.
 
-Importing this module is cheap; `register()` imports nussl and torch and is called once, after the
-command line was read, so that `--help` stays fast.
+Importing this module is cheap. `register()` imports nussl and torch; main.py calls it once it has
+read the command line, so that `--help` stays fast.
 """
 
 import functools
@@ -70,8 +71,8 @@ NOUNS = (
 
 
 @functools.cache
-def register():
-    """Makes every name of the tables, every noun and every command known to gin, once."""
+def register() -> None:
+    """Registers every name in the tables, every noun and every command with gin, once."""
     from audition.commands import COMMANDS, module_name
 
     for module_path, names in EXTERNAL.items():

@@ -1,8 +1,9 @@
-"""Load, check, sweep, write and re-read gin: the only module that looks inside gin."""
+"""Load, check, sweep, write and reread gin: the only package that looks inside gin."""
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gin
 
@@ -18,28 +19,34 @@ from audition.files import write_and_rename
 
 
 class Loaded(NamedTuple):
-    """What the command line loaded: paths of the .gin files, `-b` bindings, the command line."""
+    """What the command line gave: paths of the .gin files, `-b` bindings, its own words."""
 
     paths: tuple[str | Path, ...]
     bindings: tuple[str, ...]
     command_line: tuple[str, ...]
 
 
-current_run = None  # the Run that the configuration in force is of, for `in_run`
+current_run = None  # the Run whose configuration is loaded, for `in_run`
 
 
-def load(paths, bindings=(), command_line=(), run=None) -> Loaded:
-    """Reads .gin files, later ones win, then bindings; nothing is left undefined afterwards.
+def load(
+    paths: Sequence[str | Path],
+    bindings: Sequence[str] = (),
+    command_line: Sequence[str] = (),
+    run: Any = None,
+) -> Loaded:
+    """Reads .gin files, then bindings; later ones win, and nothing may be left undefined.
 
     Args:
-        paths: .gin files; an `include` in one is looked for beside it, then in the working folder.
+        paths: .gin files; an `include` is looked for beside the file it is in, then in the working
+            folder.
         bindings: strings such as `"train.num_epochs = 1"`.
-        command_line: words of the command, for `run.json`.
-        run: the Run that `in_run` means, if any.
+        command_line: its words, for `run.json`.
+        run: the Run that `in_run` refers to, if any.
 
     Raises:
-        ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, a value
-            that the user still has to give.
+        ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, or a
+            value that the user still has to set.
     """
     global current_run
     gin.clear_config()
@@ -53,20 +60,20 @@ def load(paths, bindings=(), command_line=(), run=None) -> Loaded:
     return Loaded(tuple(paths), tuple(bindings), tuple(command_line))
 
 
-def parse_file(path):
+def parse_file(path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"There is no .gin file {str(path)!r}; {remedy(path)}")
     with told_in_one_sentence(str(path)):
         gin.parse_config_file(str(path))
 
 
-def parse(text, origin):
+def parse(text: str, origin: str) -> None:
     with told_in_one_sentence(origin):
         gin.parse_config(text)
 
 
-def finalize():
-    """Locks the configuration, where no macro is undefined and no `%gin.REQUIRED` is left."""
+def finalize() -> None:
+    """Locks the configuration, provided no macro is undefined and no `%gin.REQUIRED` is left."""
     for name, value in bindings_in_force().items():
         if "gin.REQUIRED" in repr(value):
             raise ConfigError(
@@ -76,13 +83,13 @@ def finalize():
         name, selector = reference.config_key
         if selector == "gin.macro" and reference.config_key not in gin.config._CONFIG:
             raise ConfigError(
-                f"The macro %{name} is used but never defined; give a .gin file with "
-                f"`{name} = …` too."
+                f"The macro %{name} is used but never defined; add a .gin file that "
+                f"sets `{name} = …`."
             )
     gin.finalize()
 
 
-def bindings_in_force():
+def bindings_in_force() -> dict[str, Any]:
     """dict: binding as written in a .gin file (`train/build_dataset.name`, or a macro) → value."""
     found = {}
     for (scope, selector), parameters in gin.config._CONFIG.items():
@@ -95,8 +102,8 @@ def bindings_in_force():
 
 
 @gin.configurable
-def sweep(parameters=None):
-    """Bound in a .gin file: what `instantiate` makes one run folder per point of.
+def sweep(parameters: dict[str, list] | None = None) -> dict[str, list] | None:
+    """Bound in a .gin file: the grid from which `instantiate` makes one run folder per point.
 
     Args:
         parameters: dict, binding → list of values; the runs are their Cartesian product.
@@ -104,13 +111,13 @@ def sweep(parameters=None):
     return parameters
 
 
-def sweep_points():
-    """List of dicts, swept binding → value; `[{}]` where nothing is swept.
+def sweep_points() -> list[dict[str, Any]]:
+    """List of dicts, swept binding → value; `[{}]` if nothing is swept.
 
     Values are as gin parsed them: a `@reference` stays a reference.
 
     Raises:
-        ConfigError: a value that is no list, an empty list, a name that nothing has.
+        ConfigError: a value that is not a list, an empty list, or a name that doesn't exist.
     """
     parameters = raw_binding("sweep.parameters") or {}
     if not isinstance(parameters, dict):
@@ -128,18 +135,18 @@ def sweep_points():
     ]
 
 
-def raw_binding(name):
+def raw_binding(name: str) -> Any:
     try:
         return gin.query_parameter(name)
     except ValueError:
         return None
 
 
-def round_points():
+def round_points() -> list[dict[str, Any]]:
     """List of dicts, binding → value, of `bootstrap.rounds`; values as gin parsed them.
 
     Raises:
-        ConfigError: no list of dicts, or a name that nothing has.
+        ConfigError: not a list of dicts, or a name that doesn't exist.
     """
     rounds = raw_binding("bootstrap.rounds")
     if not isinstance(rounds, (list, tuple)) or not rounds or set(map(type, rounds)) != {dict}:
@@ -153,25 +160,27 @@ def round_points():
     return list(rounds)
 
 
-def check_swept_name(name, origin):
-    """A binding must exist as a parameter; a macro must be defined, else a typo would make one."""
+def check_swept_name(name: str, origin: str) -> None:
+    """A parameter must exist, and a macro be defined: gin would silently create a mistyped one."""
     if "." in name:
         with told_in_one_sentence(origin):
             split_binding(name)
     elif (name, "gin.macro") not in gin.config._CONFIG:
         raise ConfigError(
-            f"{origin} names the macro {name!r}, which no .gin file defines; correct it."
+            f"{origin} names the macro {name!r}, which no .gin file defines; correct its name."
         )
 
 
-def compiled(points, without=("sweep.parameters",)):
-    """Yields the text of one complete config per point, and leaves it loaded.
+def compiled(
+    points: Sequence[dict], without: Sequence[str] = ("sweep.parameters",)
+) -> Iterator[str]:
+    """Yields the text of one complete config per point, with that config loaded.
 
-    All start from the same text: what is loaded, without what the points bind and without the
-    bindings `without`, the first of which lists the points; a point's own bindings follow at the end.
+    All start from the same text: what is loaded, minus what the points bind and minus the bindings
+    `without`, the first of which lists the points. A point's own bindings follow at the end.
 
     Raises:
-        ConfigError: a point that gin doesn't accept, or a value that is lost in writing.
+        ConfigError: a point that gin doesn't accept, or a value that would be lost in writing.
     """
     with gin.unlock_config():
         for name in [*without, *points[0]]:
@@ -188,13 +197,13 @@ def compiled(points, without=("sweep.parameters",)):
         yield text + "".join(["\n# This point:\n", *own] if own else [])
 
 
-def text_that_holds_all():
-    """What is loaded, but for where runs go, as text; loaded anew from that text.
+def text_that_holds_all() -> str:
+    """What is loaded, except where runs go, as text; it is then reloaded from that text.
 
-    What `instantiate.machine_file` binds, the text includes.
+    The text includes the file `instantiate.machine_file` instead of repeating what that binds.
 
     Raises:
-        ConfigError: a value that gin can't write so that it reads it again.
+        ConfigError: a value that gin can't write in a form it can read back.
     """
     for name in ("instantiate.output_folder", "instantiate.run_folder"):
         unbind(name)
@@ -215,8 +224,8 @@ def text_that_holds_all():
     return text
 
 
-def bindings_of(text):
-    """What a text binds by itself, as `bindings_in_force`; what is loaded stays."""
+def bindings_of(text: str) -> dict[str, Any]:
+    """What a text binds by itself, as in `bindings_in_force`; what was loaded stays loaded."""
     held = dict(gin.config._CONFIG)
     gin.config._CONFIG.clear()
     parse(text, "instantiate.machine_file")
@@ -226,8 +235,8 @@ def bindings_of(text):
     return found
 
 
-def unbind(name):
-    """Forgets a binding or a macro, where there is one."""
+def unbind(name: str) -> None:
+    """Removes a binding or a macro, if there is one."""
     key, parameter = split_binding(name) if "." in name else ((name, "gin.macro"), "value")
     remaining = gin.config._CONFIG.pop(key, {})
     remaining.pop(parameter, None)
@@ -235,17 +244,16 @@ def unbind(name):
         gin.config._CONFIG[key] = remaining
 
 
-def split_binding(name):
+def split_binding(name: str) -> tuple[tuple[str, str], str]:
     """`((scope, full name of the configurable), parameter)` of a binding."""
     parsed = gin.config.ParsedBindingKey.parse(name)
     return parsed.config_key, parsed.arg_name
 
 
-def reachable(name):
-    """Text of all that the value bound to `name` depends on: references, their bindings, macros.
+def reachable(name: str) -> str:
+    """Text of everything the value bound to `name` depends on: references, their bindings, macros.
 
-    Two configs with the same text here give that argument the same value. "" where `name` isn't
-    bound.
+    Two configs with the same text here give that argument the same value. "" if `name` isn't bound.
     """
     bound = raw_binding(name)
     waiting, seen = [bound], {}
@@ -253,7 +261,7 @@ def reachable(name):
         for reference in gin.config.iterate_references({("", ""): {"": waiting.pop()}}):
             selector = reference.configurable.selector
             for key, parameters in gin.config._CONFIG.items():
-                # a macro is its scope; of the rest, any scope may be the one it is called in
+                # a macro's scope is its name; anything else may be called in any scope
                 fits = key[1] == selector and (
                     selector != "gin.macro" or key == reference.config_key
                 )
@@ -263,16 +271,16 @@ def reachable(name):
     return "" if bound is None else repr((bound, sorted(seen.items(), key=repr)))
 
 
-def write_operative(path):
-    """Writes the bindings that were used so far, defaults included, to a .gin file."""
+def write_operative(path: Path) -> str:
+    """Writes the bindings used so far, defaults included, to a .gin file; returns their text."""
     text = gin.operative_config_str(max_line_length=100)
     with write_and_rename(path) as file:
         file.write(text)
     return text
 
 
-def call(command, *works_on):
-    """`command(*works_on)` with its bindings; a missing or mistaken one becomes a ConfigError."""
+def call(command: Callable, *works_on: Any) -> Any:
+    """Calls `command` with its bindings; a missing or mistaken one becomes a ConfigError."""
     try:
         return command(*works_on)
     except (RuntimeError, TypeError) as error:

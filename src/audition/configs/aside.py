@@ -1,4 +1,4 @@
-"""Reads one binding of a run and leaves what is loaded as it was."""
+"""Reads one binding of a run without disturbing what is loaded."""
 
 import copy
 from typing import Any
@@ -11,9 +11,9 @@ from audition.runs.folder import Run
 
 
 def value_in(run: Run, binding: str) -> Any:
-    """What a command would get for `binding` from the config of a run.
+    """What a command would get for `binding` from a run's config.
 
-    What gin held before is back afterwards, so that a program with settings of its own can call this.
+    gin's own state is restored afterwards, so a program with settings of its own can call this.
 
     Raises:
         ConfigError: the config can't be loaded, or doesn't bind it.

@@ -1,8 +1,10 @@
-"""Where an `include` of a .gin file is looked for."""
+"""Where an `include` in a .gin file is looked for."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import gin
 
@@ -10,24 +12,24 @@ from audition.errors import ConfigError
 
 
 def set_up() -> None:
-    """Makes gin look for an included file beside the file that includes it, then in the working folder.
+    """Makes gin look for an included file beside the including file, then in the working folder.
 
-    gin itself has one list of folders for all files, so that a file of the same name beside some other
-    file of the command line would win without a word. Its second reader, of files inside packages, is
-    left out: it fails on the name of a file that doesn't exist.
+    gin itself has one list of folders for all files, so a file of the same name beside some other
+    file on the command line could silently win. We drop its second reader, for files inside
+    packages: it crashes on the name of a file that doesn't exist.
     """
     gin.config._FILE_READERS[:] = [(Includes().open, os.path.isfile)]
     gin.config._LOCATION_PREFIXES[:] = [""]
 
 
 class Includes:
-    """Reader of .gin files for gin: as long as one is open, its folder is searched first."""
+    """Reads .gin files for gin; while one is open, its folder is searched first."""
 
     def __init__(self):
         self.being_read = []
 
     @contextlib.contextmanager
-    def open(self, path):
+    def open(self, path: str) -> Iterator[IO]:
         resolved = Path(path).resolve()
         if resolved in self.being_read:
             raise ConfigError(

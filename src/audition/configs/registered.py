@@ -1,4 +1,4 @@
-"""What gin knows a class by, and the class that it knows by a name."""
+"""The name that gin knows a class by, and the classes that it knows by a name."""
 
 import inspect
 
@@ -6,13 +6,13 @@ import gin
 
 
 def gin_name(cls: type) -> str | None:
-    """The shortest name by which a .gin file may call `cls`; None where it isn't registered."""
+    """The shortest name by which a .gin file may call `cls`; None if it isn't registered."""
     known = gin.config._INVERSE_REGISTRY.get(cls)
     return known and gin.config._REGISTRY.minimal_selector(known.selector)
 
 
 def classes_named(name: str) -> list[type]:
-    """Registered classes that a .gin file may call `name`, as they are without bindings."""
+    """The registered classes that a .gin file may call `name`, without their bindings."""
     selectors = gin.config._REGISTRY.matching_selectors(name)
     found = [gin.config._REGISTRY[selector].wrapped for selector in selectors]
     return [one for one in found if inspect.isclass(one)]

@@ -1,4 +1,4 @@
-"""What takes the place of the names of nussl that mean nothing here."""
+"""What to use in place of the names of nussl that mean nothing here."""
 
 IN_PLACE_OF = {
     "nussl.evaluation.BSSEvalScale": "bind evaluate.metrics = [@BSSEvalScale()]",
@@ -13,7 +13,7 @@ IN_PLACE_OF = {
 
 
 def instead_of(name: str) -> str | None:
-    """What to do in place of naming `name`, in full or by any of its last parts; None: nothing known."""
+    """What to do instead of naming `name`, in full or by its last parts; None if unknown."""
     for full, remedy in IN_PLACE_OF.items():
         if f".{full}".endswith(f".{name}"):
             return remedy

@@ -1,1 +1,1 @@
-"""One run folder: its paths, its status, what it cost, what its commands said, what they found."""
+"""One run folder: its paths, its status, what it cost, what its commands said and found."""

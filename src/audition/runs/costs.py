@@ -1,22 +1,25 @@
-"""What a run has cost: `cost.json` in its folder, one entry per step."""
+"""What a run has cost: `cost.json` in its folder, with one entry per step."""
+
+from typing import Any
 
 from audition.files import read_json, write_json
+from audition.runs.folder import Run
 
 
-def read_costs(run):
+def read_costs(run: Run) -> dict[str, dict]:
     """dict, "train" or "evaluate" → dict of what it took; `{}` before the first step."""
     return read_json(run.costs) if run.costs.is_file() else {}
 
 
-def record_training(run, epoch, seconds, peaks):
-    """Adds an epoch, its validation and its checkpoint to the training's wall seconds.
+def record_training(run: Run, epoch: int, seconds: float, peaks: dict[str, int | None]) -> None:
+    """Adds the wall time of an epoch, its validation and its checkpoint to that of the training.
 
-    The first epoch begins anew. What a kill cuts off before the end of an epoch is not counted.
+    The first epoch starts the count from zero. An epoch killed before its end doesn't count.
 
     Args:
         epoch: epochs done so far.
-        seconds: since the last epoch, or since the process took up the training.
-        peaks: dict, what `PeakMemory.measure` says of this process so far.
+        seconds: since the last epoch, or since this process took up the training.
+        peaks: what `PeakMemory.measure` says of this process so far.
     """
     before = read_costs(run).get("train", {}) if epoch > 1 else {}
     highest = {
@@ -27,22 +30,24 @@ def record_training(run, epoch, seconds, peaks):
     record(run, "train", {"epochs": epoch, "seconds": seconds, **highest})
 
 
-def record_evaluation(run, seconds, seconds_of_audio, peaks):
-    """Notes what the evaluation took that has just ended: of the tracks that it did itself.
+def record_evaluation(
+    run: Run, seconds: float, seconds_of_audio: float, peaks: dict[str, int | None]
+) -> None:
+    """Notes what the evaluation that just ended took for the tracks that it did itself.
 
     Args:
-        seconds: from the first track read to the last one scored.
+        seconds: from reading the first track to scoring the last.
         seconds_of_audio: total length of the mixtures.
-        peaks: dict, what `PeakMemory.measure` says.
+        peaks: what `PeakMemory.measure` says.
     """
     record(run, "evaluate", {"seconds": seconds, "seconds_of_audio": seconds_of_audio, **peaks})
 
 
-def record(run, step, amounts):
+def record(run: Run, step: str, amounts: dict[str, Any]) -> None:
     write_json(run.costs, {**read_costs(run), step: amounts})
 
 
-def duration(seconds):
+def duration(seconds: float) -> str:
     """`3 h 05 min`, `12 min`, `40 s`."""
     minutes = round(seconds / 60)
     if minutes >= 60:

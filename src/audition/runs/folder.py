@@ -7,9 +7,11 @@ import logging
 import re
 import socket
 import subprocess
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from audition.configs.points import COMPILED
 from audition.errors import ConfigError
@@ -22,15 +24,15 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def inside(name: str) -> property:
-    """The path of what is called `name` in a run folder."""
+    """The path of `name` in a run folder."""
     return property(lambda run: run.folder / name)
 
 
 @dataclass(frozen=True)
 class Run:
-    """The folder that holds `config.gin`; it may be moved, nothing stores its absolute path.
+    """The folder that holds `config.gin`; it may be moved, as nothing stores its absolute path.
 
-    All names in it are spelled here and nowhere else.
+    The names of its files are spelled here and nowhere else.
     """
 
     folder: Path
@@ -40,25 +42,25 @@ class Run:
     status = inside("status.json")  # of its last command
     status_lock = inside(".status.lock")
     costs = inside("cost.json")  # time and memory of training and evaluation
-    progress = inside("progress.json")  # of the training: what sweep_status tells
+    progress = inside("progress.json")  # of the training, for sweep_status
     logs = inside("logs")  # text, and TensorBoard's files
     hparams = inside("logs/hparams")
     item_losses = inside("logs/item_losses.csv")
 
     checkpoints = inside("checkpoints")
-    latest = inside("checkpoints/latest.pth")  # all that a restart needs
+    latest = inside("checkpoints/latest.pth")  # everything a restart needs
     latest_model = inside("checkpoints/latest.model.pth")
     best_model = inside("checkpoints/best.model.pth")
 
     results = inside("results")  # a file per track
     evaluation = inside("evaluation.json")  # what the results are results of
-    audio = inside("audio")  # estimates that evaluate kept
+    audio = inside("audio")  # estimates that evaluate saved
     report_card_txt = inside("report_card.txt")
     report_card_csv = inside("report_card.csv")
     box_plots = inside("box_plots.png")
     input_sdr = inside("input_sdr.png")
     listening_page = inside("listening_page.html")
-    debug = inside("debug")  # run folders of the command debug
+    debug = inside("debug")  # run folders of the debug command
 
     # a bootstrap, whose rounds are runs
     bootstrap_txt = inside("bootstrap.txt")
@@ -92,8 +94,8 @@ class Run:
         return f"{self.experiment}/{self.name}"
 
 
-def find_run(config_paths):
-    """The Run whose compiled `config.gin` is among `config_paths` (the last one), else None."""
+def find_run(config_paths: Sequence[str | Path]) -> Run | None:
+    """The Run whose compiled `config.gin` is among `config_paths` (the last such), else None."""
     for path in reversed([Path(path) for path in config_paths]):
         run = Run(path.parent)
         if path == run.config and (run.record.is_file() or is_compiled(path)):
@@ -102,15 +104,15 @@ def find_run(config_paths):
 
 
 def is_compiled(path: Path) -> bool:
-    """Whether instantiate wrote this config.gin, which then is a run by itself, wherever it lies."""
+    """Whether instantiate wrote this config.gin, which makes it a run by itself, wherever it is."""
     if not path.is_file():
         return False
     with path.open(errors="replace") as file:
         return any(line.startswith(COMPILED) for line in itertools.islice(file, 2))
 
 
-def find_runs(config_paths):
-    """The Runs whose compiled `config.gin` is among `config_paths`, each once, in their order."""
+def find_runs(config_paths: Sequence[str | Path]) -> list[Run]:
+    """The Runs whose compiled `config.gin` is among `config_paths`, each once, in that order."""
     found = {}
     for run in (find_run([path]) for path in config_paths):
         if run is not None:
@@ -118,9 +120,9 @@ def find_runs(config_paths):
     return list(found.values())
 
 
-def compiled_configs(paths):
-    """The .gin files of `paths`, where a run folder stands for its `config.gin` and an out folder
-    for those of its runs, by number, or of the runs in it that have names."""
+def compiled_configs(paths: Sequence[str | Path]) -> Iterator[Path]:
+    """The .gin files that `paths` stand for: of a run folder its `config.gin`, of an out folder
+    those of its numbered runs or, if it has none, of its named ones."""
     for path in map(Path, paths):
         if not path.is_dir():
             yield path
@@ -131,8 +133,8 @@ def compiled_configs(paths):
             yield from filter(Path.is_file, configs)
 
 
-def own_paths(run, config_paths):
-    """`config_paths` in their order, without those of other runs; a bootstrap's stands for its round."""
+def own_paths(run: Run, config_paths: Sequence[str | Path]) -> list[str | Path]:
+    """`config_paths`, without those of other runs; a bootstrap's stands for its round's."""
     own = []
     for path in config_paths:
         if not find_run([path]):
@@ -142,58 +144,57 @@ def own_paths(run, config_paths):
     return own
 
 
-def numbered(folder):
-    """The runs of an out folder, or the rounds of a bootstrap's run, by number."""
+def numbered(folder: Path) -> list[Path]:
+    """Run folders of an out folder, or the rounds of a bootstrap's run, by number."""
     found = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
     return sorted(filter(Path.is_dir, found), key=lambda path: int(re.search(r"\d+", path.name)[0]))
 
 
-def runs_in(folder):
-    """The runs in a folder, a bootstrap's rounds in its place; the folder itself where it is a run."""
+def runs_in(folder: Path) -> list[Path]:
+    """Run folders in a folder, a bootstrap's rounds in its place; or the folder itself, a run."""
     return [run for path in numbered(folder) for run in runs_in(path)] or [folder]
 
 
-def with_results(folders):
-    """The Runs of those of the `folders` that evaluate wrote to, each once; the others are told."""
+def with_results(folders: Sequence[Path]) -> list[Run]:
+    """The Runs among `folders` that evaluate has written to, each once; warns about the others."""
     found = {path.resolve(): path for path in folders}
     for path in found.values():
         if not has_results(path):
-            log.warning("%s has no results: it is left out", path)
+            log.warning("%s has no results, so it is left out", path)
     return [Run(path) for path in found.values() if has_results(path)]
 
 
-def has_results(folder):
+def has_results(folder: Path) -> bool:
     return any(Run(folder).results.glob("*.json"))
 
 
-def require(run, command, paths):
-    """Tells a beginner which step comes first, and whoever gives two runs at once to give one."""
+def require(run: Run | None, command: str, paths: Sequence[str | Path]) -> None:
+    """Tells beginners which step comes first, and those who give two runs at once to give one."""
     if len([path for path in paths if find_run([path])]) > 1:
         raise ConfigError(f"{command} works on one run at a time; give one config.gin after -c.")
     if run is None:
         raise ConfigError(
             f"{command} works in a run folder, and none of the files after -c is the config.gin of "
-            "one: run instantiate first, then give it that config.gin."
+            "one: run instantiate first, then give the config.gin it makes."
         )
 
 
-def run_number(folder):
+def run_number(folder: str | Path) -> int:
     """N of a folder `run<N>` or `run<N>:<label>`; -1 for any other name."""
     match = re.match(r"run(\d+)(:|$)", Path(folder).name)
     return int(match.group(1)) if match else -1
 
 
-def next_number(out_folder):
-    """Highest existing `run<N>` + 1; other files in the folder do not count."""
+def next_number(out_folder: str | Path) -> int:
+    """One more than the highest existing `run<N>`; other names in the folder don't count."""
     folders = (path for path in Path(out_folder).glob("run*") if path.is_dir())
     return max(map(run_number, folders), default=-1) + 1
 
 
-def make_run(out_folder, label):
-    """Makes the next run folder, `run<N>:<label>` or `run<N>`, that no other process can also get.
+def make_run(out_folder: str | Path, label: str) -> Run:
+    """Makes the next run folder, `run<N>:<label>` or `run<N>`, which no other process can get too.
 
-    The number itself is claimed by an exclusive mkdir, so that two runs with different labels
-    never share one.
+    An exclusive mkdir claims the number itself, so two runs with different labels never share one.
     """
     out_folder = Path(out_folder)
     out_folder.mkdir(parents=True, exist_ok=True)
@@ -214,13 +215,15 @@ def make_run(out_folder, label):
     return Run(folder)
 
 
-def describe(sweep_point, config_paths, command):
-    """What `run.json` says of how a run came to be.
+def describe(
+    sweep_point: dict[str, Any], config_paths: Sequence[str | Path], command: Sequence[str]
+) -> dict[str, Any]:
+    """What `run.json` says about how a run came to be.
 
     Args:
-        sweep_point: dict, swept binding → value.
+        sweep_point: swept binding → value.
         config_paths: the .gin files it was compiled from.
-        command: list of str, the command line.
+        command: words of the command line.
     """
     return {
         "sweep_point": sweep_point,
@@ -233,13 +236,13 @@ def describe(sweep_point, config_paths, command):
     }
 
 
-def sweep_point(run):
-    """dict, swept binding → value; empty where nothing was swept, and in a folder without record."""
+def sweep_point(run: Run) -> dict[str, Any]:
+    """dict, swept binding → value; empty if nothing was swept or the folder has no `run.json`."""
     return read_json(run.record)["sweep_point"] or {} if run.record.is_file() else {}
 
 
 @functools.cache
-def installed_version(package):
+def installed_version(package: str) -> str | None:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -247,13 +250,13 @@ def installed_version(package):
 
 
 @functools.cache
-def git_state():
-    """`{"commit": …, "dirty": …}` of this code, or None where it is not a git checkout."""
+def git_state() -> dict[str, Any] | None:
+    """`{"commit": …, "dirty": …}` of this code; None if it isn't a git checkout."""
     commit = git("rev-parse", "HEAD")
     return {"commit": commit, "dirty": bool(git("status", "--porcelain"))} if commit else None
 
 
-def git(*arguments):
+def git(*arguments: str) -> str | None:
     try:
         answer = subprocess.run(
             ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True

@@ -1,29 +1,32 @@
-"""What a command says: on the console, and in the run folder's log."""
+"""What a command says, on the console and in the run folder's log."""
 
 import contextlib
 import datetime
 import logging
 import sys
+from collections.abc import Iterator
 
 from tqdm import tqdm
+
+from audition.runs.folder import Run
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
 
 
 class ConsoleHandler(logging.Handler):
-    """Prints through tqdm, so that a message never tears a progress bar apart."""
+    """Prints through tqdm, so that messages don't break a progress bar apart."""
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         tqdm.write(self.format(record))
 
 
 @contextlib.contextmanager
-def journal(run, command):
-    """Sends what our modules log to the console and, in a run folder, to `logs/<time>.<command>.log`.
+def journal(run: Run | None, command: str) -> Iterator[None]:
+    """Sends what our modules log to the console and, for a run, to `logs/<time>.<command>.log`.
 
     Args:
-        run: Run or None.
-        command: name of the command.
+        run: the run that the command works on, if any.
+        command: its name.
     """
     logger = logging.getLogger("audition")
     logger.setLevel(logging.INFO)
@@ -38,7 +41,7 @@ def journal(run, command):
     try:
         yield
     except BaseException:
-        for handler in handlers[1:]:  # the console hears it from main
+        for handler in handlers[1:]:  # main.py prints it on the console
             record = logger.makeRecord(
                 logger.name, logging.ERROR, "", 0, f"{command} ended early", (), sys.exc_info()
             )
@@ -50,6 +53,6 @@ def journal(run, command):
             handler.close()
 
 
-def timestamp():
-    """Sortable, fit for a file name."""
+def timestamp() -> str:
+    """The time of day and date, sortable and fit for a file name."""
     return datetime.datetime.now().strftime("%Y%m%d-%H%M%S")

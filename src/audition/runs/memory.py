@@ -12,11 +12,11 @@ FORGET_PEAK = "5"  # proc_pid_clear_refs(5)
 
 
 class PeakMemory:
-    """The most memory in use from here on, by this process and by what it starts.
+    """The most memory in use from here on, by this process and by those it starts.
 
-    The system keeps the peak of a process, which Linux can be asked to forget; elsewhere, and where
-    that is forbidden, a peak before counts, too. Of worker processes it keeps the largest that ever
-    ended, so they count where they are larger than those before.
+    The system keeps the peak of a process. Linux can be asked to forget it; elsewhere, or where
+    that is forbidden, an earlier peak counts too. Of worker processes the system keeps only the
+    largest that ever ended, so new workers count only if they are larger than those before.
     """
 
     def __init__(self):
@@ -25,33 +25,33 @@ class PeakMemory:
         reset_gpu_peaks()
         self.workers = peak_of_workers()
 
-    def measure(self):
-        """dict of bytes: `peak_memory_bytes`, resident, of this process or of the largest worker;
-        `peak_gpu_memory_bytes`, of all GPUs that torch used, None where it used none."""
+    def measure(self) -> dict[str, int | None]:
+        """dict of bytes: `peak_memory_bytes`, resident, of this process or its largest worker;
+        `peak_gpu_memory_bytes`, summed over the GPUs that torch used, None if it used none."""
         workers = peak_of_workers()
         resident = max(peak_resident(), workers if workers > self.workers else 0)
         return {"peak_memory_bytes": resident, "peak_gpu_memory_bytes": peak_on_gpus()}
 
 
-def peak_resident():
+def peak_resident() -> int:
     peak = re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text()) if STATUS.is_file() else None
     if peak:
         return 1024 * int(peak[1])
     return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def peak_of_workers():
+def peak_of_workers() -> int:
     return RUSAGE_UNIT * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
 
 
-def reset_gpu_peaks():
-    import torch  # not at the top: the ground starts in a blink
+def reset_gpu_peaks() -> None:
+    import torch  # not at the top, so that the ground imports fast
 
     for gpu in used_gpus():
         torch.cuda.reset_peak_memory_stats(gpu)
 
 
-def peak_on_gpus():
+def peak_on_gpus() -> int | None:
     import torch
 
     return sum(torch.cuda.max_memory_allocated(gpu) for gpu in used_gpus()) or None

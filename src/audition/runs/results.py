@@ -5,19 +5,20 @@ from pathlib import Path
 from audition.files import read_json, write_json
 from audition.identity import fingerprint, passport_and_former
 
-STAMP = ("passport", "settings")  # of a result's metadata: what `Results` adds to it
+STAMP = ("passport", "settings")  # what `Results` adds to a result's metadata
 
 
 class Results:
     """Results of some items with some settings, in a folder: `<folder>/<name>.json`.
 
-    A result is a dict with an entry "metadata", which holds its passport: the fingerprint of the name
-    of its item, of what is known of that, and of the settings. Other files in the folder are left alone.
+    A result is a dict whose entry "metadata" holds its passport: the fingerprint of its item's
+    name, of what is known about that item, and of the settings. Other files in the folder are left
+    alone.
 
     Args:
-        folder: Path; made with the first result.
-        settings: JSON-able: all that shapes a result but the item.
-        items: dict, name → tuple of what tells that the item is unchanged.
+        folder: created with the first result.
+        settings: JSON-able; everything but the item that shapes a result.
+        items: name → what shows that the item is unchanged.
     """
 
     def __init__(self, folder: Path, settings: dict, items: dict[str, tuple]):
@@ -28,7 +29,7 @@ class Results:
         }
 
     def todo(self) -> list[int]:
-        """Positions among the items of those that have no result yet."""
+        """Positions of the items that have no result yet."""
         self.adopt_former()
         done = {
             name for name, result in read_results(self.folder).items() if self.holds(name, result)
@@ -36,11 +37,11 @@ class Results:
         return [i for i, name in enumerate(self.passports) if name not in done]
 
     def holds(self, name: str, result: dict) -> bool:
-        """Whether a result is what the item and the settings would give today."""
+        """Whether a result is what its item and the settings would give today."""
         return name in self.passports and passport_of(result) == self.passports[name][0]
 
     def adopt_former(self) -> None:
-        """Gives results that version 0.1 wrote, and that still hold, the passports of today."""
+        """Gives results that version 0.1 wrote, and that still hold, today's passports."""
         for name, result in read_results(self.folder).items():
             current, before = self.passports.get(name, (None, None))
             if passport_of(result) == before != current:
@@ -51,7 +52,7 @@ class Results:
         write_json(self.path(name), {**result, "metadata": {**result["metadata"], **stamp}})
 
     def remove_others(self) -> int:
-        """Deletes the results, of ours, of other items or settings; how many they were."""
+        """Deletes our results of other items or settings; returns how many there were."""
         present = read_results(self.folder).items()
         others = [name for name, result in present if not self.holds(name, result)]
         for name in others:
@@ -63,12 +64,12 @@ class Results:
 
 
 def read_results(folder: Path) -> dict[str, dict]:
-    """Name → result, by name, of all results in a folder; other files in it are left alone."""
+    """Name → result, sorted by name, of all results in a folder; other files are ignored."""
     found = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
     return {name: one for name, one in found.items() if passport_of(one) is not None}
 
 
 def passport_of(found: object) -> str | None:
-    """The passport of a parsed file; None where it is no result of ours."""
+    """The passport in a parsed file; None if the file is not one of our results."""
     about = found.get("metadata") if isinstance(found, dict) else None
     return about.get("passport") if isinstance(about, dict) else None

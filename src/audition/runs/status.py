@@ -1,38 +1,41 @@
-"""Where a run stands, as its own files tell it: right after a crash and after a reboot, too."""
+"""Where a run stands, by its own files, which are right even after a crash or a reboot."""
 
 import contextlib
 import datetime
 import fcntl
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from audition.errors import ConfigError, sentence
 from audition.files import read_json, write_json
+from audition.runs.folder import Run
 
-WHOLE = ("all", "resume", "bootstrap")  # commands that leave nothing to do
+WHOLE = ("all", "resume", "bootstrap")  # commands after which nothing is left to do
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-def read_status(run):
-    """The record of the run's last command, `{}` before the first one.
+def read_status(run: Run) -> dict[str, Any]:
+    """The record of the run's last command; `{}` before the first.
 
     Returns:
         dict with `command`, `state` ("running", "finished" or "failed"), `error`, `began`, `ended`,
-        `gpus` (as CUDA_VISIBLE_DEVICES had them), and the `host`, `boot`, `pid` and `started` that
+        `gpus` (its CUDA_VISIBLE_DEVICES), and the `host`, `boot`, `pid` and `started` that
         tell one process from all others.
     """
     return read_json(run.status) if run.status.is_file() else {}
 
 
-def this_process(pid):
-    """What identifies process `pid` of this machine, also after its number was given to another."""
+def this_process(pid: int) -> dict[str, Any]:
+    """What identifies process `pid` of this machine, even once its number has been reused."""
     boot = BOOT_ID.read_text().strip() if BOOT_ID.is_file() else None
     return {"host": socket.gethostname(), "boot": boot, "pid": pid, "started": start_ticks(pid)}
 
 
-def start_ticks(pid):
-    """Clock ticks from boot to the start of a process; None where there is none or no /proc."""
+def start_ticks(pid: int) -> int | None:
+    """Clock ticks from boot to the start of a process; None without that process or /proc."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -40,10 +43,10 @@ def start_ticks(pid):
     return int(text.rpartition(")")[2].split()[19])
 
 
-def is_alive(status):
-    """Whether the process that wrote a "running" status still runs.
+def is_alive(status: dict[str, Any]) -> bool:
+    """Whether the process that wrote a "running" status is still running.
 
-    True also for a process of another machine, which can't be seen from here.
+    Also true for a process on another machine, which can't be seen from here.
     """
     if status["host"] != socket.gethostname():
         return True
@@ -52,19 +55,19 @@ def is_alive(status):
     }
 
 
-def is_complete(status):
+def is_complete(status: dict[str, Any]) -> bool:
     """Whether the run went all the way: trained, evaluated, analyzed."""
     return status.get("state") == "finished" and status["command"] in WHOLE
 
 
 @contextlib.contextmanager
-def recorded(run, command):
-    """Keeps `status.json` while a command works on a run.
+def recorded(run: Run, command: str) -> Iterator[None]:
+    """Keeps `status.json` up to date while a command works on a run.
 
-    A complete run stays complete when one of its steps is done again, or refused.
+    A complete run stays complete when one of its steps is repeated or refused.
 
     Raises:
-        ConfigError: another process is at work on this run.
+        ConfigError: another process is working on this run.
     """
     record = {
         "command": command,
@@ -81,8 +84,8 @@ def recorded(run, command):
         if before.get("state") == "running" and is_alive(before):
             raise ConfigError(
                 f"{run.folder} is being worked on by {before['command']} (pid {before['pid']} on "
-                f"{before['host']}); wait for it or kill it, or delete its status.json if that machine "
-                "is gone."
+                f"{before['host']}); wait for it or kill it, or delete its status.json if that "
+                "machine is gone."
             )
         write("running")
     if is_complete(before) and command not in WHOLE:
@@ -94,7 +97,7 @@ def recorded(run, command):
     try:
         yield
     except BaseException as error:
-        if is_complete(before) and isinstance(error, ConfigError):  # refused: it is as it was
+        if is_complete(before) and isinstance(error, ConfigError):  # refused: the run is unchanged
             write_json(run.status, before)
         else:
             reason = sentence(error) if str(error) else type(error).__name__
@@ -104,12 +107,12 @@ def recorded(run, command):
 
 
 @contextlib.contextmanager
-def one_at_a_time(run):
-    """Between looking and writing no other process does either."""
+def one_at_a_time(run: Run) -> Iterator[None]:
+    """Keeps other processes from reading or writing the status in the meantime."""
     with run.status_lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def now():
+def now() -> str:
     return datetime.datetime.now().astimezone().isoformat()
