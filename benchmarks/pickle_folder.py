@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 def open_folder(location, mode, shape=None, **_):
-    """A PickleFolder at `location`, made if `mode` is "w"; the other arguments are zarr's own."""
+    """A PickleFolder at `location`, created if `mode` is "w"; other arguments are zarr's own."""
     folder = PickleFolder(location)
     if mode == "w":
         folder.path.mkdir(parents=True, exist_ok=True)
@@ -17,10 +17,10 @@ def open_folder(location, mode, shape=None, **_):
 
 
 class PickleFolder:
-    """Items by index, each in a file that is whole or not there, so that workers can share it.
+    """Items by index, each in a file written whole or not at all, so that workers can share them.
 
-    Items are renamed into place but not forced to the disk one by one, as zarr doesn't either:
-    benchmarks time this cache for nussl's.
+    Items are renamed into place but not forced to disk one by one. Neither does zarr, and
+    benchmarks time this cache as nussl's.
     """
 
     def __init__(self, location):

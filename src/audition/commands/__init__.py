@@ -1,16 +1,19 @@
-"""The verbs: what a person types after main.py. One module each; they never import each other, save `pipelines` and `bootstrap`."""
+"""The verbs: what a person types after main.py, one module each.
+
+They never import each other, except in `pipelines` and `bootstrap`.
+"""
 
 from typing import NamedTuple
 
 NOTHING = ("nothing",)  # None
 FILES = ("loaded",)  # configs.Loaded: the .gin files, the bindings, the command line
 A_RUN = ("run",)
-A_RUN_IF_GIVEN = ("run_if_given",)  # else None
-RUNS = ("runs",)  # list of those after -c; an out folder stands for its own
+A_RUN_IF_GIVEN = ("run_if_given",)  # otherwise None
+RUNS = ("runs",)  # list of those after -c, where an out folder stands for all it holds
 
 
 class Command(NamedTuple):
-    """What --help says of a command, and what main.py hands to it: its first arguments."""
+    """What --help says about a command, and what main.py passes as its first arguments."""
 
     text: str
     works_on: tuple[str, ...]
@@ -19,7 +22,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "instantiate": Command("compile .gin files into one run folder per point of the sweep", FILES),
     "cache": Command(
-        "pack the waveforms of the data sets once, so that training reads them fast", NOTHING
+        "pack the waveforms of the data sets once, for training to read them fast", NOTHING
     ),
     "train": Command("train the network of a run folder", A_RUN),
     "evaluate": Command("separate the test set and score it, one file per track", A_RUN),
@@ -32,16 +35,16 @@ COMMANDS = {
     ),
     "sweep_status": Command("print one line per run of a sweep: where it stands", RUNS),
     "all": Command("train, evaluate, analyze", A_RUN),
-    "resume": Command("go on from the latest checkpoint, then evaluate, analyze", A_RUN),
+    "resume": Command("continue from the latest checkpoint, then evaluate, analyze", A_RUN),
     "bootstrap": Command(
-        "rounds of separate, choose the confident, train on them, evaluate", A_RUN + FILES
+        "in rounds: separate, choose the confident, train on them, evaluate", A_RUN + FILES
     ),
     "debug": Command("overfit one item, evaluate on it, keep its audio", A_RUN),
     "segment_and_separate": Command(
         "cut long audio into segments, separate and measure each", A_RUN_IF_GIVEN
     ),
     "construct_symlink_folder": Command(
-        "choose segments to learn from: a folder of links", NOTHING
+        "choose segments to learn from, as a folder of links", NOTHING
     ),
     "plot_calibration": Command("draw confidence against true scores of segments", NOTHING),
     "prepare_musdb": Command(
@@ -58,6 +61,6 @@ NEED_A_RUN = tuple(name for name, command in COMMANDS.items() if "run" in comman
 IN_PIPELINES = ("all", "resume", "debug")
 
 
-def module_name(command):
-    """Module that holds a command's function."""
+def module_name(command: str) -> str:
+    """The module that holds a command's function."""
     return f"audition.commands.{'pipelines' if command in IN_PIPELINES else command}"

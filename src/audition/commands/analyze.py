@@ -7,19 +7,20 @@ from audition.reports.cards import write_card
 from audition.reports.figures import draw_against_input, draw_box_plots, write_figure
 from audition.reports.hparams import log_row
 from audition.reports.report_card import overall_means, score_table
+from audition.runs.folder import Run
 
 
 @gin.configurable(denylist=["run"])
-def analyze(run, notes="", each_source=True):
+def analyze(run: Run, notes: str = "", each_source: bool = True) -> None:
     """Writes `report_card.txt`, which it also prints, and `report_card.csv`; draws `box_plots.png`,
     and `input_sdr.png`, the improvement over the SI-SDR of the mixture.
 
     The .csv has a row per track and source, at full precision.
 
     Args:
-        run: Run with results.
-        notes: text for the card's NOTES box, beside the run's name and its point of the sweep.
-        each_source: a column per source beside the overall one.
+        run: one with results.
+        notes: text for the card's NOTES box, below the run's name and its point of the sweep.
+        each_source: adds a column per source to the overall one.
     """
     card = write_card(run, notes, each_source)
     table = score_table(run)

@@ -1,7 +1,8 @@
-"""Learn to separate without ground truth: rounds of separate, choose, train, evaluate."""
+"""Learn to separate without ground truth, in rounds: separate, choose, train, evaluate."""
 
 import functools
 import logging
+from collections.abc import Callable, Iterator
 
 import gin
 
@@ -33,40 +34,44 @@ from audition.commands.segment_and_separate import segment_and_separate
 from audition.commands.train import train
 from audition.files import write_and_rename, write_json
 from audition.reports.report_card import score_table
+from audition.runs.folder import Run
 from audition.runs.status import recorded
 
 log = logging.getLogger(__name__)
 
 
-def bootstrap(run, loaded):
-    """Rounds of separate, choose the confident, train on them, evaluate; see `run_rounds`."""
-    # by position, so that gin leaves the references in the rounds as they are: rounds build them
+def bootstrap(run: Run, loaded: configs.Loaded) -> None:
+    """In rounds: separate, choose the confident, train on them, evaluate; see `run_rounds`."""
+    # by position, so that gin leaves the references in the rounds alone: each round builds its own
     run_rounds(run, loaded, configs.round_points())
 
 
 @gin.configurable("bootstrap", denylist=["run", "loaded"])
-def run_rounds(run, loaded, rounds, score="SI-SDRi"):
+def run_rounds(
+    run: Run, loaded: configs.Loaded, rounds: list[dict], score: str = "SI-SDRi"
+) -> None:
     """Learns to separate without ground truth: what one separator is sure of teaches the next.
 
     Round N is a run folder of its own, `<run>/round<N>`: it separates `segment_and_separate.data`
-    into `segments/`, links the confident in `chosen/`, trains on them, evaluates. Its config is that
-    of the run and the bindings of `rounds[N - 1]`. Round 0 is the teacher of the first round,
-    evaluated. Training data lie where `@in_run()` with `in_run.path = 'chosen'` says; the network of
-    the round before is '../round<N - 1>/checkpoints/best.model.pth' as a teacher's `model_path`.
+    into `segments/`, links the confident ones in `chosen/`, trains on them, and evaluates. Its
+    config is the run's plus the bindings of `rounds[N - 1]`. Round 0 only evaluates the teacher of
+    the first round. Training data are found by `@in_run()` with `in_run.path = 'chosen'`; the
+    previous round's network is a teacher's `model_path`,
+    '../round<N - 1>/checkpoints/best.model.pth'.
 
-    A stopped bootstrap goes on when called again. At the end, and when all is there already, it
-    prints the rounds, each against round 0 over the same tracks, and the fifths of the segments by
-    confidence, and writes them to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`. Where a round was
-    measured on several features, `bootstrap.txt` has r of each, too.
+    A bootstrap that was stopped continues when called again. At the end, even if nothing was left
+    to do, it prints two tables, also written to `rounds.csv`, `quintiles.csv` and `bootstrap.txt`:
+    the rounds, each against round 0 over the same tracks, and the fifths of the segments by
+    confidence. If a round was measured on several features, `bootstrap.txt` has r of each as well.
 
     Args:
-        run: Run.
-        loaded: configs.Loaded: the config of the whole.
+        run: the bootstrap's.
+        loaded: the config of the whole bootstrap.
         rounds: list of dicts, binding → value, such as `[{'TEACHER': @PrimitiveEnsemble()}]`.
         score: column of the tables.
 
     Raises:
-        ConfigError: rounds that can't be, or that were begun with other settings.
+        ConfigError: rounds that are impossible, or that were begun with other settings.
     """
     points = [{**rounds[0], "evaluate.separator": first_teacher(rounds)}, *rounds]
     ones = [run.round(number) for number in range(len(points))]
@@ -85,10 +90,10 @@ def run_rounds(run, loaded, rounds, score="SI-SDRi"):
     report(run, ones, score)
 
 
-def steps(one, number, score):
-    """The commands of a round, each of which goes on where it was stopped.
+def steps(one: Run, number: int, score: str) -> Iterator[Callable]:
+    """The commands of a round, each of which continues where it was stopped.
 
-    They are drawn one by one: what comes next may depend on what the one before has left.
+    They come one at a time, since each may depend on what the previous one wrote.
     """
     if number > 0:
         yield functools.partial(segment_and_separate, folder=one.segments)
@@ -104,14 +109,14 @@ def steps(one, number, score):
     yield analyze
 
 
-def carry_out(step, one):
+def carry_out(step: Callable, one: Run) -> None:
     name = getattr(step, "func", step).__name__
     log.info("%s: %s", one.name, name)
     configs.call(step, one)
     configs.write_operative(one.operative(name))
 
 
-def report(run, ones, score):
+def report(run: Run, ones: list[Run], score: str) -> None:
     """Prints and writes the tables of rounds and quintiles."""
     rounds = [read_round(one) for one in ones]
     by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)

@@ -23,24 +23,25 @@ def compare(
     group_seeds=True,
     margin=None,
 ):
-    """Prints each method's scores, and their paired differences to one of the methods.
+    """Prints each method's scores, and their paired differences from one of the methods.
 
-    A method is a run, or several that differ in `train.seed` alone. Mean, standard deviation and
+    A method is a run, or several that differ only in `train.seed`. Mean, standard deviation and
     median are those of the report cards. Differences, their intervals and tests are those of
     `audition.reports.comparison.paired_differences`, which says what they mean.
 
     Args:
         runs: the Runs after -c.
-        folders: list of run folders, and of folders that hold some, or one; of a bootstrap, its rounds
-            are the runs; None: `runs`.
-        baseline: the run that the others are compared to, as the table calls it, or its folder;
-            None: the first.
-        columns: list of scores to compare, or one; None: all that there are.
-        each_source: also rows per source.
-        folder: where comparison.txt, .csv, .md and .tex go; the .csv is at full precision; None:
-            nothing is written.
-        group_seeds: runs that differ in `train.seed` alone are one method; False: each is its own.
-        margin: dB; where an interval lies within ± margin, the verdict is "equivalent"; None: never.
+        folders: a run folder or a folder of several, or a list of these; a bootstrap stands for its
+            rounds; None takes `runs`.
+        baseline: the run to compare the others with, by its name in the table or its folder; None
+            takes the first.
+        columns: a score to compare, or a list of scores; None takes all there are.
+        each_source: adds rows per source.
+        folder: where comparison.txt, .csv, .md and .tex go, the .csv at full precision; None writes
+            nothing.
+        group_seeds: takes runs that differ only in `train.seed` as one method; False keeps them
+            apart.
+        margin: dB; the verdict is "equivalent" if an interval lies within ± margin; None: never.
 
     Raises:
         ConfigError: runs without scores, or whose scores are not of the same metrics on the same

@@ -1,7 +1,8 @@
-"""Choose segments to learn from: a folder of links to their files."""
+"""Choose segments to learn from, as a folder of links to their files."""
 
 import logging
 import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import gin
@@ -12,27 +13,32 @@ from audition.bootstrap.selection import MARKER, select
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.identity import describe
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["run"])
 def construct_symlink_folder(
-    run, segments=gin.REQUIRED, destination=gin.REQUIRED, rules=gin.REQUIRED
-):
+    run: Run | None,
+    segments: str | Path | Sequence[str | Path] = gin.REQUIRED,
+    destination: str | Path = gin.REQUIRED,
+    rules: Sequence[Callable] = gin.REQUIRED,
+) -> None:
     """Fills `<destination>/{mix,s0,s1,…}` with relative links to the segments that the rules keep.
 
     The layout is that of MixSourceFolder, with the sources s0, s1, … to train on. A second call
-    replaces the links of the first. No file is ever deleted, and no link that this command did not
-    make: a destination that holds anything else is refused.
+    replaces the links of the first. The command deletes no file, and no link that it did not make;
+    it refuses a destination that holds anything else.
 
     Args:
         run: not used; a choice of segments belongs to no run.
-        segments: folder that segment_and_separate filled, or a list of such folders, which are
-            chosen from as if they were one.
+        segments: folder that segment_and_separate filled, or a list of such folders, treated as
+            one.
         destination: folder of the links, new or made by this command.
-        rules: list of functions of the table of segments that say which rows stay, such as
-            `@PercentilesBetween()` and `@LabelIn()`, in order; each sees what those before it kept.
+        rules: list of functions of the table of segments that say which rows to keep, such as
+            `@PercentilesBetween()` and `@LabelIn()`, in order; each sees what those before it have
+            kept.
     """
     folders = [Path(one) for one in ([segments] if isinstance(segments, str | Path) else segments)]
     destination = Path(destination)
@@ -57,21 +63,21 @@ def construct_symlink_folder(
 
 
 def joined_table(folders):
-    """The tables of all folders in one, with the `folder` of each segment."""
+    """The tables of all folders as one, with the `folder` of each segment."""
     table = pandas.concat([segment_table(folder).assign(folder=folder) for folder in folders])
     twice = table.index[table.index.duplicated()]
     if len(twice):
         raise ConfigError(
-            f"construct_symlink_folder.segments has several segments {twice[0]!r}; rename a recording "
-            "and separate it again."
+            f"construct_symlink_folder.segments has several segments {twice[0]!r}; rename a "
+            "recording and separate it again."
         )
     return table
 
 
 def own_links(destination):
-    """The links in `destination` that this command made, as it noted them; refuses all else."""
+    """The links in `destination` that this command made, by its record; refuses anything else."""
     marker = destination / MARKER
-    for unfinished in destination.glob(f".{MARKER}.*"):  # of a process that was killed
+    for unfinished in destination.glob(f".{MARKER}.*"):  # left by a process that was killed
         unfinished.unlink()
     noted = set(read_json(marker).get("links", ())) if marker.exists() else set()
     paths = [path for path in destination.rglob("*") if path.is_symlink() or not path.is_dir()]
@@ -86,6 +92,6 @@ def own_links(destination):
 
 
 def make_link(path, target):
-    """A link that holds as long as the two folders move together."""
+    """A relative link, which stays valid if the two folders are moved together."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(os.path.relpath(target.resolve(), path.parent.resolve()))

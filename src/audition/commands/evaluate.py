@@ -3,16 +3,18 @@
 import itertools
 import logging
 import time
+from collections.abc import Sequence
 
 import gin
 
 from audition import configs
 from audition.audio.estimates import write_estimates
 from audition.datasets.identity import describe_content, file_states
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.identity import describe, fingerprint, public_versions
-from audition.metrics import BSSEvalScale
+from audition.metrics import BSSEvalScale, Metric
 from audition.metrics.scores import silent
 from audition.progress import Progress
 from audition.reports.cards import headline, write_card
@@ -20,10 +22,10 @@ from audition.reports.caveats import fault, observe
 from audition.reports.evaluations import fingerprints
 from audition.reports.report_card import score_table
 from audition.runs.costs import record_evaluation
-from audition.runs.folder import git_state
+from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
 from audition.runs.results import Results, read_results
-from audition.separators import LoopSettings, separate_all
+from audition.separators import LoopSettings, Separator, separate_all
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
@@ -31,41 +33,41 @@ PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # th
 
 @gin.configurable(denylist=["run"])
 def evaluate(
-    run,
-    test_data=gin.REQUIRED,
-    separator=gin.REQUIRED,
-    metrics=(BSSEvalScale(),),
-    num_workers=0,
-    device="auto",
-    batch_size=8,
-    piece_seconds=60.0,
-    overlap_seconds=2.0,
-    save_audio=False,
-    seed=0,
-):
+    run: Run,
+    test_data: Split = gin.REQUIRED,
+    separator: Separator = gin.REQUIRED,
+    metrics: Sequence[Metric] = (BSSEvalScale(),),
+    num_workers: int = 0,
+    device: str = "auto",
+    batch_size: int = 8,
+    piece_seconds: float | None = 60.0,
+    overlap_seconds: float = 2.0,
+    save_audio: bool = False,
+    seed: int = 0,
+) -> None:
     """Scores a separator on each track of a test set, into `results/<track>.json`.
 
     Ends with the report card, and its headline on the console; analyze adds figures and notes.
-    What is there already is skipped, as long as it is of the same track, separator, checkpoint,
-    metrics and settings; all else in `results/` is replaced.
+    Skips tracks that already have a result of the same separator, checkpoint, metrics and settings;
+    all other results are replaced.
 
     Args:
-        run: Run.
-        test_data: Split.
-        separator: Separator, such as `@MaskEstimation()` or `@nussl.separation.primitive.HPSS()`.
-        metrics: list of Metrics.
+        run: whose results these are.
+        test_data: the tracks.
+        separator: such as `@MaskEstimation()` or `@nussl.separation.primitive.HPSS()`.
+        metrics: what scores each track.
         num_workers: processes that cluster, mask and score; 0 does it in this one.
-        device: of the network; "auto" takes a GPU where there is one.
-        batch_size: signals that go through the network at once, where they have one length.
+        device: of the network; "auto" takes a GPU if there is one.
+        batch_size: signals of equal length that go through the network at once.
         piece_seconds: longer tracks are separated in pieces of this length, which bounds the memory
-            and is also the most audio that goes through the network at once; None: never.
-        overlap_seconds: of the pieces; they are crossfaded there, and their sources matched.
-        save_audio: also write the estimates, as `audio/<track>/<source>.wav`.
+            and is also the most audio that goes through the network at once; None never cuts.
+        overlap_seconds: of the pieces, which are crossfaded there, and their sources matched.
+        save_audio: also writes the estimates, as `audio/<track>/<source>.wav`.
         seed: with the track's name, seeds the separators that draw random numbers.
 
     Raises:
         ConfigError: the separator or a metric cannot work on this data.
-        ItemsFailed: some tracks failed; the others are done.
+        ItemsFailed: some tracks failed; the rest are done.
     """
     separator = separator.located(run.folder)
     separator.check(test_data)
@@ -78,7 +80,9 @@ def evaluate(
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
-    first = list(itertools.islice(results, 1))  # a mistake in the settings shows here: nothing lost
+    first = list(
+        itertools.islice(results, 1)
+    )  # a mistake in the settings shows here, before anything is removed
     if num_others := kept.remove_others():
         log.info("removed %d results of other settings, checkpoints or tracks", num_others)
     write_evaluation(run, settings, test_data)
@@ -107,7 +111,7 @@ def write_evaluation(run, settings, data):
 
 
 class ScoreTrack:
-    """The last step, in the workers: scores a track and writes its audio.
+    """The last step, run in the workers: scores a track and writes its audio.
 
     Args:
         metrics: list of Metrics.
@@ -119,7 +123,7 @@ class ScoreTrack:
         self.audio_folder = audio_folder
 
     def __call__(self, track, separation):
-        """`(dict, source → score → list of float; list of remarks; dict on the audio itself)`."""
+        """`(dict, source → score → list of float; list of remarks; dict about the audio)`."""
         estimates = separation.estimates
         if self.audio_folder is not None:
             write_estimates(self.audio_folder / track.name, track.sources, estimates)
@@ -137,12 +141,12 @@ class ScoreTrack:
             "looked_at_sources": track.looked,
             **observe(track.sources, self.scored(track.sources, estimates), track.mix),
         }
-        if "group" in track.metadata:  # a speaker, a song: `compare` takes its tracks as dependent
+        if "group" in track.metadata:  # a speaker or song: `compare` treats its tracks as dependent
             content["group"] = str(track.metadata["group"])
         return scores, [*silence(track.sources, content["silent_estimates"])], content
 
     def scored(self, references, estimates):
-        """The estimates in the order of the references, where any metric looks for that."""
+        """The estimates in the order of the references, if any metric looks for that order."""
         metric = next((m for m in self.metrics if m.compute_permutation), self.metrics[0])
         return metric.matched(references, estimates)
 
@@ -152,7 +156,7 @@ def silence(sources, silent_estimates):
         if silent(sources[name]):
             yield f"source {name} is silent, so its scores are NaN"
     for name in silent_estimates:
-        yield f"the estimate of {name} is silent, so its scores are the worst there are"
+        yield f"the estimate of {name} is silent, so its scores are the worst possible"
 
 
 def check_columns(metric, present, columns):
@@ -171,7 +175,7 @@ def check_metrics(metrics):
 def describe_settings(data, separator, metrics, loop, save_audio):
     """JSON-able: everything but the track that shapes a result.
 
-    Device, batch size and workers are not in it: they change the speed.
+    Device, batch size and workers are not in it, as they only change the speed.
     """
     content = describe_content(data)
     return {
@@ -181,7 +185,7 @@ def describe_settings(data, separator, metrics, loop, save_audio):
         "seed": loop.seed,
         "save_audio": save_audio,
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")}
-        | {"stft": describe(data.stft_params)},  # that of algorithms without a network
+        | {"stft": describe(data.stft_params)},  # for algorithms without a network
         "packages": public_versions(PACKAGES),
     }
 
@@ -192,6 +196,6 @@ def describe_metric(metric, data):
 
 
 def tracks(data):
-    """Dict, name of the track → what tells that it is unchanged: the sizes and times of its files, so
-    that a restart need not read any audio."""
+    """Dict, name of the track → what shows that it is unchanged: the sizes and times of its files,
+    so that a restart need not read any audio."""
     return {name: (s,) for name, s in zip(data.names, file_states(data), strict=True)}

@@ -3,7 +3,9 @@
 import logging
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 
@@ -15,29 +17,37 @@ from audition.identity import fingerprint
 from audition.runs.folder import Run, describe, find_run, make_run
 
 log = logging.getLogger(__name__)
-SHARED_RECORD = ("sweep_point", "sources")  # of run.json: what is the same at any time and place
-SCRIPT = Path(__file__).with_name("run.sh")  # what run.sh says, but for two paths
+SHARED_RECORD = (
+    "sweep_point",
+    "sources",
+)  # of run.json: the same at any time and place
+SCRIPT = Path(__file__).with_name("run.sh")  # run.sh, except for two paths
 
 
 @gin.configurable(denylist=["loaded"])
-def instantiate(loaded, output_folder=None, machine_file=None, run_folder=None):
+def instantiate(
+    loaded: configs.Loaded,
+    output_folder: str | None = None,
+    machine_file: str | None = None,
+    run_folder: str | None = None,
+) -> list[Run]:
     """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
 
-    All points are checked before the first folder is made.
+    Checks all points before it makes the first folder.
 
     Args:
-        loaded: configs.Loaded.
+        loaded: the .gin files to compile.
         output_folder: where the run folders go; None derives it from the experiment's path,
             `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
-        machine_file: .gin file of this machine's paths, such as 'musdb/env.gin', that the configs
-            include in place of holding what it binds, so that they are good on any machine (see
+        machine_file: .gin file of this machine's paths, such as 'musdb/env.gin'. The configs
+            include it instead of repeating what it binds, so they work on any machine (see
             `configs.compiled`); None compiles it in like the others.
-        run_folder: the folder of the one run there is, in place of `run<N>`, for a run to be shared:
-            it is compiled anew as long as nothing ran there, and its run.json names no time or place.
+        run_folder: folder of a single run, instead of `run<N>`, for a run to be shared: it may be
+            compiled again until something runs there, and its run.json names no time or place.
 
     Raises:
-        ConfigError: no config given, a sweep that names or holds something that can't be, or a
-            run_folder that something ran in.
+        ConfigError: no config given, a sweep that names or holds something impossible, or a
+            run_folder in which something ran.
     """
     if not loaded.paths:
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
@@ -61,8 +71,10 @@ def instantiate(loaded, output_folder=None, machine_file=None, run_folder=None):
     return runs
 
 
-def write_shared(run, texts, points, loaded):
-    """Writes the one run that is to be shared; returns it."""
+def write_shared(
+    run: Run, texts: list[str], points: list[dict[str, Any]], loaded: configs.Loaded
+) -> Run:
+    """Writes a run meant to be shared, and returns it."""
     if len(texts) > 1:
         raise ConfigError(
             f"instantiate.run_folder is for one run, and sweep.parameters makes {len(texts)}; bind "
@@ -82,8 +94,8 @@ def write_shared(run, texts, points, loaded):
     return run
 
 
-def derived_folder(paths):
-    """The out folder of the experiment: the last .gin file given that lies in a folder `exp`.
+def derived_folder(paths: Sequence[str | Path]) -> Path:
+    """The out folder of the experiment: the last .gin file given that is in a folder `exp`.
 
     A compiled config belongs to the out folder it is in.
     """
@@ -94,8 +106,8 @@ def derived_folder(paths):
     return path.parent / "out" / path.stem
 
 
-def check_not_rebound(point, bindings):
-    """What is swept gets its values from the sweep; a `-b` for it would be lost without a word."""
+def check_not_rebound(point: dict[str, Any], bindings: Sequence[str]) -> None:
+    """The sweep sets the values of what it sweeps; a `-b` for it would silently be lost."""
     for binding in bindings:
         name = binding.split("=")[0].strip()
         if name in point:
@@ -105,11 +117,11 @@ def check_not_rebound(point, bindings):
             )
 
 
-def fill(run, text, point, cache, loaded):
+def fill(run: Run, text: str, point: dict[str, Any], cache: str, loaded: configs.Loaded) -> None:
     """Writes a run's record and, last, its config.
 
     Args:
-        cache: text of what its caches depend on; runs that agree share them.
+        cache: text of what its caches depend on; runs with the same text share them.
     """
     record = describe(plain_point(point), loaded.paths, loaded.command_line)
     pipeline = "bootstrap" if is_bootstrap() else "all"
@@ -118,24 +130,24 @@ def fill(run, text, point, cache, loaded):
     write_config(run, header(point, loaded.paths) + text)
 
 
-def write_config(run, text):
+def write_config(run: Run, text: str) -> None:
     with write_and_rename(run.config) as file:
         file.write(text)
 
 
-def is_bootstrap():
+def is_bootstrap() -> bool:
     """Whether these runs learn in rounds."""
     return configs.raw_binding("bootstrap.rounds") is not None
 
 
-def reads_caches():
-    """Whether run.sh shall fill caches: nothing reads them without training, and a round of a
-    bootstrap fills those of its own data."""
+def reads_caches() -> bool:
+    """Whether run.sh should fill caches: only training reads them, and a bootstrap's rounds fill
+    those of their own data."""
     return configs.raw_binding("train.model_config") is not None and not is_bootstrap()
 
 
-def write_script(folder):
-    """Writes `run.sh`, which finds the runs beside it when it is called."""
+def write_script(folder: Path) -> str:
+    """Writes `run.sh`, which finds the runs beside it when called."""
     path = folder / "run.sh"
     root, here = os.path.relpath(Path.cwd(), folder), os.path.relpath(folder)
     with write_and_rename(path) as file:

@@ -1,13 +1,13 @@
 """What nussl 1.1.9 and scaper 1.6.5 need from today's NumPy, SciPy, librosa, torch and zarr.
 
 `install()` only registers an import hook; the patches run when the module they concern is imported,
-by whoever imports it: a command, a test, or a spawned worker that unpickles a nussl object (it
-imports `src` to find its task). Patches stay inside nussl and scaper: a name or a method of *their*
-modules is replaced; NumPy, SciPy, librosa and torch are left as they are.
+whoever imports it: a command, a test, or a spawned worker that unpickles a nussl object (it imports
+`audition` to find its task). Patches stay inside nussl and scaper: they replace a name or a method
+of *their* modules and leave NumPy, SciPy, librosa and torch as they are.
 
     versions.py      names and defaults that have moved since nussl was written
-    corrections.py   results that nussl computes wrongly on every stack
-    stand_ins.py     what is missing without ffmpeg, sox and zarr 2, or takes long for nothing
+    corrections.py   results that nussl computes wrongly on any stack
+    stand_ins.py     what is missing without ffmpeg, sox and zarr 2, or slow to import for nothing
 
 To add a patch, write one small function in the file it belongs to and name it in a table below.
 """
@@ -45,7 +45,7 @@ AFTER = {
 }
 
 
-def install():
+def install() -> None:
     """Patches nussl, scaper and musdb when they are imported; a second call changes nothing."""
     if not any(isinstance(finder, ImportHook) for finder in sys.meta_path):
         sys.meta_path.insert(0, ImportHook(AROUND, AFTER))

@@ -1,4 +1,4 @@
-"""Results that nussl 1.1.9 computes wrongly on every stack.
+"""Results that nussl 1.1.9 computes wrongly on any stack.
 
 Each function takes the nussl module it corrects; line numbers are nussl's.
 """
@@ -12,7 +12,7 @@ def clip_written_audio(audio_signal):
     """core/audio_signal.py:877 lets loud samples wrap around: +1.0 is written as -1.0.
 
     Any peak-normalised signal has such a sample. It also truncates where it should round, and
-    fails on a sample rate given as float.
+    fails on a sample rate that is a float.
     """
 
     def write_audio_to_file(self, output_file_path, sample_rate=None):
@@ -32,9 +32,9 @@ def _to_int16(samples):
 
 
 def keep_own_metadata(migration):
-    """core/migration.py:164 forgets what a model file says beyond what nussl's own trainings write.
+    """core/migration.py:164 drops what a model file says beyond what nussl's own training writes.
 
-    The features that a network was trained on are among it.
+    That includes the features that a network was trained on.
     """
     loader = migration.SafeModelLoader
     populate = loader._validate_and_populate
@@ -46,9 +46,9 @@ def keep_own_metadata(migration):
 
 
 def keep_dataset_labels(transforms):
-    """datasets/transforms.py:130: SumSources extends the dataset's own list of labels per item.
+    """datasets/transforms.py:130: SumSources extends the dataset's own labels with each item.
 
-    The list grows for ever, and for WHAM it is a constant of the class, shared by the process.
+    The list grows forever, and for WHAM it is a constant of the class, shared by the whole process.
     """
     sum_sources = transforms.SumSources.__call__
 
@@ -64,14 +64,14 @@ def keep_dataset_labels(transforms):
 def nearest_cluster_confidence(confidence):
     """ml/confidence.py:289,333 assign each point to the farthest of its clusters.
 
-    That happens to be right for two clusters of two sources; with three, perfect clusters got a
-    confidence of 0.5 to 0.7 where it should be close to 1.
+    With two clusters for two sources that happens to be right; with three, perfect clusters get a
+    confidence of 0.5 to 0.7 when it should be close to 1.
     """
 
     def whitened_kmeans_confidence(
         audio_signal, features, num_sources, threshold=95, **representation
     ):
-        """1 - whitened k-means loss over its upper bound, of the loud bins and nearest clusters."""
+        """1 - whitened k-means loss / its upper bound, for the loud bins and nearest clusters."""
         points = _cluster(
             confidence, audio_signal, features, num_sources, threshold, representation
         )
@@ -81,7 +81,7 @@ def nearest_cluster_confidence(confidence):
     def dpcl_classic_confidence(
         audio_signal, features, num_sources, threshold=95, **representation
     ):
-        """1 - deep clustering loss, of the loud bins and their nearest clusters."""
+        """1 - deep clustering loss, for the loud bins and their nearest clusters."""
         points = _cluster(
             confidence, audio_signal, features, num_sources, threshold, representation
         )
@@ -92,7 +92,7 @@ def nearest_cluster_confidence(confidence):
 
 
 def _cluster(confidence, audio_signal, features, num_sources, threshold, representation):
-    """Embeddings, one-hot nearest clusters and weights `(1, point, ...)` of bins over `threshold`."""
+    """Embeddings, one-hot nearest clusters, weights `(1, point, ...)` of bins over `threshold`."""
     mask, magnitudes = confidence._get_loud_bins_mask(threshold, audio_signal, **representation)
     embeddings = features[mask].reshape(-1, features.shape[-1])
     distances = confidence.KMeans(num_sources).fit_transform(embeddings)

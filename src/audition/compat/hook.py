@@ -4,17 +4,18 @@ import contextlib
 import importlib
 import importlib.machinery
 import types
+from collections.abc import Callable
 
 
 class ImportHook:
-    """Finds the modules named in two tables as Python does, and patches them when they execute.
+    """Finds modules as Python does, and patches those named in two tables when they execute.
 
     Args:
-        around: dict module -> names of context managers, each "file.function" of this folder.
-        after: dict module -> names of functions that take the module.
+        around: module -> names of context managers, each "file.function" of this folder.
+        after: module -> names of functions that take the module.
     """
 
-    def __init__(self, around, after):
+    def __init__(self, around: dict[str, tuple[str, ...]], after: dict[str, tuple[str, ...]]):
         self.around = around
         self.after = after
 
@@ -40,14 +41,14 @@ class ImportHook:
         loader.exec_module = execute_and_patch  # a loader serves one module, so this stays local
 
 
-def find_patch(name):
-    """The function of this folder called `name` ("file.function"); its file is imported only now."""
+def find_patch(name: str) -> Callable:
+    """The function `name` ("file.function") of this folder, whose file is imported only now."""
     file, function = name.split(".")
     return getattr(importlib.import_module(f"{__package__}.{file}"), function)
 
 
 class SeenThrough(types.ModuleType):
-    """A module with a few names replaced, all others the real module's, looked up when used."""
+    """A module with a few names replaced; all others are looked up in the real one when used."""
 
     def __init__(self, module, **replaced):
         super().__init__(module.__name__)

@@ -1,7 +1,7 @@
-"""What scaper asks of sox for every mixture, by soxr: stands in where sox is missing.
+"""What scaper asks of sox for every mixture, done with soxr: stands in where sox is missing.
 
 Resampling is soxr's, the library that sox itself resamples with. Pitch shift and time stretch would
-be other samples than sox's, so they are refused rather than imitated.
+give different samples from sox's, so they are refused rather than imitated.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from audition.errors import ConfigError
 
 
 class Transformer:
-    """A chain of effects, each `(audio (sample, channel), rate) -> (audio, rate)`, run by build*."""
+    """Chain of effects, each `(audio (sample, channel), rate) -> (audio, rate)`, run by build*."""
 
     def __init__(self):
         self.effects = []
@@ -67,7 +67,7 @@ def _convert(audio, rate, new_rate, num_channels):
 
 
 def _mix_channels(audio, num_channels):
-    """As sox: fewer channels are averages of every n-th one, more channels are copies in turn."""
+    """As in sox: fewer channels average every n-th one, more channels are copies in turn."""
     before = audio.shape[1]
     if num_channels > before:
         return audio[:, np.arange(num_channels) % before]
@@ -81,6 +81,6 @@ def _trim(audio, rate, start_seconds, end_seconds):
 
 def _needs_sox(effect):
     return ConfigError(
-        f"The {effect} that is asked for needs the sox program; install the package sox "
+        f"The {effect} asked for needs the sox program; install the package sox "
         "(apt install sox, or conda install -c conda-forge sox), or leave the effect out."
     )

@@ -1,6 +1,6 @@
-"""Modules that stand in, for those who want them only, where ffmpeg, sox or zarr 2 are missing.
+"""Stand-ins for modules that ffmpeg, sox or zarr 2 would bring, where those are missing.
 
-Each is in `sys.modules` just while the module that wants it is imported.
+Each is in `sys.modules` only while the module that needs it is being imported; nobody else sees it.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from audition.errors import ConfigError
 
 @contextlib.contextmanager
 def _standing_in(name, module):
-    """Makes `import name` give `module`; whatever stood there before is put back afterwards."""
+    """Makes `import name` give `module`, and restores what was there afterwards."""
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:
@@ -33,7 +33,7 @@ def _module(name, **contents):
 
 
 def stempeg():
-    """stempeg raises RuntimeError on import without ffmpeg and ffprobe, and takes nussl with it.
+    """Without ffmpeg and ffprobe, importing stempeg raises RuntimeError, and so does importing nussl.
 
     nussl guards its own `import musdb`, but evaluation/bss_eval.py:2 imports museval, which imports
     musdb, which imports stempeg. The stand-in reads wav files.
@@ -46,9 +46,9 @@ def stempeg():
 
 
 def soxbindings():
-    """scaper/core.py:2 and nussl/core/effects.py:29 import soxbindings, else pysox.
+    """scaper/core.py:2 and nussl/core/effects.py:29 import soxbindings, or failing that pysox.
 
-    soxbindings needs libsox and a compiler; pysox without the sox program prints a page of advice
+    soxbindings needs libsox and a compiler; without the sox program, pysox prints a page of advice
     on import and fails in every scaper.generate(). The stand-in does what every mixture needs.
     """
     if importlib.util.find_spec("soxbindings") or shutil.which("sox"):
@@ -62,8 +62,8 @@ def soxbindings():
 def zarr():
     """datasets/transforms.py:644-654 need zarr 2: ThreadSynchronizer and arrays of objects.
 
-    zarr 3 has neither, so nussl's Cache says what to use in its place. zarr itself need not be
-    installed, which also saves a tenth of the time that importing nussl takes.
+    zarr 3 has neither, so nussl's Cache says what to use instead. zarr need not even be installed,
+    which saves a tenth of the time it takes to import nussl.
     """
     if _installed_version("zarr").startswith("2."):
         yield
@@ -84,8 +84,9 @@ def _no_zarr(location, **_):
 def distributed_optimizers():
     """ignite/handlers/checkpoint.py:16 imports torch.distributed.optim to recognise one class.
 
-    Nothing is missing here, but that import is a third of the time of importing nussl: it brings
-    sympy, sharded training and scripted optimizers. Who uses the class has imported it already.
+    Nothing is missing here, but that import takes a third of the time of importing nussl: it brings
+    in sympy, sharded training and scripted optimizers. Code that uses the class has imported it by
+    then.
     """
     if "torch.distributed.optim" in sys.modules:
         return contextlib.nullcontext()
@@ -100,7 +101,7 @@ class _RecognisedOnceImported(type):
 
 
 class _ZeroRedundancyOptimizer(metaclass=_RecognisedOnceImported):
-    """For `isinstance` only: true for what torch's class of this name has made."""
+    """For `isinstance` only: true for instances of torch's class of this name."""
 
 
 def _installed_version(distribution):

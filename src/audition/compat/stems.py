@@ -1,4 +1,4 @@
-"""What musdb asks of stempeg, for wav files, by soundfile: stands in where ffmpeg is missing."""
+"""What musdb asks of stempeg, done with soundfile for wav: stands in where ffmpeg is missing."""
 
 import soundfile
 
@@ -22,7 +22,7 @@ class Info:
 
 
 def read_stems(filename, stem_id=None, start=0, duration=None, info=None, sample_rate=None, **_):
-    """Samples `(sample, channel)` of a wav file from `start` for `duration` seconds, and its rate."""
+    """Samples `(sample, channel)` of a wav file from `start` for `duration` seconds; its rate."""
     rate = _read_header(filename).samplerate
     if sample_rate not in (None, rate):
         raise ConfigError(

@@ -16,7 +16,7 @@ from audition.compat.hook import SeenThrough
 
 @contextlib.contextmanager
 def no_deprecation_warnings():
-    """Importing nussl warns of its own old habits, which a user of this project cannot mend.
+    """Importing nussl warns about its own old habits, which users of this project cannot fix.
 
     ml/train/trainer.py:9 imports ignite.contrib, separation/primitive/ft2d.py:2 imports
     scipy.ndimage.filters, and several docstrings hold invalid escapes.
@@ -30,7 +30,7 @@ def no_deprecation_warnings():
 
 @contextlib.contextmanager
 def scipy_window_names():
-    """core/constants.py:27,29,30 read windows from scipy.signal, which lost them in SciPy 1.13."""
+    """core/constants.py:27,29,30 read windows from scipy.signal, which SciPy 1.13 dropped."""
     import scipy.signal
     import scipy.signal.windows as windows
 
@@ -47,8 +47,8 @@ def scipy_window_names():
 def librosa_keywords_of_signals(audio_signal):
     """core/audio_signal.py:1434,1491 pass `rms` and `resample` arguments by position.
 
-    librosa takes them by keyword since 0.10. Since 0.9 it also pads `rms` with zeros, which makes
-    the first and last frames quieter; nussl was written for reflected edges.
+    Since 0.10 librosa only takes them by keyword. Since 0.9 it also pads `rms` with zeros, which
+    makes the first and last frames quieter; nussl was written for reflected edges.
     """
     librosa = audio_signal.librosa
 
@@ -64,7 +64,7 @@ def librosa_keywords_of_signals(audio_signal):
 
 
 def librosa_keywords_of_mel(blocks):
-    """ml/networks/modules/blocks.py:270 passes the arguments of `mel` by position, too."""
+    """ml/networks/modules/blocks.py:270 also passes the arguments of `mel` by position."""
     librosa = blocks.librosa
 
     def mel(sample_rate, window_length, num_mels):
@@ -76,7 +76,7 @@ def librosa_keywords_of_mel(blocks):
 def hanning_window(audio_signal):
     """'hanning', OverlapAdd's default (separation/composite/overlap_add.py:7), is SciPy's 'hann'.
 
-    core/audio_signal.py:943 hands the name on to scipy.signal.get_window, which rejects it.
+    core/audio_signal.py:943 passes the name on to scipy.signal.get_window, which rejects it.
     """
     get_window = audio_signal.AudioSignal.get_window
 
@@ -87,21 +87,21 @@ def hanning_window(audio_signal):
 
 
 def numpy_mat(duet):
-    """separation/spatial/duet.py:227,364 use np.mat, gone in NumPy 2."""
+    """separation/spatial/duet.py:227,364 use np.mat, which NumPy 2 removed."""
     if not hasattr(np, "mat"):
         duet.np = SeenThrough(np, mat=np.asmatrix)
 
 
 def numpy_inf(scaper_core):
-    """scaper/core.py:1489,1512,1562,1598 use np.Inf, gone in NumPy 2; every event meets one."""
+    """scaper/core.py:1489,1512,1562,1598 use np.Inf, which NumPy 2 removed; every event does."""
     if not hasattr(np, "Inf"):
         scaper_core.np = SeenThrough(np, Inf=np.inf)
 
 
 def scores_in_double_precision(bss_eval):
-    """evaluation/bss_eval.py:166 scores in the precision of the audio, float32 when read from files.
+    """evaluation/bss_eval.py:166 scores in the precision of the audio: float32 if read from files.
 
-    Under NumPy 2 the scores are then np.float32, which `json` cannot write; and sums over millions
+    Under NumPy 2 the scores are then np.float32, which `json` cannot write, and sums over millions
     of squared samples lose digits.
     """
     base = bss_eval.BSSEvaluationBase
@@ -115,10 +115,10 @@ def scores_in_double_precision(bss_eval):
 
 
 def checkpoint_classes(migration):
-    """core/migration.py:81 calls torch.load, which since 2.6 reads only tensors and plain values.
+    """core/migration.py:81 calls torch.load, which since 2.6 only reads tensors and plain values.
 
-    A nussl checkpoint also holds its dataset's transforms, STFTParams and NumPy numbers. They are
-    named one by one: a checkpoint from elsewhere still cannot run code of its own.
+    A nussl checkpoint also holds its dataset's transforms, STFTParams and NumPy numbers. We
+    allow these one by one, so a checkpoint from elsewhere still cannot run code of its own.
     """
     torch = migration.torch
 
@@ -137,7 +137,7 @@ def _checkpoint_globals(migration):
     ]
     rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
     scalar = np.float64.__reduce__(np.float64(0))[0]
-    by_numpy_1_names = [  # what a checkpoint written under NumPy 1 calls the same two functions
+    by_numpy_1_names = [  # how a checkpoint written under NumPy 1 names the same two functions
         (rebuild, "numpy.core.multiarray._reconstruct"),
         (scalar, "numpy.core.multiarray.scalar"),
     ]
