@@ -2,14 +2,14 @@
 """Waits until N GPUs are free, locks them, and becomes the command, which sees only them.
 
 usage: ./allocate.py [--timeout SECONDS] [--share SHARE] N COMMAND...
-                                 N = 0 runs at once and sees no GPU; with --share 0.9 a GPU that only
-                                 you compute on counts as free below 90 % of its memory
+                                 N = 0 runs at once and sees no GPU; with --share 0.9 a GPU that
+                                 only you compute on counts as free below 90 % of its memory
        ./allocate.py --list      what each GPU is doing
 
-The lock of a GPU is taken before NVML is asked, and held by the job itself, so it ends when the job
-ends, however that ends. Those who wait stand in a line: the first one looks at the GPUs, the others
-sleep. Exit code: that of COMMAND; 124 not within --timeout; 125 allocate.py's own trouble; 126
-COMMAND cannot be executed; 127 it is not found.
+A GPU is locked before NVML is asked about it, and the job itself holds the lock, so the lock ends
+with the job, however that ends. Processes that wait form a line: the first one watches the GPUs,
+the others sleep. Exit code: that of COMMAND; 124 not within --timeout; 125 allocate.py's own
+trouble; 126 COMMAND cannot be executed; 127 it is not found.
 """
 
 import math
@@ -37,25 +37,25 @@ from gpus.nvml import Nvml, visible
 
 USAGE = __doc__.split("\n\n")[1]
 TIMED_OUT, CANNOT_EXECUTE, NOT_FOUND = 124, 126, 127
-LOOKS = 3  # at a lease that is held by nobody whom we see
+LOOKS = 3  # at a lease whose holder we cannot see
 
-# timeout in seconds, None waits for ever; share of the memory of one's own GPU, 0 shares none
+# timeout: seconds, None waits forever; share: of a GPU's memory, 0 shares no GPU with oneself
 Order = namedtuple("Order", "num_gpus command timeout share", defaults=(0.0,))
 
 
-def say(text):
+def say(text: object) -> None:
     print(f"allocate: {text}", file=sys.stderr, flush=True)
 
 
-def count(num_gpus):
+def count(num_gpus: int) -> str:
     return f"{num_gpus} GPU" if num_gpus == 1 else f"{num_gpus} GPUs"
 
 
 # command line -------------------------------------------------------------------------------------
 
 
-def parse(words):
-    """The Order of `[--timeout SECONDS] [--share SHARE] N COMMAND...`; COMMAND is not looked at."""
+def parse(words: list[str]) -> Order:
+    """The Order of `[--timeout SECONDS] [--share SHARE] N COMMAND...`; COMMAND is not examined."""
     timeout, share = None, 0.0
     while words[:1] in (["--timeout"], ["--share"]):
         if words[0] == "--timeout":
@@ -68,7 +68,7 @@ def parse(words):
     return Order(int(words[0]), words[1:], timeout, share)
 
 
-def parse_seconds(name, text=""):
+def parse_seconds(name: str, text: str = "") -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -78,7 +78,7 @@ def parse_seconds(name, text=""):
     return seconds
 
 
-def parse_share(text=""):
+def parse_share(text: str = "") -> float:
     try:
         share = float(text)
     except ValueError:
@@ -88,8 +88,8 @@ def parse_share(text=""):
     return share
 
 
-def check_executable(program):
-    """Says before hours of waiting what would only be found after them."""
+def check_executable(program: str) -> None:
+    """Reports a bad command before hours of waiting rather than after them."""
     if not shutil.which(program):
         if "/" in program and os.path.exists(program):
             raise Trouble(f"{program} may not be executed", CANNOT_EXECUTE)
@@ -100,7 +100,7 @@ def check_executable(program):
 
 
 class Wait:
-    """Says why nothing starts yet, again only when that changes; the first time starts the clock."""
+    """Says why nothing starts yet, and again only when that changes; the clock starts with the first."""
 
     def __init__(self, num_gpus, timeout):
         self.num_gpus, self.timeout = num_gpus, timeout
@@ -109,7 +109,7 @@ class Wait:
     def tell(self, reason):
         if self.told is None and self.timeout is not None:
             signal.signal(signal.SIGALRM, self.give_up)
-            # Again each second: a signal just before the kernel puts us to sleep would be missed.
+            # Repeated each second: we would miss a signal just before the kernel puts us to sleep.
             signal.setitimer(signal.ITIMER_REAL, max(self.timeout, 1e-3), 1)
         if reason != self.told:
             say(f"waiting for {count(self.num_gpus)}{reason}")
@@ -123,7 +123,7 @@ class Wait:
 
 
 def acquire(nvml, places, order):
-    """Waits for its turn, then for the GPUs.
+    """Waits for our turn, then for the GPUs.
 
     Args:
         places: which of `nvml.gpus` may be taken.
@@ -173,8 +173,8 @@ def take(nvml, places, order, folder):
 def take_one(nvml, gpu, folder, share):
     """(descriptor, "") or (None, why not).
 
-    The lease comes first: it keeps off other allocators from here until the job touches the GPU.
-    NVML then tells of those who use no leases, and of memory not yet handed back.
+    The lease comes first: it keeps other allocators away until the job touches the GPU. NVML then
+    reveals processes that use no leases, and memory not yet released.
     """
     if gpu.error:
         return None, nvml.why_busy(gpu)
@@ -196,7 +196,7 @@ def take_one(nvml, gpu, folder, share):
 # verbs --------------------------------------------------------------------------------------------
 
 
-def list_gpus():
+def list_gpus() -> None:
     nvml = Nvml()
     folder = lock_folder()
     for place, gpu in enumerate(nvml.gpus):
@@ -205,10 +205,10 @@ def list_gpus():
 
 
 def state_of(nvml, gpu, path):
-    """What --list tells of a GPU whose lease is `path`.
+    """What --list says about a GPU whose lease is `path`.
 
-    A job that waits holds a lease for a moment while it looks at the GPU: where nobody is seen to
-    have it any more, we look again.
+    A waiting job holds a lease for a moment while it looks at the GPU. So if a lease's holder is
+    already gone, we look again.
     """
     for _ in range(LOOKS):
         held = [lease for lease in (path, *beside(path)) if is_held(lease)]
@@ -238,7 +238,7 @@ def allocate(order):
 
 
 def become(command, visible_devices, leases):
-    """Replaces this process by the command; its process now holds the leases."""
+    """Replaces this process with the command, which then holds the leases."""
     for lease in leases:
         os.set_inheritable(lease, True)
     for ignored_by_python in (signal.SIGPIPE, signal.SIGXFSZ):
@@ -250,9 +250,9 @@ def become(command, visible_devices, leases):
         raise Trouble(f"{command[0]}: {error.strerror}", CANNOT_EXECUTE) from error
 
 
-def main(words):
+def main(words: list[str]) -> int:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # die of it, as a shell script expects
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # let it kill us, as a shell script expects
     try:
         if words in (["-h"], ["--help"]):
             print(__doc__.strip())

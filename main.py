@@ -8,7 +8,7 @@ import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-if sys.version_info < (3, 11):  # noqa: UP036, who has an older one shall read a sentence
+if sys.version_info < (3, 11):  # noqa: UP036, users of an older one should read a sentence
     print(f"main.py needs Python 3.11 or newer; this is {sys.version.split()[0]}.", file=sys.stderr)
     sys.exit(2)
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
@@ -18,7 +18,7 @@ from audition.commands.manual import manual
 from audition.errors import ConfigError, sentence
 
 
-def make_parser():
+def make_parser() -> argparse.ArgumentParser:
     width = max(map(len, COMMANDS))
     listing = "\n".join(f"  {name:<{width}}  {command.text}" for name, command in COMMANDS.items())
     parser = argparse.ArgumentParser(
@@ -33,7 +33,9 @@ def make_parser():
         "-c", "--config", nargs="+", action="extend", default=[], help=".gin files; later ones win"
     )
     parser.add_argument(
-        "-o", "--output_folder", help="where instantiate makes run folders; else exp/out/<exp>"
+        "-o",
+        "--output_folder",
+        help="where instantiate makes run folders; by default exp/out/<exp>",
     )
     parser.add_argument(
         "-b", "--binding", action="append", default=[], help="one more binding; may be repeated"
@@ -41,10 +43,10 @@ def make_parser():
     return parser
 
 
-def command_first(argv):
+def command_first(argv: list[str]) -> list[str]:
     """Moves the command to the front: `-c a.gin b.gin train` would swallow it as a config.
 
-    A last word that is neither a command nor a .gin file is taken for a mistyped command.
+    A last word that is neither a command nor a .gin file is taken to be a mistyped command.
     """
     for place, word in enumerate(argv):
         valued = place > 0 and argv[place - 1] in ("-o", "--output_folder", "-b", "--binding")
@@ -54,7 +56,7 @@ def command_first(argv):
     return argv
 
 
-def parse_arguments(argv):
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
     parser = make_parser()
     if not argv:
         parser.error("give a command and its .gin files; main.py --help lists the commands")
@@ -69,8 +71,8 @@ def parse_arguments(argv):
     return arguments
 
 
-def import_packages():
-    """Imports what every command needs, or tells what is missing from this Python.
+def import_packages() -> None:
+    """Imports what every command needs, or says what is missing from this Python.
 
     Raises:
         ConfigError: a package that requirements.txt lists is not installed.
@@ -85,7 +87,7 @@ def import_packages():
         ) from error
 
 
-def run_command(arguments, argv):
+def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     from audition import configs
     from audition.runs.folder import compiled_configs, find_run, find_runs, require
     from audition.runs.journal import journal
@@ -102,21 +104,22 @@ def run_command(arguments, argv):
     works_on = [given.get(name) for name in COMMANDS[arguments.func].works_on]
     if arguments.func not in NEED_A_RUN:
         with journal(None, arguments.func):
-            return configs.call(command, *works_on)
+            configs.call(command, *works_on)
+        return
     require(run, arguments.func, paths)
-    # debug works in a folder of its own, and leaves the run where it stands
+    # debug works in a folder of its own, and leaves the run's status alone
     status = nullcontext() if arguments.func == "debug" else recorded(run, arguments.func)
     with status, journal(run, arguments.func):
         configs.call(command, *works_on)
         configs.write_operative(run.operative(arguments.func))
 
 
-def told(arguments, error):
+def told(arguments: argparse.Namespace, error: ConfigError) -> int:
     print(f"main.py {arguments.func}: {sentence(error)}", file=sys.stderr)
     return 2
 
 
-def main(argv=None):
+def main(argv: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parse_arguments(argv)
@@ -135,7 +138,7 @@ def main(argv=None):
         return 1
     except KeyboardInterrupt:
         again = "bootstrap" if arguments.func == "bootstrap" else "resume"
-        hint = f"; {again} goes on from where it was" if arguments.func in NEED_A_RUN else ""
+        hint = f"; {again} continues from there" if arguments.func in NEED_A_RUN else ""
         print(f"\nmain.py {arguments.func}: interrupted{hint}.", file=sys.stderr)
         return 130
     return 0

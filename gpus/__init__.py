@@ -1,6 +1,6 @@
-"""What allocate.py stands on: the locks of GPUs, and what NVIDIA's management library says of them.
+"""What allocate.py stands on: the locks of GPUs, and what NVIDIA's management library says about them.
 
-Python's standard library only, and pynvml where a GPU is asked for, so that it starts in a blink.
+It uses only Python's standard library, plus pynvml if a GPU is asked for, so that it starts fast.
 """
 
 
@@ -8,9 +8,10 @@ class Trouble(Exception):
     """Why allocate.py cannot go on, in one sentence.
 
     Attributes:
-        code: its exit code; 125 is its own trouble, as with `timeout`, `nice` or `docker run`.
+        code: exit code; 125 is allocate.py's own trouble, as with `timeout`, `nice` or `docker
+            run`.
     """
 
-    def __init__(self, text, code=125):
+    def __init__(self, text: str, code: int = 125):
         super().__init__(text)
         self.code = code

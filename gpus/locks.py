@@ -1,7 +1,7 @@
-"""Kernel locks that any user of the machine may take, and who has them.
+"""Kernel locks that any user of the machine may take, and who holds them.
 
-The kernel drops a lock when the last process that has its file open ends, however it ends. Who
-holds it is read from /proc/locks, which nobody can forge.
+The kernel drops a lock when the last process that has its file open ends, however it ends. We read
+who holds it from /proc/locks, which nobody can forge.
 """
 
 import fcntl
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from gpus import Trouble
 
-NAMELESS = "is leased"  # by whom, /proc does not show
+NAMELESS = "is leased"  # /proc does not show by whom
 
 
-def lock_folder():
-    """The folder of the lock files: the same for all users, on no network, emptied by a reboot."""
+def lock_folder() -> Path:
+    """The folder of the lock files: the same for all users, not on a network, emptied by a reboot."""
     if os.environ.get("GPU_LEASE_DIR"):
         return Path(os.environ["GPU_LEASE_DIR"])
     shared = Path("/run/lock")  # unlike /tmp, never aged; on some systems only root may write there
@@ -25,8 +25,8 @@ def lock_folder():
     return (shared if everyone else Path("/tmp")) / "gpu-leases"
 
 
-def make_lock_folder():
-    """The folder of the lock files, made when missing."""
+def make_lock_folder() -> Path:
+    """The folder of the lock files, created if missing."""
     folder = lock_folder()
     remedy = "set GPU_LEASE_DIR to a local folder that all users of the GPUs may write to"
     try:
@@ -39,8 +39,8 @@ def make_lock_folder():
 
 
 def make_for_everyone(make, path, *arguments):
-    """`make(path, …)` without a umask, or None where the path exists: others must be able to lock
-    what the first user made."""
+    """`make(path, …)` without a umask, as other users must be able to lock what the first one made;
+    None if the path exists."""
     mask = os.umask(0)
     try:
         return make(path, *arguments)
@@ -50,12 +50,12 @@ def make_for_everyone(make, path, *arguments):
         os.umask(mask)
 
 
-def lock(path, wait=False):
-    """A descriptor that holds the lock of the file, or None where someone else has it.
+def lock(path: Path, wait: bool = False) -> int | None:
+    """A descriptor that holds the file's lock, or None if someone else has it.
 
     Args:
-        path: Path of an empty file, made when missing.
-        wait: sleep in the kernel until it is ours, instead of None.
+        path: of an empty file, created if missing.
+        wait: sleeps in the kernel until the lock is ours, instead of returning None.
     """
     while True:
         try:
@@ -69,11 +69,11 @@ def lock(path, wait=False):
             return None
         if identity(path) == identity(descriptor):
             return descriptor
-        os.close(descriptor)  # something cleaned the file away: its lock would keep nobody off
+        os.close(descriptor)  # something deleted the file, so its lock would keep nobody out
 
 
-def open_for_everyone(path):
-    """Without O_CREAT first: fs.protected_regular forbids it on other users' files in /tmp."""
+def open_for_everyone(path: Path) -> int:
+    """Tries without O_CREAT first: fs.protected_regular forbids it on other users' files in /tmp."""
     create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     while True:
         try:
@@ -84,8 +84,8 @@ def open_for_everyone(path):
                 os.close(descriptor)
 
 
-def identity(file):
-    """(device, inode) of a path or descriptor; None where it is gone."""
+def identity(file: Path | int) -> tuple[int, int] | None:
+    """(device, inode) of a path or descriptor; None if it is gone."""
     try:
         status = os.stat(file)
     except FileNotFoundError:
@@ -93,8 +93,8 @@ def identity(file):
     return status.st_dev, status.st_ino
 
 
-def lockers(path):
-    """(pid, whether it still waits) of each process at the lock that the kernel shows us."""
+def lockers(path: Path) -> list[tuple[int, bool]]:
+    """(pid, whether it is still waiting) of each process at the lock, as far as the kernel shows."""
     if not (found := identity(path)):
         return []
     device, inode = found
@@ -103,33 +103,33 @@ def lockers(path):
     return [(int(row[-4]), "->" in row) for row in rows if "FLOCK" in row and row[-3] == key]
 
 
-def lock_beside(path):
-    """A descriptor that holds a lock beside that of `path`: of a GPU that one shares with oneself."""
+def lock_beside(path: Path) -> int:
+    """A descriptor that holds a lock beside `path`'s, for a GPU that a user shares with themselves."""
     names = (path.with_name(f"{path.name}+{number}") for number in itertools.count(1))
     return next(held for held in map(lock, names) if held is not None)
 
 
-def beside(path):
-    """The lock files of those who share a GPU with its own user."""
+def beside(path: Path) -> list[Path]:
+    """The lock files of further jobs of a GPU's own user."""
     return sorted(path.parent.glob(f"{path.name}+*"))
 
 
-def is_ours(path):
-    """Whether all who have the lock are processes of this user, as far as /proc tells."""
+def is_ours(path: Path) -> bool:
+    """Whether only processes of this user hold the lock, as far as /proc tells."""
     pids = [pid for pid, waits in lockers(path) if not waits] or openers(path)
     return bool(pids) and all(user_of(pid) == os.getuid() for pid in pids)
 
 
-def user_of(pid):
-    """The user's number; None where the process has ended or is hidden."""
+def user_of(pid: int) -> int | None:
+    """The user's number; None if the process has ended or is hidden."""
     try:
         return Path(f"/proc/{pid}").stat().st_uid
     except OSError:
         return None
 
 
-def is_held(path):
-    """Whether someone has the lock, be it one that /proc/locks hides: in another container, say."""
+def is_held(path: Path) -> bool:
+    """Whether someone holds the lock, even if /proc/locks hides them, as in another container."""
     if any(not waits for _, waits in lockers(path)):
         return True
     if not path.exists():
@@ -140,28 +140,28 @@ def is_held(path):
     return descriptor is None
 
 
-def leased_by(path):
-    """What to tell of a lock that someone has."""
+def leased_by(path: Path) -> str:
+    """What to say about a lock that someone holds."""
     alive = [pid for pid, waits in lockers(path) if not waits and Path(f"/proc/{pid}").exists()]
     names = ", ".join(describe(pid) for pid in alive or openers(path))
     return f"is leased by {names}" if names else NAMELESS
 
 
-def openers(path):
-    """Pids that have the file open, where /proc lets us see them: what an ended job left running."""
+def openers(path: Path) -> list[int]:
+    """Pids that have the file open, if /proc shows them: what an ended job left running."""
     links = glob.iglob("/proc/[0-9]*/fd/*")
     own_name = os.path.realpath(path)
     return sorted({int(link.split("/")[2]) for link in links if target(link) == own_name})
 
 
-def target(link):
+def target(link: str) -> str | None:
     try:
         return os.readlink(link)
-    except OSError:  # closed in the meantime, or not ours to see
+    except OSError:  # closed in the meantime, or not visible to us
         return None
 
 
-def describe(pid):
+def describe(pid: int) -> str:
     """`pid 812 (uid 1000: python main.py …)`, as far as /proc tells."""
     process = Path(f"/proc/{pid}")
     try:

@@ -1,4 +1,4 @@
-"""What NVML says of each GPU, through pynvml of nvidia-ml-py3 or of nvidia-ml-py."""
+"""What NVML says about each GPU, through the pynvml of nvidia-ml-py3 or of nvidia-ml-py."""
 
 import ctypes
 import os
@@ -9,17 +9,17 @@ from gpus import Trouble
 from gpus.locks import describe, user_of
 
 GIB = 2**30
-IDLE_BYTES = GIB  # what an idle GPU may show as used …
-IDLE_BYTES_WITH_RESERVED = 2 * GIB  # … where the driver's own share is counted as used, too
+IDLE_BYTES = GIB  # that an idle GPU may show as used …
+IDLE_BYTES_WITH_RESERVED = 2 * GIB  # … if that includes the driver's own share
 MEMORY_VERSION_2 = 0x02000028
 NOT_SUPPORTED, FUNCTION_NOT_FOUND, DRIVER_MISMATCH, VERSION_MISMATCH = 3, 13, 18, 25  # NVML's codes
 NOT_THERE = (NOT_SUPPORTED, FUNCTION_NOT_FOUND, VERSION_MISMATCH)  # on this card or driver
 
-Gpu = namedtuple("Gpu", "uuid address handle error")  # error: why NVML cannot read it, else ""
+Gpu = namedtuple("Gpu", "uuid address handle error")  # error: why NVML cannot read it, or ""
 
 
 class Memory2(ctypes.Structure):
-    """nvmlMemory_v2_t, in bytes: it does not count as used what the driver keeps for itself."""
+    """nvmlMemory_v2_t, in bytes: what the driver keeps for itself does not count as used."""
 
     _fields_ = [("version", ctypes.c_uint)] + [
         (name, ctypes.c_ulonglong) for name in ("total", "reserved", "free", "used")
@@ -30,7 +30,7 @@ class Nvml:
     """NVIDIA's management library.
 
     Attributes:
-        gpus: list of Gpu in the order of PCI addresses, CUDA's under CUDA_DEVICE_ORDER=PCI_BUS_ID.
+        gpus: list of Gpu by PCI address, CUDA's order under CUDA_DEVICE_ORDER=PCI_BUS_ID.
     """
 
     def __init__(self):
@@ -67,11 +67,11 @@ class Nvml:
         uuid = uuid.decode() if isinstance(uuid, bytes) else uuid
         return Gpu(uuid, (pci.domain, pci.bus, pci.device), handle, "")
 
-    def why_busy(self, gpu, share=0.0):
-        """Why the GPU is not free, whoever leases it; "" where it is.
+    def why_busy(self, gpu: Gpu, share: float = 0.0) -> str:
+        """Why the GPU is not free, leases aside; "" if it is free.
 
         Args:
-            share: of its memory, below which a GPU that only this user's processes compute on is free.
+            share: of the GPU's memory; below it, a GPU that only this user computes on is free.
         """
         if gpu.error:
             return f"does not answer ({gpu.error})"
@@ -95,32 +95,32 @@ class Nvml:
             return f"has {used >> 20} MiB in use by no process seen from here"
         return ""
 
-    def pids(self, gpu):
+    def pids(self, gpu: Gpu) -> list[int]:
         """Pids of the processes that compute on the GPU; in a container they are the host's."""
         try:
             processes = self.binding.nvmlDeviceGetComputeRunningProcesses(gpu.handle)
         except self.Error as error:
             if error.value != NOT_SUPPORTED:
                 raise
-            return []  # the memory decides
+            return []  # the memory in use decides
         return [process.pid for process in processes]
 
-    def memory(self, gpu):
-        """Bytes in use on the GPU, how many an idle one may show, and how many it has."""
+    def memory(self, gpu: Gpu) -> tuple[int, int, int]:
+        """Bytes in use on the GPU, how many an idle one may show, and how many it has in all."""
         info = Memory2(version=MEMORY_VERSION_2)
         if self.call("nvmlDeviceGetMemoryInfo_v2", gpu.handle, ctypes.byref(info)):
             return info.used, IDLE_BYTES, info.total
         info = self.binding.nvmlDeviceGetMemoryInfo(gpu.handle)
         return info.used, IDLE_BYTES_WITH_RESERVED, info.total
 
-    def is_split(self, gpu):
+    def is_split(self, gpu: Gpu) -> bool:
         """Whether the GPU is in MIG mode."""
         current, pending = ctypes.c_uint(), ctypes.c_uint()
         outputs = ctypes.byref(current), ctypes.byref(pending)
         return self.call("nvmlDeviceGetMigMode", gpu.handle, *outputs) and bool(current.value)
 
     def call(self, name, *arguments):
-        """Calls what nvidia-ml-py3 has no wrapper for; False where the card or driver lacks it."""
+        """Calls what nvidia-ml-py3 has no wrapper for; False if the card or driver lacks it."""
         try:
             code = self.binding._nvmlGetFunctionPointer(name)(*arguments)
         except self.Error as error:
@@ -129,8 +129,8 @@ class Nvml:
             raise self.Error(code)
         return code == self.binding.NVML_SUCCESS
 
-    def numbers_may_shift(self):
-        """Whether CUDA may number the GPUs in another way: one is split, or cannot be read."""
+    def numbers_may_shift(self) -> bool:
+        """Whether CUDA may number the GPUs differently, as when one is split or cannot be read."""
         try:
             return any(gpu.error or self.is_split(gpu) for gpu in self.gpus)
         except self.Error:
@@ -140,18 +140,18 @@ class Nvml:
         self.binding.nvmlShutdown()
 
 
-def visible(gpus, mask):
-    """Places in `gpus` that CUDA_VISIBLE_DEVICES = `mask` leaves, in its order, read as CUDA does."""
+def visible(gpus: list[Gpu], mask: str | None) -> list[int]:
+    """Places in `gpus` that CUDA_VISIBLE_DEVICES = `mask` leaves, in its order, as CUDA reads it."""
     if mask is None:
         return list(range(len(gpus)))
     places = []
     for word in mask.split(","):
         named = [place for place, gpu in enumerate(gpus) if is_named(word.strip(), place, gpu)]
         if len(named) != 1:
-            break  # what follows a bad entry is not seen
+            break  # CUDA ignores what follows a bad entry
         places += named
     return places if len(set(places)) == len(places) else []
 
 
-def is_named(word, place, gpu):
+def is_named(word: str, place: int, gpu: Gpu) -> bool:
     return gpu.uuid.startswith(word) if word.startswith("GPU-") else word == str(place)

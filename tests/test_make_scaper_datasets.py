@@ -1,4 +1,4 @@
-"""make_scaper_datasets: the same mixtures as on the fly, restarts, quiet ones drawn anew."""
+"""make_scaper_datasets: the same mixtures as on the fly, restarts, quiet ones redrawn."""
 
 import jams
 import numpy as np

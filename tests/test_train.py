@@ -303,7 +303,7 @@ def test_train_refuses_to_write_over_a_training(run, capsys):
     road.call("train", run.config)
     before = (run.checkpoints / "latest.pth").read_bytes()
     line = told(capsys, "train", run.config)
-    assert "latest.pth exists already; resume goes on from it, or delete" in line
+    assert "latest.pth exists already; run resume to continue from it, or delete" in line
     assert (run.checkpoints / "latest.pth").read_bytes() == before
 
 

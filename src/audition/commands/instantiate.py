@@ -84,8 +84,8 @@ def write_shared(
     is_same = run.config.exists() and run.config.read_text() == text
     if not is_same and run.status.exists():
         raise ConfigError(
-            f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config left; "
-            "move it elsewhere."
+            f"instantiate.run_folder = {str(run.folder)!r} holds what a run of another config "
+            "left; move it elsewhere."
         )
     record = describe(plain_point(points[0]), loaded.paths, loaded.command_line)
     write_json(run.record, {name: record[name] for name in SHARED_RECORD})

@@ -1,13 +1,15 @@
-"""Write one page to listen to: a run, or several side by side, on the tracks from worst to best."""
+"""Write one page to listen to a run, or several side by side, on the tracks from worst to best."""
 
 import datetime
 import itertools
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
 
+from audition import configs
 from audition.bootstrap.confidence import confidence_of
 from audition.errors import ConfigError
 from audition.files import write_and_rename
@@ -30,43 +32,43 @@ log = logging.getLogger(__name__)
 
 @gin.configurable(denylist=["runs", "loaded"])
 def listening_page(
-    runs,
-    loaded,
-    output=None,
-    metric="SI-SDRi",
-    num_tracks=10,
-    max_seconds=30.0,
-    megabytes=20,
-    use_saved_audio=True,
-    num_workers=0,
-    device="auto",
-):
+    runs: Sequence[Run],
+    loaded: configs.Loaded,
+    output: str | None = None,
+    metric: str = "SI-SDRi",
+    num_tracks: int = 10,
+    max_seconds: float = 30.0,
+    megabytes: float = 20,
+    use_saved_audio: bool = True,
+    num_workers: int = 0,
+    device: str = "auto",
+) -> None:
     """Writes one .html file that works from the disk: players, pictures, scores, losses and costs.
 
-    The tracks go from the worst to the best of the first run whose scores differ between tracks; runs
-    that `compare` would refuse to compare are refused here, too. Where evaluate.save_audio has kept
-    the estimates they are taken from there; else the tracks are separated once more, with the run's
-    own settings and seed, which also measures the confidence. Each run's config.gin is read on its
-    own, so that runs of different experiments don't mix; other .gin files after -c, and -b, hold for
-    all of them.
+    The tracks are ordered from worst to best, by the first run whose scores differ between tracks.
+    Runs that `compare` would refuse to compare are refused here too. Estimates come from the audio
+    that evaluate.save_audio kept, if it did; otherwise the tracks are separated again with the
+    run's own settings and seed, which also measures the confidence. Each run's config.gin is read
+    on its own, so that runs of different experiments don't mix; other .gin files after -c, and -b,
+    apply to all of them.
 
     Args:
-        runs: the Runs after -c; of a bootstrap its rounds are shown. Those without results are left
-            out.
-        loaded: configs.Loaded: what else was given.
+        runs: the Runs after -c; a bootstrap is shown as its rounds, and runs without results are
+            left out.
+        loaded: what else was given on the command line.
         output: path of the page; None is `listening_page.html` in the run's folder or, for several
             runs, in the folder that holds them all.
         metric: score to choose tracks by: the mean over their sources.
-        num_tracks: to listen to; the table has all.
-        max_seconds: of a track; of longer ones the loudest stretch of the mixture.
-        megabytes: of the page; excerpts are cut shorter than `max_seconds` where it needs that.
-        use_saved_audio: False separates again even where audio was kept.
+        num_tracks: how many tracks to listen to; the table has all.
+        max_seconds: longest excerpt of a track: the loudest stretch of its mixture.
+        megabytes: size of the page; excerpts are cut shorter than `max_seconds` if necessary.
+        use_saved_audio: False separates again even if the audio was kept.
         num_workers: processes that cluster and mask; 0 does it in this one.
-        device: of a network; "auto" takes a GPU where there is one.
+        device: of a network; "auto" takes a GPU if there is one.
 
     Raises:
-        ConfigError: runs without scores, of different test sets, or changed since evaluate.
-        ItemsFailed: some tracks can't be separated any more.
+        ConfigError: runs without scores, with different test sets, or changed since evaluate.
+        ItemsFailed: some tracks can no longer be separated.
     """
     shown = open_runs(runs, loaded)
     folder = Path(os.path.commonpath([one.run.folder for one in shown]))
@@ -111,7 +113,7 @@ def listening_page(
     write(path, render(**around, cards=cards).encode())
 
 
-def write(path, content):
+def write(path: Path, content: bytes) -> None:
     with write_and_rename(path, "wb") as file:
         file.write(content)
     log.info("%s: %.1f MB", path, len(content) / 1e6)

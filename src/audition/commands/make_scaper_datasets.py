@@ -1,8 +1,10 @@
-"""make_scaper_datasets: mixtures of a mixer on disk, with their isolated sources and jams."""
+"""Write a mixer's mixtures to disk, with their isolated sources and jams."""
 
 import logging
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
@@ -12,6 +14,7 @@ from audition.errors import ConfigError
 from audition.files import claim, write_and_rename
 from audition.identity import describe
 from audition.parallel import map_items
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
@@ -21,29 +24,29 @@ BITDEPTHS = (16, 24, 32)
 
 @gin.configurable(denylist=["run"])
 def make_scaper_datasets(
-    run,
-    destination=gin.REQUIRED,
-    mixers=gin.REQUIRED,
-    num_mixtures=gin.REQUIRED,
-    quiet_db=-60.0,
-    max_attempts=10,
-    bitdepth=16,
-    num_workers=0,
-):
+    run: Run | None,
+    destination: str = gin.REQUIRED,
+    mixers: dict[str, Any] = gin.REQUIRED,
+    num_mixtures: dict[str, int] = gin.REQUIRED,
+    quiet_db: float | None = -60.0,
+    max_attempts: int = 10,
+    bitdepth: int = 16,
+    num_workers: int = 0,
+) -> None:
     """Writes `<destination>/<name>/00000000.{wav,jams}` and `00000000_events/*.wav` for each mixer.
 
     The layout is Scaper's own; the dataset `Scaper` reads it. Mixture `i` is the one that OnTheFly
-    would make of the same mixer, so more mixtures can be added to a folder later. A second call
-    goes on where the first was stopped.
+    would make with the same mixer, so more mixtures can be added to a folder later. A second call
+    continues where the first was stopped.
 
     Args:
         run: not used; the data sets belong to no run.
-        destination: folder of the data sets, new or made by this command with the same settings.
+        destination: folder of the data sets, new, or made by this command with the same settings.
         mixers: dict, name of a data set → mixer, such as `{'train': @train/CoherentMixer()}`.
         num_mixtures: dict, name of a data set → number of mixtures.
-        quiet_db: a mixture of a lower RMS, dB of full scale, is drawn anew; None takes all.
-        max_attempts: draws of a mixture before giving up.
-        bitdepth: 16, 24 or 32, of the wav files.
+        quiet_db: a mixture with an RMS below this, in dB of full scale, is redrawn; None takes all.
+        max_attempts: how often to draw a mixture before giving up.
+        bitdepth: of the wav files: 16, 24 or 32.
         num_workers: processes; 0 works in this one.
     """
     check(mixers, num_mixtures, bitdepth)
@@ -62,10 +65,15 @@ def make_scaper_datasets(
         write_mixture, jobs, num_workers, "make_scaper_datasets", len(jobs), "mixture"
     )
     redrawn = sum(attempt > 0 for _, attempt in attempts)
-    log.info("%d mixtures in %s, %d of them drawn anew: quiet", len(jobs), destination, redrawn)
+    log.info(
+        "%d mixtures in %s, %d of them redrawn because they were quiet",
+        len(jobs),
+        destination,
+        redrawn,
+    )
 
 
-def check(mixers, num_mixtures, bitdepth):
+def check(mixers: dict[str, Any], num_mixtures: dict[str, int], bitdepth: int) -> None:
     if set(mixers) != set(num_mixtures):
         raise ConfigError(
             f"make_scaper_datasets.mixers has {sorted(mixers)} and num_mixtures has "
@@ -97,7 +105,7 @@ def write_mixture(mixer, folder, number, quiet_db, max_attempts, bitdepth):
 
 
 def draw_mixture(mixer, number, quiet_db, max_attempts):
-    """The first Mixture that is not quiet, and the number of those that were."""
+    """The first Mixture that is not quiet, and how many before it were."""
     for attempt in range(max_attempts):
         mixture = mixer.mix(number, attempt)
         if quiet_db is None or np.sqrt(np.mean(mixture.mix**2)) > 10 ** (quiet_db / 20):
@@ -108,8 +116,8 @@ def draw_mixture(mixer, number, quiet_db, max_attempts):
     )
 
 
-def event_files(annotation):
-    """Names as Scaper gives them: role, number among its role, label."""
+def event_files(annotation: Any) -> Iterator[str]:
+    """File names as Scaper gives them: role, number within that role, label."""
     counts = Counter()
     for observation in annotation.data:
         role, label = observation.value["role"], observation.value["label"]

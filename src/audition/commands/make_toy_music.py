@@ -1,4 +1,4 @@
-"""make_toy_music: a few coherent songs, played by a SoundFont, in the layout of MUSDB18-HQ."""
+"""Render a few coherent songs, played by a SoundFont, in the layout of MUSDB18-HQ."""
 
 import logging
 from pathlib import Path
@@ -9,6 +9,7 @@ import numpy as np
 from audition.audio.files import write_wav
 from audition.errors import ConfigError
 from audition.parallel import map_items
+from audition.runs.folder import Run
 from audition.toy.music import STEMS, compose, find_soundfont, play
 from audition.toy.rendering import claim, from_db, import_toy_package, quantise, rms
 
@@ -22,7 +23,7 @@ SUBSETS = {  # its number in seeds, its folder, how its songs are composed, how 
 MARKER = "toy_music.json"
 VERSION = 2  # of what is rendered for given settings
 STEM_DB = {"vocals": 0.0, "drums": -1.0, "bass": -2.0, "other": -3.0}
-SPREAD_DB = 2.0  # each stem's level varies by up to this
+SPREAD_DB = 2.0  # how far each stem's level may vary
 FADE_SECONDS = 0.05
 ADJECTIVES = "Amber Quiet Northern Paper Velvet Hollow Electric Distant".split()
 CREATURES = "Herons Foxes Otters Lanterns Comets Sparrows Machines Rivers".split()
@@ -31,28 +32,28 @@ MOMENTS = "Monday Harbour Winter Window Summit Signal Orchard Midnight".split()
 
 @gin.configurable(denylist=["run"])
 def make_toy_music(
-    run,
-    root=gin.REQUIRED,
-    num_songs=gin.REQUIRED,
-    seconds=30.0,
-    sample_rate=44100,
-    seed=0,
-    num_workers=0,
-):
+    run: Run | None,
+    root: str = gin.REQUIRED,
+    num_songs: dict[str, int] = gin.REQUIRED,
+    seconds: float = 30.0,
+    sample_rate: int = 44100,
+    seed: int = 0,
+    num_workers: int = 0,
+) -> None:
     """Renders `<root>/{train,test}/<Artist - Title>/{mixture,vocals,drums,bass,other}.wav`, stereo.
 
-    Songs to validate on lie in train/, as in MUSDB18; their titles end in "(Rehearsal)". Test songs
-    have instruments, chords and an order of sections that no other song has.
-    Song `i` of a subset depends on `(seed, subset, i)` only; the mixture is the sum of its stems,
-    sample by sample. A second call goes on where the first was stopped.
+    Songs to validate on are in train/, as in MUSDB18; their titles end in "(Rehearsal)". Test songs
+    have instruments, chords and an order of sections that no other song has. Song `i` of a subset
+    depends only on `(seed, subset, i)`; the mixture is the sum of its stems, sample by sample. A
+    second call continues where the first was stopped.
 
     Args:
         run: not used; the corpus belongs to no run.
-        root: folder of the corpus, new or made by this command with the same settings.
+        root: folder of the corpus, new, or made by this command with the same settings.
         num_songs: dict, subset ("train", "valid", "test") → number of songs.
         seconds: length of each song.
         sample_rate: Hz; MUSDB18 has 44100.
-        seed: int.
+        seed: of all that is random.
         num_workers: processes; 0 renders in this one.
     """
     unknown = [subset for subset in num_songs if subset not in SUBSETS]
@@ -81,7 +82,7 @@ def make_toy_music(
 
 
 def render_song(root, subset, index, seconds, sample_rate, seed):
-    """Writes the five files of one song, where any is missing."""
+    """Writes the five files of one song, unless all exist."""
     number, folder_name, style, ending = SUBSETS[subset]
     random = np.random.default_rng((seed, number, index))
     folder = root / folder_name / f"{draw_title(random)} {index + 1}{ending}"
@@ -106,7 +107,7 @@ def draw_title(random):
 
 
 def fade(audio, sample_rate):
-    """Takes the last moments of `audio`, `(sample, channel)`, to silence, as the song is cut."""
+    """Fades the end of `audio`, `(sample, channel)`, to silence, since the song is cut there."""
     length = min(int(FADE_SECONDS * sample_rate), len(audio))
     envelope = np.ones((len(audio), 1))
     envelope[len(audio) - length :, 0] = np.linspace(1, 0, length)

@@ -1,6 +1,7 @@
-"""make_toy_speech: a small speech corpus, rendered by espeak-ng, in the layout of WHAM!."""
+"""Render a small speech corpus with espeak-ng, in the layout of WHAM!."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +12,7 @@ import soxr
 from audition.audio.files import write_wav
 from audition.errors import ConfigError
 from audition.parallel import map_items
+from audition.runs.folder import Run
 from audition.toy.acoustics import coloured_noise, draw_reverberation, place, swell
 from audition.toy.rendering import claim, from_db, import_toy_package, quantise, rms
 from audition.toy.speech import ESPEAK_HZ, Speaker, draw_speakers, speak
@@ -33,33 +35,33 @@ NOISE_DB = (-6.0, 3.0)  # level of the louder speaker over the noise, as in WHAM
 
 @gin.configurable(denylist=["run"])
 def make_toy_speech(
-    run,
-    root=gin.REQUIRED,
-    num_mixtures=gin.REQUIRED,
-    same_register=0.5,
-    seconds=4.0,
-    sample_rates=(8000,),
-    modes=("min",),
-    seed=0,
-    far=False,
-    num_workers=0,
-):
+    run: Run | None,
+    root: str = gin.REQUIRED,
+    num_mixtures: dict[str, int] = gin.REQUIRED,
+    same_register: float = 0.5,
+    seconds: float = 4.0,
+    sample_rates: Sequence[int] = (8000,),
+    modes: Sequence[str] = ("min",),
+    seed: int = 0,
+    far: bool = False,
+    num_workers: int = 0,
+) -> None:
     """Renders `<root>/wav8k/min/{tr,cv,tt}/{s1,s2,noise,mix_clean,mix_both,mix_single}/*.wav`.
 
-    Mixture `i` of a split depends on `(seed, split, i)` only. A second call goes on where the first
+    Mixture `i` of a split depends only on `(seed, split, i)`. A second call continues where the first
     was stopped. No voice and no word of one split is heard in another.
 
     Args:
         run: not used; the corpus belongs to no run.
-        root: folder of the corpus, new or made by this command with the same settings.
+        root: folder of the corpus, new, or made by this command with the same settings.
         num_mixtures: dict, split ("tr", "cv", "tt") → number of mixtures.
-        same_register: fraction of the mixtures with two low or two high voices; these are hard.
-        seconds: each speaker speaks whole sentences until this is reached.
-        sample_rates: of 8000 and 16000, one or both.
-        modes: of "min" (cut to the shorter speaker) and "max" (padded to the longer), one or both.
-        seed: int.
-        far: True: all splits have the voices of a synthesiser, and speak languages of families,
-            that no split has otherwise.
+        same_register: fraction of the mixtures with two low or two high voices, which are hard.
+        seconds: each speaker speaks in whole sentences until this is reached.
+        sample_rates: 8000, 16000 or both; Hz.
+        modes: "min" (cut to the shorter speaker), "max" (padded to the longer one) or both.
+        seed: of all that is random.
+        far: True gives all splits a synthesiser's voices and language families that no split has
+            otherwise.
         num_workers: processes; 0 renders in this one.
     """
     check("num_mixtures", num_mixtures, SPLITS)
@@ -101,12 +103,13 @@ def check(argument, values, known):
     unknown = [value for value in values if value not in known]
     if unknown:
         raise ConfigError(
-            f"make_toy_speech.{argument} has {unknown[0]!r}; it may hold {', '.join(map(str, known))}."
+            f"make_toy_speech.{argument} has {unknown[0]!r}; "
+            f"it may hold {', '.join(map(str, known))}."
         )
 
 
 class Plan(NamedTuple):
-    """What one mixture is made of, drawn before any sound is."""
+    """What one mixture is made of, drawn before any sound is rendered."""
 
     speakers: tuple[Speaker, Speaker]
     babblers: tuple[Speaker, ...]
@@ -137,7 +140,7 @@ def draw_pairs(random, voices, same_register):
 
 
 def render_mixture(root, split, index, settings):
-    """Writes the six files of one mixture, for each sample rate and mode, where any is missing."""
+    """Writes the six files of one mixture, for each sample rate and mode, unless all exist."""
     random = np.random.default_rng((settings.seed, SPLITS.index(split), index))
     voices = settings.voices(split)
     plan = draw_plan(random, voices, index, settings.same_register)
@@ -156,7 +159,7 @@ def render_mixture(root, split, index, settings):
 
 
 def draw_sources(random, voices, plan, seconds):
-    """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; s1 and s2 end when they end."""
+    """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; s1 and s2 keep their lengths."""
     levels = (plan.level_db, -plan.level_db)
     first, second = [
         at_level(hear(random, voices, speaker, seconds, plan.reverberation), level)
@@ -200,7 +203,7 @@ def resample(sources, sample_rate):
 
 
 def cut(sources, mode):
-    """All sources at one length: of the shorter speaker ("min") or the longer one ("max")."""
+    """All sources at the length of the shorter speaker ("min") or of the longer one ("max")."""
     length = {"min": min, "max": max}[mode](len(sources["s1"]), len(sources["s2"]))
     return {
         name: np.pad(audio[:length], (0, max(0, length - len(audio))))

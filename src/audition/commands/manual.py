@@ -1,4 +1,4 @@
-"""What a command's arguments mean and default to, read from its source: nothing needs to be imported."""
+"""What a command's arguments mean and default to, read from its source without importing it."""
 
 import ast
 import re
@@ -32,7 +32,7 @@ def manual(command: str) -> str:
 
 
 def configurable(tree, function):
-    """The function that gin knows by that name: decorated with it, or called so."""
+    """The function that gin knows by that name, from its decorator or its own name."""
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     named = [node for node in functions if f"gin.configurable('{function}'" in decorators(node)]
     return (named or [node for node in functions if node.name == function])[0]
@@ -43,13 +43,13 @@ def decorators(node):
 
 
 def denied(node):
-    """Arguments that main.py gives: no binding may."""
+    """Arguments that main.py passes and no binding may set."""
     listed = re.search(r"denylist=\[([^]]*)\]", decorators(node))
     return re.findall(r"'(\w+)'", listed[1]) if listed else [arg.arg for arg in node.args.args]
 
 
 def defaults_of(node, path):
-    """dict, argument → its default as the source has it, or `required`."""
+    """dict, argument → its default as written in the source, or `required`."""
     names = [argument.arg for argument in node.args.args]
     values = ["required"] * (len(names) - len(node.args.defaults))
     values += [constant(default, path) for default in node.args.defaults]
@@ -57,7 +57,7 @@ def defaults_of(node, path):
 
 
 def constant(default, path):
-    """A default as the source has it; of a constant from another of our modules, its value."""
+    """A default as written in the source; for a constant of one of our modules, its value."""
     if not (isinstance(default, ast.Name) and default.id.isupper()):
         return ast.unparse(default)
     for node in ast.parse(path.read_text()).body:

@@ -1,4 +1,4 @@
-"""Draw how confidence and true scores of segments go together."""
+"""Draw how the confidence of segments relates to their true scores."""
 
 import logging
 from pathlib import Path
@@ -11,29 +11,33 @@ from audition.bootstrap.segments import segment_table
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.reports.figures import write_figure
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["run"])
-def plot_calibration(run, segments=gin.REQUIRED, score="SI-SDRi"):
+def plot_calibration(
+    run: Run | None, segments: str | Path = gin.REQUIRED, score: str = "SI-SDRi"
+) -> None:
     """Writes `<segments>/calibration.png` and, with the same numbers, `calibration.json`.
 
-    A panel per measure of confidence, and per kind of features where several were measured: r with
-    its 95 % interval by Fisher's z, which takes segments as independent.
+    One panel per measure of confidence, and per kind of features if several were measured, with r
+    and its 95 % interval by Fisher's z, which assumes independent segments.
 
     Args:
         run: not used; segments belong to no run.
         segments: folder that segment_and_separate filled, from data with sources.
-        score: "SI-SDRi" for the mean over sources, "vocals.SI-SDRi" for that of one.
+        score: "SI-SDRi" for the mean over sources, "vocals.SI-SDRi" for one source.
     """
     folder = Path(segments)
     table = segment_table(folder)
     measures = confidence_columns(table)
     if score not in table or not measures:
         raise ConfigError(
-            f"plot_calibration needs {score} and a confidence of each segment, and the segments in "
-            f"{str(folder)!r} have {', '.join(map(str, table.columns))}: separate data with sources."
+            f"plot_calibration needs {score} and a confidence of each segment, and the segments "
+            f"in {str(folder)!r} have {', '.join(map(str, table.columns))}: "
+            "separate data with sources."
         )
     figure, found = draw_calibration(table, measures, score)
     write_figure(folder / "calibration.png", figure)

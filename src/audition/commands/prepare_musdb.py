@@ -1,7 +1,8 @@
-"""prepare_musdb: MUSDB18 as one folder of wav files per split and stem, at one sample rate."""
+"""Turn MUSDB18 into one folder of wav files per split and stem, at one sample rate."""
 
 import fnmatch
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from audition.audio.files import convert, read, to_16_bit, write_wav
 from audition.errors import ConfigError
 from audition.files import claim
 from audition.parallel import map_items
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +21,11 @@ MARKER = "prepare_musdb.json"
 STEMS = ("vocals", "drums", "bass", "other")
 ACCOMPANIMENT = STEMS[1:]
 MP4_SUFFIX = ".stem.mp4"
-STEM_IDS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}  # streams of an .stem.mp4
+STEM_IDS = {"mixture": 0, "drums": 1, "bass": 2, "other": 3, "vocals": 4}  # streams of a .stem.mp4
 
 
 class Track(NamedTuple):
-    """A song of MUSDB18: a folder of wav files, or an .stem.mp4 file."""
+    """A song of MUSDB18: a folder of wav files, or a .stem.mp4 file."""
 
     path: Path
     title: str
@@ -32,18 +34,18 @@ class Track(NamedTuple):
 
 @gin.configurable(denylist=["run"])
 def prepare_musdb(
-    run,
-    source=gin.REQUIRED,
-    destination=gin.REQUIRED,
-    sample_rate=gin.REQUIRED,
-    num_channels=gin.REQUIRED,
-    validation_titles=None,
-    num_workers=0,
-):
+    run: Run | None,
+    source: str = gin.REQUIRED,
+    destination: str = gin.REQUIRED,
+    sample_rate: int = gin.REQUIRED,
+    num_channels: int = gin.REQUIRED,
+    validation_titles: Sequence[str] | None = None,
+    num_workers: int = 0,
+) -> None:
     """Writes `<destination>/{train,valid,test}/{vocals,…,accompaniment,mixture}/<title>.wav`.
 
-    16-bit wav; accompaniment is drums + bass + other. A second call goes on where the first was
-    stopped. The layout is that of MixSourceFolder and of Scaper.
+    The files are 16-bit wav; accompaniment is drums + bass + other. A second call continues where
+    the first was stopped. The layout suits MixSourceFolder and Scaper.
 
     Args:
         run: not used; the corpus belongs to no run.
@@ -51,9 +53,9 @@ def prepare_musdb(
             (MUSDB18-HQ), or `{train,test}/<title>.stem.mp4` (MUSDB18, which needs ffmpeg).
         destination: folder, new or filled by this command with the same settings.
         sample_rate: Hz.
-        num_channels: 1 is the mean of both.
+        num_channels: 1 takes the mean of both.
         validation_titles: list of titles, or patterns such as `'* 7'`, of training songs to
-            validate on; None: the 14 that musdb's authors have chosen.
+            validate on; None takes the 14 that musdb's authors chose.
         num_workers: processes; 0 works in this one.
     """
     destination = Path(destination)
@@ -77,7 +79,7 @@ def prepare_musdb(
     log.info("%d songs in %s, %d of them new", len(tracks), destination, len(jobs))
 
 
-def musdb_validation_titles():
+def musdb_validation_titles() -> list[str]:
     import yaml
 
     import musdb
@@ -86,8 +88,8 @@ def musdb_validation_titles():
     return yaml.safe_load(settings.read_text())["validation_tracks"]
 
 
-def find_tracks(source, patterns):
-    """list of Tracks, sorted by subset and title."""
+def find_tracks(source: Path, patterns: Sequence[str]) -> list[Track]:
+    """Tracks, sorted by subset and title."""
     for subset in ("train", "test"):
         if not (source / subset).is_dir():
             raise ConfigError(
@@ -121,7 +123,7 @@ def fits(title, patterns):
 
 
 def check_patterns(patterns, tracks):
-    """Each pattern that a user has given is a training song."""
+    """Checks that each pattern that the user gave fits a training song."""
     titles = [track.title for track in tracks if track.split == "valid"]
     idle = [pattern for pattern in patterns if not any(fits(title, [pattern]) for title in titles)]
     if idle:
@@ -160,9 +162,9 @@ def read_stem(path, name):
     """`(sample, channel)` of a stem or of the mixture, and its rate."""
     if path.is_dir():
         if not (path / f"{name}.wav").exists():
-            raise ConfigError(f"{path} has no {name}.wav; add the stem or take the song out.")
+            raise ConfigError(f"{path} has no {name}.wav; add the stem or remove the song.")
         return read(path / f"{name}.wav")
-    import musdb  # brings stempeg, or where ffmpeg is missing what says so
+    import musdb  # brings stempeg or, without ffmpeg, our stand-in that says so
 
     return musdb.stempeg.read_stems(str(path), stem_id=STEM_IDS[name])
 
@@ -171,5 +173,5 @@ def check_lengths(track, signals):
     lengths = {name: len(audio) for name, audio in signals.items()}
     if len(set(lengths.values())) > 1:
         raise ConfigError(
-            f"The stems of {track.path} differ in length ({lengths}): mend the song or take it out."
+            f"The stems of {track.path} differ in length ({lengths}): repair the song or remove it."
         )

@@ -1,4 +1,4 @@
-"""resample_folder: any folder of audio files as wav files of one sample rate."""
+"""Turn any folder of audio files into wav files of one sample rate."""
 
 import logging
 from pathlib import Path
@@ -9,6 +9,7 @@ from audition.audio.files import AUDIO_SUFFIXES, convert, read, to_16_bit, write
 from audition.errors import ConfigError
 from audition.files import claim, files_below
 from audition.parallel import map_items
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
@@ -17,27 +18,27 @@ MARKER = "resample_folder.json"
 
 @gin.configurable(denylist=["run"])
 def resample_folder(
-    run,
-    source=gin.REQUIRED,
-    destination=gin.REQUIRED,
-    sample_rate=gin.REQUIRED,
-    num_channels=None,
-    class_level=None,
-    num_workers=0,
-):
+    run: Run | None,
+    source: str = gin.REQUIRED,
+    destination: str = gin.REQUIRED,
+    sample_rate: int = gin.REQUIRED,
+    num_channels: int | None = None,
+    class_level: int | None = None,
+    num_workers: int = 0,
+) -> None:
     """Writes each wav, flac, mp3, ogg or aiff file below `source` as 16-bit wav in `destination`.
 
-    A second call goes on where the first was stopped.
+    A second call continues where the first was stopped.
 
     Args:
         run: not used; the files belong to no run.
         source: folder of audio, at any depth.
         destination: folder, new or filled by this command with the same settings.
         sample_rate: Hz.
-        num_channels: 1 is the mean of all; None keeps the channels of each file.
-        class_level: which folder of a file's path in `source` is its class, 0 being the outermost,
-            -1 the innermost: the file goes to `<destination>/<class>/`, the layout of Scaper, and
-            the rest of its path into its name. None keeps the tree as it is.
+        num_channels: 1 takes the mean of all; None keeps the channels of each file.
+        class_level: which folder on a file's path in `source` is its class, 0 being the outermost,
+            -1 the innermost: the file goes to `<destination>/<class>/`, as Scaper wants it, and the
+            rest of its path into its name. None keeps the tree as it is.
         num_workers: processes; 0 works in this one.
     """
     source, destination = Path(source).resolve(), Path(destination).resolve()
@@ -63,8 +64,8 @@ def resample_folder(
     log.info("%d files in %s, %d of them new", len(targets), destination, len(jobs))
 
 
-def plan(source, class_level):
-    """dict, path in the destination → file to read."""
+def plan(source: Path, class_level: int | None) -> dict[Path, Path]:
+    """dict, path within the destination → file to read."""
     targets = {}
     for path in files_below(source, AUDIO_SUFFIXES):
         target = choose_target(path.relative_to(source), class_level)
@@ -82,8 +83,8 @@ def plan(source, class_level):
     return targets
 
 
-def choose_target(path, class_level):
-    """Where a file of this path goes, both relative."""
+def choose_target(path: Path, class_level: int | None) -> Path:
+    """Where the file at `path` goes; both paths are relative."""
     if class_level is None:
         return path.with_suffix(".wav")
     folders = list(path.parent.parts)

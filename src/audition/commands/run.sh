@@ -1,12 +1,12 @@
 #!/bin/sh
-# Made by main.py instantiate for the runs beside it. Leaves out what is queued, running or finished,
-# and resumes what failed, so it can be called again: after a crash, a reboot, a mistake mended.
+# Made by main.py instantiate for the runs beside it. Skips what is queued, running or finished, and
+# resumes what failed, so it can be called again after a crash, a reboot or a fixed mistake.
 #
-#   run.sh [RUN...]        queues a job per run with tsp, where tsp is installed; else as --here
+#   run.sh [RUN...]        queues a job per run with tsp, if tsp is installed; otherwise as --here
 #   run.sh --here          runs them in this shell, one after another; exit 1 if any failed
-#   run.sh --gpus N        GPUs per run; without it 1, or 0 on a machine without a GPU
+#   run.sh --gpus N        GPUs per run; by default 1, or 0 on a machine without a GPU
 #
-# PYTHON chooses the interpreter; QUEUE=none is --here.
+# PYTHON chooses the interpreter; QUEUE=none means --here.
 set -u
 gpus='' here='' chosen=''
 while [ $# -gt 0 ]; do
@@ -49,7 +49,7 @@ step() {
     fi
 }
 
-fill() { # the caches that a run shares with all of the same key; `job` is what fills them
+fill() { # the caches that a run shares with all runs of the same key; `job` fills them
     key=$(sed -n 's/.*"cache_key": "\(.*\)".*/\1/p' "$1/run.json")
     job=''
     [ -n "$key" ] || return 0

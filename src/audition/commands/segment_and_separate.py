@@ -1,6 +1,7 @@
 """Cut long audio into segments and separate them, for a network to learn from."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
@@ -11,12 +12,14 @@ from audition.audio.files import write_wav
 from audition.bootstrap.confidence import LOUD_PERCENTILE, Teacher
 from audition.bootstrap.segments import RESULTS, Segments
 from audition.datasets.identity import describe_content
+from audition.datasets.split import Split
 from audition.files import claim
 from audition.identity import describe, public_versions
-from audition.metrics import BSSEvalScale
+from audition.metrics import BSSEvalScale, Metric
 from audition.progress import Progress
+from audition.runs.folder import Run
 from audition.runs.results import Results
-from audition.separators import LoopSettings, separate_all
+from audition.separators import LoopSettings, Separator, separate_all
 
 log = logging.getLogger(__name__)
 MARKER = "segments.json"
@@ -25,62 +28,64 @@ PACKAGES = ("nussl", "numpy", "scipy", "scikit-learn", "librosa", "torch")  # th
 
 @gin.configurable(denylist=["run"])
 def segment_and_separate(
-    run,
-    data=gin.REQUIRED,
-    separator=gin.REQUIRED,
-    folder=gin.REQUIRED,
-    window_seconds=30.0,
-    hop_seconds=15.0,
-    to_the_end=False,
-    quietest_lufs=-40.0,
-    measures=("silhouette", "posterior"),
-    confidence_on=None,
-    loud_percentile=LOUD_PERCENTILE,
-    metrics=(BSSEvalScale(),),
-    num_workers=0,
-    device="auto",
-    batch_size=4,
-    seed=0,
-):
+    run: Run | None,
+    data: Split = gin.REQUIRED,
+    separator: Separator = gin.REQUIRED,
+    folder: str | Path = gin.REQUIRED,
+    window_seconds: float = 30.0,
+    hop_seconds: float = 15.0,
+    to_the_end: bool = False,
+    quietest_lufs: float = -40.0,
+    measures: Sequence[str] = ("silhouette", "posterior"),
+    confidence_on: str | Sequence[str] | None = None,
+    loud_percentile: float = LOUD_PERCENTILE,
+    metrics: Sequence[Metric] = (BSSEvalScale(),),
+    num_workers: int = 0,
+    device: str = "auto",
+    batch_size: int = 4,
+    seed: int = 0,
+) -> None:
     """Writes `<folder>/{mix,s0,s1,…}/<track>_<number>.wav` and `<folder>/results/` of each segment.
 
-    s0, s1, … are the estimates in the separator's order: of the primitives and PrimitiveEnsemble, s0
-    is the background and s1 the foreground. The files are 32-bit float, in the layout of
+    s0, s1, … are the estimates in the separator's order: for the primitives and PrimitiveEnsemble,
+    s0 is the background and s1 the foreground. The files are 32-bit float, in the layout of
     MixSourceFolder (bind its source_folders, as results/ is a folder too, or let
-    construct_symlink_folder choose). A segment's JSON holds its confidences, where it comes from and,
-    where the data has sources, its scores; of a segment that was too quiet it says that.
+    construct_symlink_folder choose). A segment's JSON holds its confidences, where it comes from
+    and, if the data has sources, its scores; for a segment that was too quiet it says so.
 
-    What is there already is skipped, as long as it is of the same track. At the end, results of what
-    is no longer in the data are removed, so that nothing learns from it; the audio stays, as links may
-    point to it. The folder belongs to one separator and one way of cutting: with other settings the
-    command refuses it.
+    Segments that already have a result from the same track are skipped. At the end, results of what
+    is no longer in the data are removed, so that nothing learns from them; the audio stays, as
+    links may point to it. The folder belongs to one separator and one way of cutting: the command
+    refuses it with other settings.
 
     Args:
-        run: Run whose checkpoint `separator` may be, or None.
-        data: Split of long mixtures, with or without sources; see AudioFolder.
-        separator: Separator.
+        run: the run whose checkpoint `separator` may use, or None.
+        data: long mixtures, with or without sources; see AudioFolder.
+        separator: what separates each segment.
         folder: of the segments; new, or filled by this command.
-        window_seconds, hop_seconds: length and distance of the segments.
+        window_seconds, hop_seconds: length of the segments, and the distance between their starts.
         to_the_end: True cuts as the bootstrapping paper's code does: a window starts at every hop,
-            and ends early where the song does; the last starts earlier, to be whole. False leaves out
+            and ends early where the song does; the last starts earlier, to be whole. False drops
             what remains after the last whole window.
-        quietest_lufs: integrated loudness (BS.1770) below which a segment is not separated.
+        quietest_lufs: segments with an integrated loudness (BS.1770) below this are not separated.
         measures: confidence measures: silhouette, posterior, loudness, dpcl_classic,
             jensen_shannon, whitened_kmeans. "confidence" is silhouette × posterior.
-        confidence_on: what they are measured on: 'embedding' or 'mask' of a network. None takes the
-            embedding where the network has one, as nussl does, else the masks; of other separators
-            the features that are clustered, or the masks. A list such as ['embedding', 'mask']
-            measures on each, as "confidence (mask)"; the first is also plain "confidence".
-        loud_percentile: confidence is measured on the bins louder than this percentile, 0 to 100.
-        metrics: list of Metrics, for data with sources; empty for no scores.
+        confidence_on: what they are measured on: 'embedding' or 'mask' of a network. None takes a
+            network's embedding if it has one, as nussl does, otherwise its masks; for other
+            separators, the features that are clustered, or the masks. A list such as
+            ['embedding', 'mask'] measures on each, as "confidence (mask)"; the first is also plain
+            "confidence".
+        loud_percentile: confidence is measured on the bins above this percentile of loudness, 0 to
+            100.
+        metrics: for data with sources; empty for no scores.
         num_workers: processes that separate, measure and write; 0 does it in this one.
-        device: of a network; "auto" takes a GPU where there is one.
+        device: of a network; "auto" takes a GPU if there is one.
         batch_size: segments that go through a network at once.
-        seed: with the segment's name, seeds what draws random numbers.
+        seed: with the segment's name, seeds whatever draws random numbers.
 
     Raises:
-        ConfigError: the separator cannot work on this data, or the folder is something else.
-        ItemsFailed: some segments failed; the others are done.
+        ConfigError: the separator cannot work on this data, or the folder holds something else.
+        ItemsFailed: some segments failed; the rest are done.
     """
     folder = Path(folder)
     segments = Segments(data, window_seconds, hop_seconds, to_the_end)
@@ -109,8 +114,8 @@ def describe_settings(data, teacher, metrics, cutting, seed):
     """JSON-able: everything but the track that shapes a segment's files.
 
     Args:
-        cutting: list of window and hop in seconds and, where they go to the end, that; version 0.1,
-            whose segments stay good, never cut to the end.
+        cutting: list of window and hop in seconds, plus a word if segments go to the end, which
+            they never did in version 0.1, so that its segments stay valid.
     """
     content = describe_content(data)
     return {
@@ -124,13 +129,13 @@ def describe_settings(data, teacher, metrics, cutting, seed):
 
 
 def windows(segments):
-    """Dict, name of the segment → its place in the item and the sizes and times of the item's files."""
+    """Dict, segment's name → its place in the item, and the sizes and times of the item's files."""
     each = zip(segments.names, segments.windows, segments.file_states(), strict=True)
     return {name: (window.start, window.stop, state) for name, window, state in each}
 
 
 class WriteSegment:
-    """The last step, in the workers: writes a segment's audio and makes its result.
+    """The last step, run in the workers: writes a segment's audio and makes its result.
 
     Args:
         folder: Path of the segments.
@@ -155,7 +160,7 @@ class WriteSegment:
         return {**result, "scores": self.scores(track, estimates)}
 
     def scores(self, track, estimates):
-        """Dict, source → score → list of float; empty where there are no sources."""
+        """Dict, source → score → list of float; empty without sources."""
         scores = {name: {} for name in track.sources}
         for metric in self.metrics if track.sources else ():
             for name, columns in metric(track.sources, estimates, track.mix).items():

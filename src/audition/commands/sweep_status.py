@@ -3,6 +3,9 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import gin
 import pandas as pd
@@ -16,15 +19,15 @@ from audition.runs.status import is_alive, is_complete, read_status
 
 
 @gin.configurable(denylist=["runs"])
-def sweep_status(runs, metric="SI-SDRi"):
-    """Prints, per run: not started, queued, running, finished or failed, with what matters then.
+def sweep_status(runs: Sequence[Run], metric: str = "SI-SDRi") -> None:
+    """Prints, per run: not started, queued, running, finished or failed, with details.
 
-    Works on the run folders whose `config.gin` is given, or on all beside the one given; the rounds
-    of a bootstrap follow it.
+    Covers the runs given or, for a single one, all in its out folder; a bootstrap is followed by
+    its rounds.
 
     Args:
-        runs: the Runs after -c; of a single one, all of its out folder are shown.
-        metric: column of the report card whose mean is shown for a finished run.
+        runs: the Runs after -c.
+        metric: column of the report card whose mean is shown for finished runs.
     """
     if not runs:
         raise ConfigError(
@@ -39,17 +42,17 @@ def sweep_status(runs, metric="SI-SDRi"):
         print(f"{name:<{width}}  {describe(one, queued, metric)}")
 
 
-def with_rounds(folder):
+def with_rounds(folder: Path) -> list[tuple[str, Run]]:
     """`(name, Run)` of a run and of its rounds."""
     name = folder.resolve().name
     return [(name, Run(folder)), *((f"{name}/{p.name}", Run(p)) for p in numbered(folder))]
 
 
-def describe(run, queued, metric):
-    """One line on a run.
+def describe(run: Run, queued: set[str], metric: str) -> str:
+    """One line about a run.
 
     Args:
-        queued: set of labels that tsp holds back.
+        queued: labels of the jobs that wait in tsp's queue.
     """
     status = read_status(run)
     if run.label in queued:
@@ -69,7 +72,7 @@ def describe(run, queued, metric):
     )
 
 
-def describe_running(run, status):
+def describe_running(run: Run, status: dict[str, Any]) -> str:
     if not is_alive(status):
         return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
     where = f"running {status['command']}"
@@ -83,12 +86,12 @@ def describe_running(run, status):
     )
 
 
-def queued_labels():
-    """Labels of the jobs that tsp holds back; empty where tsp isn't installed."""
+def queued_labels() -> set[str]:
+    """Labels of the jobs that wait in tsp's queue; empty if tsp isn't installed."""
     if shutil.which("tsp") is None:
         return set()
     listing = subprocess.run(["tsp", "-l"], capture_output=True, text=True)
     if listing.returncode:
         raise ConfigError(f"tsp -l failed ({listing.stderr.strip()}); is its server reachable?")
-    rows = re.sub(r"\[-?\d+\]&& ", "", listing.stdout)  # the job that a row waits for
+    rows = re.sub(r"\[-?\d+\]&& ", "", listing.stdout)  # the job that this one waits for
     return set(re.findall(r"^\d+ +queued .*?\[([^\]]+)\]", rows, re.MULTILINE))

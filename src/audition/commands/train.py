@@ -57,35 +57,36 @@ def train(
     """Trains a separation network; leaves its checkpoints and logs in the run folder.
 
     Args:
-        run: Run.
-        train_data, val_data: Splits; `val_data = None` monitors the training loss instead.
+        run: the run to train.
+        train_data, val_data: splits; `val_data = None` monitors the training loss instead.
         features: what turns waveforms into the network's input, such as `@SpectrogramFeatures()`.
         model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
         loss_dictionary: see `audition.losses`.
         optimizer: reference such as `@torch.optim.Adam`; called with the parameters.
         batch_size: excerpts that go through the network at once.
-        num_epochs: epochs in all, those before a resume included.
-        epoch_length: iterations per epoch; None is once through the training items.
+        num_epochs: epochs in total, including those before a resume.
+        epoch_length: iterations per epoch; None goes through the training items once.
         accumulate_batches: batches per iteration, whose gradients are averaged before the optimizer
-            steps: as one batch of `batch_size * accumulate_batches` excerpts would step, in the
+            steps; it steps as for one batch of `batch_size * accumulate_batches` excerpts, in the
             memory of one of `batch_size`.
-        excerpt_frames, excerpt_seconds: length of an excerpt; give one of the two.
+        excerpt_frames, excerpt_seconds: length of an excerpt; set one of the two.
         val_loss_dictionary: None takes `loss_dictionary`.
         loss_combination: "combine_by_sum" or "combine_by_multiply".
         val_batch_size: None takes `batch_size`.
-        handlers: list of references such as `@add_autoclip_gradient_handler`, see `audition.handlers`.
-        remix: mixes the sources of each training batch anew on the device, such as
-            `@RemixStems()`; None leaves the mixtures as they are.
+        handlers: list of references such as `@add_autoclip_gradient_handler`, see
+            `audition.handlers`.
+        remix: remixes the sources of each training batch on the device, such as `@RemixStems()`;
+            None leaves the mixtures as they are.
         init_from: run folder, or model file, whose weights to start from; None starts at random.
-        save_every_iterations: also write `latest.pth` within an epoch; None: at its end only.
-        save_every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
+        save_every_iterations: also writes `latest.pth` within an epoch; None only at its end.
+        save_every_epochs: keeps `epoch<N>.model.pth` every so many epochs; None keeps none.
         num_data_workers: processes that load excerpts; 0 loads in this one.
         num_threads: CPU threads of PyTorch; None leaves its default.
-        device: "auto" takes a GPU where there is one; else "cpu", "cuda", "cuda:1", ….
+        device: "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1", ….
         mixed_precision: "bfloat16" or "float16" for the network's forward pass; None is float32.
-        compile_model: run the network through `torch.compile`.
+        compile_model: runs the network through `torch.compile`.
         seed: of weights, dropout and excerpts.
-        resume: go on from `checkpoints/latest.pth` where there is one.
+        resume: continues from `checkpoints/latest.pth` if it exists.
 
     Raises:
         ConfigError: a setting, a data set or a checkpoint that can't be used.
@@ -98,10 +99,10 @@ def train(
     latest = run.latest
     if latest.exists() and not resume:
         raise ConfigError(
-            f"{latest} exists already; resume goes on from it, or delete {run.checkpoints} to "
-            "train anew."
+            f"{latest} exists already; run resume to continue from it, or delete "
+            f"{run.checkpoints} to start over."
         )
-    # here, not at the top: a third of a second that no other command needs
+    # not at the top: it takes a third of a second, and no other command needs it
     from torch.utils.tensorboard import SummaryWriter
 
     with ExitStack() as exits:

@@ -33,7 +33,7 @@ def _module(name, **contents):
 
 
 def stempeg():
-    """Without ffmpeg and ffprobe, importing stempeg raises RuntimeError, and so does importing nussl.
+    """Without ffmpeg and ffprobe, importing stempeg raises RuntimeError, and so does nussl.
 
     nussl guards its own `import musdb`, but evaluation/bss_eval.py:2 imports museval, which imports
     musdb, which imports stempeg. The stand-in reads wav files.
