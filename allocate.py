@@ -12,6 +12,8 @@ the others sleep. Exit code: that of COMMAND; 124 not within --timeout; 125 allo
 trouble; 126 COMMAND cannot be executed; 127 it is not found.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import shutil
@@ -100,7 +102,7 @@ def check_executable(program: str) -> None:
 
 
 class Wait:
-    """Says why nothing starts yet, and again only when that changes; the clock starts with the first."""
+    """Says why nothing starts yet, again when that changes; the first time starts the clock."""
 
     def __init__(self, num_gpus, timeout):
         self.num_gpus, self.timeout = num_gpus, timeout

@@ -7,6 +7,8 @@ Inside tmux they open a window `logs`; outside, a session `logs`, and attach to 
 is the job's number and label, and the pane stays when the job ends.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shlex
@@ -65,7 +67,7 @@ def split_label(command: str) -> tuple[str, str]:
 
 
 def title(job: Job) -> str:
-    """`12 run0:lr:0.001`: the job's number, and its label, its config's folder or its command."""
+    """`12 run0:lr:0.001`: its number, and its label, its config's folder or its command."""
     label, words = split_label(job.command)
     configs = [Path(word) for word in words.split() if word.endswith(".gin")]
     name = label or (configs and configs[0].parent.name) or words

@@ -1,4 +1,4 @@
-"""What allocate.py stands on: the locks of GPUs, and what NVIDIA's management library says about them.
+"""What allocate.py stands on: locks of GPUs, and what NVIDIA's management library says of them.
 
 It uses only Python's standard library, plus pynvml if a GPU is asked for, so that it starts fast.
 """

@@ -4,6 +4,8 @@ The kernel drops a lock when the last process that has its file open ends, howev
 who holds it from /proc/locks, which nobody can forge.
 """
 
+from __future__ import annotations
+
 import fcntl
 import glob
 import itertools
@@ -17,7 +19,7 @@ NAMELESS = "is leased"  # /proc does not show by whom
 
 
 def lock_folder() -> Path:
-    """The folder of the lock files: the same for all users, not on a network, emptied by a reboot."""
+    """The folder of the lock files: one for all users, not on a network, emptied by a reboot."""
     if os.environ.get("GPU_LEASE_DIR"):
         return Path(os.environ["GPU_LEASE_DIR"])
     shared = Path("/run/lock")  # unlike /tmp, never aged; on some systems only root may write there
@@ -73,7 +75,7 @@ def lock(path: Path, wait: bool = False) -> int | None:
 
 
 def open_for_everyone(path: Path) -> int:
-    """Tries without O_CREAT first: fs.protected_regular forbids it on other users' files in /tmp."""
+    """First without O_CREAT: fs.protected_regular forbids it on other users' files in /tmp."""
     create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     while True:
         try:
@@ -94,7 +96,7 @@ def identity(file: Path | int) -> tuple[int, int] | None:
 
 
 def lockers(path: Path) -> list[tuple[int, bool]]:
-    """(pid, whether it is still waiting) of each process at the lock, as far as the kernel shows."""
+    """(pid, whether it still waits) of each process at the lock that the kernel shows us."""
     if not (found := identity(path)):
         return []
     device, inode = found
@@ -104,7 +106,7 @@ def lockers(path: Path) -> list[tuple[int, bool]]:
 
 
 def lock_beside(path: Path) -> int:
-    """A descriptor that holds a lock beside `path`'s, for a GPU that a user shares with themselves."""
+    """A descriptor that holds a lock beside `path`'s: for another job of a GPU's own user."""
     names = (path.with_name(f"{path.name}+{number}") for number in itertools.count(1))
     return next(held for held in map(lock, names) if held is not None)
 

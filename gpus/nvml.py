@@ -1,5 +1,7 @@
 """What NVML says about each GPU, through the pynvml of nvidia-ml-py3 or of nvidia-ml-py."""
 
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
@@ -141,7 +143,7 @@ class Nvml:
 
 
 def visible(gpus: list[Gpu], mask: str | None) -> list[int]:
-    """Places in `gpus` that CUDA_VISIBLE_DEVICES = `mask` leaves, in its order, as CUDA reads it."""
+    """Places in `gpus` that CUDA_VISIBLE_DEVICES = `mask` leaves, in its order, as in CUDA."""
     if mask is None:
         return list(range(len(gpus)))
     places = []
