@@ -1,11 +1,11 @@
-# Everything runs in .venv, which is made when missing and refreshed when a requirements file changes.
-# Whatever pip reads from its environment or pip.conf (an index of small torch builds, say) holds here.
+# Everything runs in .venv, which is created if missing and updated when a requirements file changes.
+# Whatever pip reads from its environment or pip.conf (an index of small torch builds, say) applies here.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
-# The module pynvml once more: allocate.py must work with either, which is tested from a folder aside.
+# Another package of the module pynvml: allocate.py must work with both, so tests use this one as well.
 OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
@@ -15,23 +15,23 @@ BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
-demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; a few minutes, no download of data
+demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; takes a few minutes, downloads no data
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/demo.sh
 
-primitives: $(VENV)/installed  ## score the primitive separators on rendered songs; some minutes
+primitives: $(VENV)/installed  ## score the primitive separators on rendered songs; takes a few minutes
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh primitives
 
-bootstrap: $(VENV)/installed  ## learn to separate rendered songs without ground truth; a quarter of an hour
+bootstrap: $(VENV)/installed  ## learn to separate rendered songs without ground truth; takes a quarter of an hour
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh bootstrap
 
-test: $(VENV)/installed-dev  ## all tests
+test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-lint: $(VENV)/installed-dev  ## ruff: rules and format
+lint: $(VENV)/installed-dev  ## run ruff: rules and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-bench: $(VENV)/installed  ## all benchmarks, one after another, one thread each
+bench: $(VENV)/installed  ## run all benchmarks, one after another, with one thread each
 	@set -e; for name in $(BENCHMARKS); do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name; done
 
@@ -39,10 +39,10 @@ recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the con
 	@set -e; for recipe in $$(find musdb/exp -name recipe.gin | sort); do \
 		$(BIN)/python main.py instantiate -c $$recipe; done
 
-stress: $(VENV)/installed-dev  ## 2,000 launches of allocate.py, 50 at once, killed at random; some minutes
+stress: $(VENV)/installed-dev  ## launch allocate.py 2,000 times, 50 at once, killed at random; takes a few minutes
 	$(BIN)/python -m tests.queue.stress_allocate 2000
 
-# torch comes with its dependencies, which differ by platform (CUDA); all else is pinned and complete.
+# torch brings its own dependencies, which differ by platform (CUDA); the rest is pinned and complete.
 $(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml install/backend.py install/audition_before_nussl.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --constraint requirements.txt torch

@@ -81,7 +81,7 @@ def follow(job: Job) -> list[str]:
 
 
 def tmux_words(jobs: list[Job]) -> str:
-    """The words of one tmux command, starting at the options of its first verb: a pane for each job.
+    """The words of one tmux command, from the options of its first verb on: a pane for each job.
 
     Each new pane is the current one for the verbs that follow it. The panes are tiled after each
     split, since the same pane has no room for a second one.

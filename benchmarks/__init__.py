@@ -1,3 +1,3 @@
-"""Each prints `RATIO <name> <value> (bar <bar>)`, both sides measured in the same run: `make bench`."""
+"""Each prints `RATIO <name> <value> (bar <bar>)`, measuring both sides in one run: `make bench`."""
 
 import audition  # noqa: F401  patches nussl before a benchmark imports it

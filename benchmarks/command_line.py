@@ -1,4 +1,4 @@
-"""How long a person waits for `main.py --help`, and for a sweep of 100 points."""
+"""How long a user waits for `main.py --help`, and for a sweep of 100 points."""
 
 import statistics
 import subprocess
@@ -20,7 +20,7 @@ def seconds(*arguments):
 
 
 def help_over_bare_start():
-    """Both sides take turns, so that a busy moment of the machine hits both."""
+    """Both sides take turns, so that a busy moment of the machine affects both."""
     starts = [(seconds("main.py", "--help"), seconds("-c", "pass")) for _ in range(NUM_STARTS)]
     asked, bare = map(statistics.median, zip(*starts, strict=True))
     return asked / bare

@@ -1,8 +1,8 @@
 """Training data: our waveform cache and features by batch, against nussl's transforms and Cache.
 
 Two-speaker mixtures laid out like WHAM (8 kHz, 4 s, 16-bit wav), STFT 256/64, excerpts of 200
-frames, batches of 16, one thread. Both sides take turns in one process; seconds are of CPU time and
-each side counts its fastest turn, so that a busy machine disturbs neither more than the other.
+frames, batches of 16, one thread. Both sides take turns in one process. Seconds are CPU time, of
+the fastest turn of each side, so that a busy machine hurts neither more than the other.
 """
 
 import tempfile
@@ -31,7 +31,7 @@ STFT_PARAMS = nussl.STFTParams(256, 64, "hann")
 
 
 def render_corpus(root):
-    """Noise bursts in place of speech: nothing here depends on what is heard."""
+    """Noise bursts instead of speech: nothing here depends on the sound."""
     random = np.random.default_rng(0)
     for name in ("s1", "s2", "mix_clean"):
         (root / "wav8k/min/tr" / name).mkdir(parents=True)
@@ -54,7 +54,7 @@ def read_batches(dataset, num_items):
 
 
 def training_batches(corpus, features):
-    """Iterator over batches as train makes them, more than are timed."""
+    """Iterator over batches as train makes them, more of them than are timed."""
     excerpts = Excerpts(corpus, features.num_samples(NUM_FRAMES), seed=0)
     batches = EpochBatches(BATCH_SIZE, 10 * TURNS, 0, 1)
     return iter(DataLoader(excerpts, batch_sampler=batches, collate_fn=batch_collate))
@@ -127,7 +127,7 @@ def build(wham, cache_root):
 
 def main():
     torch.set_num_threads(1)
-    keep_freed_memory()  # it serves both sides
+    keep_freed_memory()  # both sides benefit
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         render_corpus(folder / "wham")

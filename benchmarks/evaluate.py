@@ -1,8 +1,8 @@
-"""Evaluation of a mask inference network: the plain nussl loop, against evaluate, scores equal.
+"""Evaluation of a mask inference network: nussl's plain loop against evaluate, with equal scores.
 
-50 two-voice mixtures laid out like WHAM (8 kHz, 4 s, 16-bit wav), a 2×100 BLSTM with random weights,
-STFT 256/64, one thread, no workers. Both sides take turns in one process; seconds are of CPU time and
-each side counts its fastest turn, so that a busy machine disturbs neither more than the other.
+50 two-voice mixtures laid out like WHAM (8 kHz, 4 s, 16-bit wav), a 2×100 BLSTM with random
+weights, STFT 256/64, one thread, no workers. Both sides take turns in one process. Seconds are CPU
+time, of the fastest turn of each side, so that a busy machine hurts neither more than the other.
 """
 
 import tempfile
@@ -65,7 +65,7 @@ def save_network(path):
 
 
 def nussl_loop(wham, model_path):
-    """Dict, number of the track → scores, as nussl's tutorials do it."""
+    """Dict, number of the track → scores, the way nussl's tutorials do it."""
     dataset = nussl.datasets.WHAM(str(wham), split="tt", stft_params=STFT_PARAMS)
     scores = {}
     for item in dataset:

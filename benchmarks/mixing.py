@@ -1,8 +1,8 @@
 """New mixtures of music: RemixStems against the rest of a training iteration, and against Scaper.
 
-Two stems of 16 kHz mono, batches of 20 excerpts of 3.2 s, one thread. The network is the toy's size
-times ten (2×300 BLSTM, mask inference). Turns alternate, so that a busy machine disturbs all alike;
-the CPU time of the fastest counts.
+Two stems at 16 kHz mono, batches of 20 excerpts of 3.2 s, one thread. The network is ten times the
+toy's size (2×300 BLSTM, mask inference). Turns alternate, so that a busy machine hurts all alike;
+we take the CPU time of the fastest.
 """
 
 import tempfile
@@ -39,7 +39,7 @@ EVENT = {
 
 
 def render_corpus(root):
-    """Noise in place of songs, 20 s each: nothing here depends on what is heard."""
+    """Noise instead of songs, 20 s each: nothing here depends on the sound."""
     random = np.random.default_rng(0)
     for name in (*STEMS, "mixture"):
         (root / name).mkdir()

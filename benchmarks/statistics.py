@@ -1,8 +1,8 @@
-"""How often intervals cover and verdicts err: what compare and its figures promise, by simulation.
+"""How often intervals cover and verdicts err: what compare and its figures promise, simulated.
 
 The intervals are those of audition.reports.intervals, the verdicts those of paired_differences, on
-made-up differences of which the truth is known, from fixed seeds. Beside them stand Student's t, the
-BCa bootstrap and the percentiles of it, which they were chosen over.
+made-up differences whose truth is known, from fixed seeds. Beside them are the methods that they
+were preferred to: Student's t, the BCa bootstrap and the percentile bootstrap.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ MEANS = {"exponential": 1.0, "lognormal": np.exp(0.5)}
 
 
 def true_shift(name):
-    """The median of the mean of two draws; by 10 million of them."""
+    """The median of the mean of two draws, from 10 million such pairs."""
     if name not in SKEWED:
         return 0.0
     return float(np.median(DRAWS[name](np.random.default_rng(99), (10_000_000, 2)).mean(axis=1)))

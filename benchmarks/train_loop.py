@@ -1,8 +1,8 @@
 """Training: our time per iteration, data included, against a bare PyTorch loop on one loaded batch.
 
-The network of the toy's size times ten (2×300 BLSTM, mask inference), batches of 16 excerpts of 200
-frames from a waveform cache, one thread. After each of our iterations the bare loop runs one on a
-copy of the network, so that a busy machine disturbs both alike; the CPU time of the fastest counts.
+The network is ten times the toy's size (2×300 BLSTM, mask inference); batches are 16 excerpts of
+200 frames from a waveform cache; one thread. After each of our iterations the bare loop runs one on
+a copy of the network, so that a busy machine hurts both alike; we take the CPU time of the fastest.
 """
 
 import copy

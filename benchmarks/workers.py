@@ -1,8 +1,8 @@
-"""segment_and_separate with two workers, against one: seconds of the whole command on the clock.
+"""segment_and_separate with two workers against one: wall time of the whole command.
 
-40 rendered songs of 10 s at 16 kHz, each a segment, separated by the paper's ensemble with pYIN in
-Melodia's place. A pool starts anew in each turn, as it does for a person; sides take turns and each
-counts its fastest. Needs two cores that nobody else uses.
+40 rendered songs of 10 s at 16 kHz, each one segment, separated by the paper's ensemble with pYIN
+in place of Melodia. Each turn starts a new pool, as a user's command would; the sides take turns,
+and the fastest of each counts. Needs two cores that nobody else is using.
 """
 
 import copy

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Renders two-voice mixtures, trains two networks, and compares them on voices they never heard.
+# Renders two-voice mixtures, trains two networks, and compares them on voices they have never heard.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS=1 QUEUE=none PYTHON="${PYTHON:-python}"

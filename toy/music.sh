@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Renders songs and learns to separate them without ground truth; `primitives` scores the cues alone.
+# Renders songs and learns to separate them without ground truth; `primitives` only scores the cues.
 #   bash toy/music.sh bootstrap | primitives
-# Goes on where it was stopped.
+# Continues where it was stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export OMP_NUM_THREADS=1 QUEUE=none PYTHON="${PYTHON:-python}"
@@ -9,8 +9,8 @@ out=toy/exp/music/out
 
 say() { printf '\n== %s\n' "$*"; }
 run() { "$PYTHON" main.py "$@"; }
-compiled() { # the run folder of an experiment, made once
-    [ -f "$out/$1/run.sh" ] && return # which is written last
+compiled() { # makes the run folder of an experiment, once
+    [ -f "$out/$1/run.sh" ] && return # it is written last
     rm -rf "${out:?}/$1"
     run -c toy/env.gin musdb/musdb.gin "toy/exp/music/$1.gin" instantiate
 }
