@@ -321,5 +321,5 @@ def test_scaper_generates_a_mixture(tmp_path, caplog):
 
 
 def test_nussls_cache_is_refused_in_a_sentence(tmp_path):
-    with pytest.raises(ConfigError, match="needs zarr 2.*use the command cache"):
+    with pytest.raises(ConfigError, match="needs zarr 2.*use the cache command"):
         nussl.datasets.transforms.Cache(str(tmp_path / "cache"), cache_size=3, overwrite=True)
