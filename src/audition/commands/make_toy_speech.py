@@ -48,8 +48,8 @@ def make_toy_speech(
 ) -> None:
     """Renders `<root>/wav8k/min/{tr,cv,tt}/{s1,s2,noise,mix_clean,mix_both,mix_single}/*.wav`.
 
-    Mixture `i` of a split depends only on `(seed, split, i)`. A second call continues where the first
-    was stopped. No voice and no word of one split is heard in another.
+    Mixture `i` of a split depends only on `(seed, split, i)`. A second call continues where the
+    first was stopped. No voice and no word of one split is heard in another.
 
     Args:
         run: not used; the corpus belongs to no run.
