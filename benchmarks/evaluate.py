@@ -118,7 +118,8 @@ def main():
             assert difference < 1e-3, f"the scores differ by {difference} dB"
     nussl_seconds, our_seconds = (min(seconds for seconds, _ in turns) for turns in (theirs, ours))
     print(
-        f"ms per track: nussl {1000 * nussl_seconds / NUM_TRACKS:.1f}, ours {1000 * our_seconds / NUM_TRACKS:.1f}"
+        f"ms per track: nussl {1000 * nussl_seconds / NUM_TRACKS:.1f}, "
+        f"ours {1000 * our_seconds / NUM_TRACKS:.1f}"
     )
     print(f"scores differ by at most {difference:.1e} dB")
     print(f"RATIO evaluate {nussl_seconds / our_seconds:.1f} (bar at least 3)")

@@ -92,7 +92,7 @@ def cpu_seconds(function, *arguments):
 
 
 def measure(root):
-    """Fastest CPU seconds of a batch from the cache, its remix, the iteration, a batch of Scaper."""
+    """Fastest CPU seconds of a cached batch, its remix, the iteration, a batch of Scaper."""
     remix, train = RemixStems(0.5, -10.0, 0.0, 0), Network()
     read, mixed = batches(cached(root)), batches(on_the_fly(root))
     turns = []
@@ -111,7 +111,8 @@ if __name__ == "__main__":
         render_corpus(Path(folder))
         reading, remixing, training, mixing = measure(Path(folder))
     print(
-        f"batch {reading:.4f} s, remix {remixing:.4f}, iteration {training:.3f}, Scaper {mixing:.3f}"
+        f"batch {reading:.4f} s, remix {remixing:.4f}, "
+        f"iteration {training:.3f}, Scaper {mixing:.3f}"
     )
     share = remixing / (reading + remixing + training)
     print(f"RATIO remix_share_of_iteration {share:.4f} (bar at most 0.02)")

@@ -76,8 +76,8 @@ def zarr():
 
 def _no_zarr(location, **_):
     raise ConfigError(
-        f"nussl's Cache, for {location}, needs zarr 2, which doesn't work with today's NumPy: use the "
-        "cache command, whose waveforms training reads faster."
+        f"nussl's Cache, for {location}, needs zarr 2, which doesn't work with today's NumPy: use "
+        "the cache command, whose waveforms training reads faster."
     )
 
 
