@@ -216,4 +216,4 @@ def test_the_tables_say_what_a_round_gained():
     first = by_quintile[by_quintile["round"] == "round1"]
     assert first["chosen"].tolist() == [0, 0, 0, 4, 4]
     assert first["SI-SDRi"].is_monotonic_increasing
-    assert "round2" in tables_text(by_round, by_quintile, "SI-SDRi")
+    assert "round2" in tables_text(by_round, pd.DataFrame(), by_quintile, "SI-SDRi")
