@@ -168,7 +168,7 @@ WAVEFORMS = (
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("Doubled", "@Doubled() made again from its settings gives another 'mix_audio'"),
+        ("Doubled", "@Doubled() rebuilt from its settings gives a different 'mix_audio'"),
         ("Random", "draw no random numbers"),
         ("OfTheSources", "reads 'mix_audio', which train.features = @OfTheSources() doesn't make"),
         ("Duck", "bind an instance of a subclass of audition.features.Features"),

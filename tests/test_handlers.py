@@ -432,7 +432,7 @@ def test_balance_takes_up_the_weights_of_version_0_1():
 def test_auto_balance_tells_that_a_reference_is_not_used(run, corpus, caplog):
     _, weights, _ = balanced(run, corpus, TWO_LOSSES, every=3, reference="L1Loss")
     (told,) = [line for line in caplog.messages if "reference" in line]
-    assert told.startswith("add_auto_balance_loss.reference is not used any more: the weights sum")
+    assert told.startswith("add_auto_balance_loss.reference is no longer used: the weights sum")
     assert weights[-1].sum() == pytest.approx(1)
 
 
@@ -483,7 +483,8 @@ def test_item_losses_of_one_loss(run, corpus):
 def test_item_losses_name_a_loss_that_is_not_there(run, corpus):
     record = functools.partial(add_record_batch_and_loss_info_handler, name="MSELoss")
     with pytest.raises(
-        ConfigError, match="name = 'MSELoss' is no loss of .*; it may be loss, L1Loss"
+        ConfigError,
+        match="name = 'MSELoss' is not in train.loss_dictionary; choose from loss, L1Loss",
     ):
         fit(run, corpus, record)
 

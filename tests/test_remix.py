@@ -118,9 +118,11 @@ def same_weights(one, other):
 
 def test_only_training_is_remixed(waveforms):
     forward = Forward(lambda data: {}, lambda data: data, torch.device("cpu"), None, remix())
-    _, data = forward({**waveforms, "index": torch.arange(6)})
+    batch = {**waveforms, "index": torch.arange(6)}
+    _, data = forward(forward.on_device(batch))
     assert all(torch.equal(data[name], waveforms[name]) for name in waveforms)
-    _, data = forward(waveforms, 5)
+    (part,) = forward.parts(batch, 5, 1)
+    _, data = forward(part)
     assert torch.equal(data["sources"], remix()(waveforms, 5)["sources"])
 
 

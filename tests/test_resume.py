@@ -86,6 +86,5 @@ def test_resume_on_another_split_is_refused(instantiate, capsys):
     assert road.call("resume", run.config, others, "train.num_epochs = 2", check=False) == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert (
-        "latest.pth was written in a training on other tracks than those of train.train_data"
-        in told
+        "latest.pth was written when training on other tracks than train.train_data has now" in told
     )

@@ -125,7 +125,7 @@ def test_a_tracker_that_is_not_installed_is_told(instantiate, capsys, monkeypatc
     )
     line = told(capsys, "train", run.config)
     assert f"add_{package}_logger needs the package {package}" in line
-    assert f"pip install {package}, or take the handler out of train.handlers" in line
+    assert f"pip install {package}, or remove the handler from train.handlers" in line
     assert not run.checkpoints.exists()
 
 

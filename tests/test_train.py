@@ -256,8 +256,8 @@ def test_init_from_another_architecture_names_the_parameter(instantiate, capsys)
     ("source", "sentence"),
     [
         ("nowhere", "There is no trained model at nowhere"),
-        ("latest.pth", "is no model file of nussl"),
-        ("config.gin", "is no model file of nussl"),
+        ("latest.pth", "is not a nussl model file"),
+        ("config.gin", "is not a nussl model file"),
     ],
 )
 def test_init_from_what_is_no_model_is_told(run, capsys, source, sentence):
@@ -284,7 +284,7 @@ def test_init_from_what_is_no_model_is_told(run, capsys, source, sentence):
         ),
         (
             "train.handlers = [@early_stopping]",
-            "was written with the handlers [], but train.handlers now keep ['early_stopping']",
+            "was written with the handlers [], but train.handlers now has ['early_stopping']",
         ),
         (
             "train.optimizer = @torch.optim.SGD",
@@ -510,7 +510,7 @@ def test_an_interrupt_is_no_mistake(run):
 def test_another_epoch_length_is_no_resume(run, capsys):
     road.call("train", run.config, "train.num_epochs = 1")
     line = told(capsys, "resume", run.config, "train.epoch_length = 7")
-    assert "was written with 3 iterations per epoch, now there are 7" in line
+    assert "was written with 3 iterations per epoch, but now there are 7" in line
 
 
 def test_the_settings_are_what_train_is_called_with():

@@ -1,4 +1,4 @@
-"""Learning without ground truth: confidence, segments, the choice of segments, rounds."""
+"""Learning without ground truth: confidence, segments, their selection, and rounds."""
 
 from audition.bootstrap import selection
 from audition.bootstrap.confidence import MEASURES, Teacher, confidence_of

@@ -9,7 +9,7 @@ from audition.errors import ConfigError
 from audition.files import read_json, write_and_rename, write_json
 from audition.identity import file_sha256
 from audition.reports.report_card import score_table
-from audition.runs.folder import describe
+from audition.runs.folder import Run, describe
 from audition.runs.status import is_complete, read_status
 
 ONLY_SPEED = (
@@ -18,11 +18,11 @@ ONLY_SPEED = (
 )
 
 
-OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that make no round another one
+OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that don't change a round
 
 
 def first_teacher(rounds):
-    """What round 1 binds as its teacher, or what is bound for all rounds, as gin parsed it."""
+    """The teacher that round 1 binds, or else all rounds, as gin parsed it."""
     name = "segment_and_separate.separator"
     teacher = rounds[0].get(name, configs.raw_binding(name))
     if teacher is None:
@@ -30,41 +30,41 @@ def first_teacher(rounds):
     return teacher
 
 
-def is_done(one):
-    """Whether a bootstrap has gone through all steps of the round, and none has been left since."""
+def is_done(one: Run) -> bool:
+    """Whether all steps of the round are complete, and its network is still the same."""
     return is_complete(read_status(one)) and is_as_it_taught(one)
 
 
-def is_as_it_taught(one):
-    """Whether the round once was complete, and its network is still that which came out then."""
+def is_as_it_taught(one: Run) -> bool:
+    """Whether the round was once complete and its network is still the one it had then."""
     done = one.round_record
     return done.is_file() and read_json(done)["model_sha256"] == model_sha256(one)
 
 
-def model_sha256(one):
-    """None in a round without a network, such as round 0."""
+def model_sha256(one: Run) -> str | None:
+    """Hash of the round's network; None in a round without one, such as round 0."""
     return file_sha256(one.best_model) if one.best_model.is_file() else None
 
 
-def check_teaches_nobody(one, later):
-    """A round that is begun anew would leave those that it taught with the teacher of before."""
+def check_teaches_nobody(one: Run, later: list[Run]) -> None:
+    """Refuses to repeat a round from whose old results later rounds have learned."""
     pupils = [str(pupil.folder) for pupil in later if pupil.folder.exists()]
     if pupils:
         raise ConfigError(
-            f"{one.folder} is to be done anew, and {pupils[0]} has learned from what it was: delete "
-            f"{' and '.join(pupils)} first."
+            f"{one.folder} has to be repeated, but {pupils[0]} has learned from its old results: "
+            f"delete {' and '.join(pupils)} first."
         )
 
 
-def compile_round(one, point, loaded):
-    """Writes the round's config where there is none yet, and loads it.
+def compile_round(one: Run, point: dict, loaded: configs.Loaded) -> None:
+    """Writes the round's config, if there is none yet, and loads it.
 
-    What only changes the speed may change later on.
+    Bindings that only affect speed may change later.
 
     Args:
         one: Run of the round.
         point: dict, binding → value.
-        loaded: configs.Loaded: the config of the whole.
+        loaded: configs.Loaded: the config of the whole bootstrap.
     """
     configs.load(loaded.paths, loaded.bindings)
     text = next(configs.compiled([point], OF_THE_WHOLE))
@@ -80,8 +80,8 @@ def compile_round(one, point, loaded):
     configs.load([one.config], run=one)
 
 
-def check_same_settings(one, held, wanted):
-    """Refuses a round that was begun with other bindings.
+def check_same_settings(one: Run, held: dict, wanted: dict) -> None:
+    """Refuses to continue a round that was started with other bindings.
 
     Args:
         held, wanted: dict, binding → value.
@@ -94,13 +94,13 @@ def check_same_settings(one, held, wanted):
     if differing:
         raise ConfigError(
             f"{one.config} was compiled from other settings than those given now "
-            f"({', '.join(differing)} differ): bootstrap with the settings it was begun with, or "
-            f"delete {one.folder} and the rounds after it to begin them anew."
+            f"({', '.join(differing)} differ): bootstrap with the original settings, or delete "
+            f"{one.folder} and the rounds after it to start them over."
         )
 
 
-def read_round(one):
-    """The Round in a round's folder."""
+def read_round(one: Run) -> Round:
+    """Reads the Round in a round's folder."""
     if not one.segments.is_dir():
         return Round(one.name, score_table(one))
     chosen = chosen_segments(one.chosen)

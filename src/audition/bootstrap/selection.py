@@ -1,4 +1,4 @@
-"""Which segments teach: a rule is called with the table of segments and says which rows stay."""
+"""Selects the segments to learn from: a rule gets their table and returns which rows to keep."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,19 +8,19 @@ import gin
 from audition.errors import ConfigError
 from audition.files import read_json
 
-MARKER = "selection.json"  # in a folder of links: what was chosen, and which links are ours
+MARKER = "selection.json"  # in a folder of links: what was chosen, and which links we made
 
 
 @gin.register
 @dataclass(frozen=True)
 class PercentilesBetween:
-    """Keeps the rows from one percentile to the next of `column`, lowest first.
+    """Keeps the rows between two percentiles of `column`, counted from its lowest value.
 
-    The five fifths 0-20, 20-40, … 80-100 share no row and leave none out, but those without a value.
+    The fifths 0-20, 20-40, … 80-100 don't overlap, and together keep every row that has a value.
 
     Args:
         perc_min, perc_max: 0 to 100.
-        column: of the table; "confidence" is silhouette × posterior.
+        column: a column of the table; "confidence" is silhouette × posterior.
     """
 
     perc_min: float
@@ -36,7 +36,7 @@ class PercentilesBetween:
 @gin.register
 @dataclass(frozen=True)
 class LabelIn:
-    """Keeps the rows whose `column` ("label", "track", …) is one of `labels`; one needs no list."""
+    """Keeps the rows whose `column` ("label", "track", …) is in `labels`, or is that one label."""
 
     labels: tuple | str
     column: str = "label"
@@ -49,13 +49,14 @@ class LabelIn:
 def column_of(table, column, rule):
     if column not in table:
         raise ConfigError(
-            f"{rule}.column = {column!r}: the segments have {', '.join(map(str, table.columns))}."
+            f"{rule}.column = {column!r} is not a column of the segments; choose from "
+            f"{', '.join(map(str, table.columns))}."
         )
     return table[column]
 
 
 def select(table, rules):
-    """The rows that every rule keeps; each rule sees what those before it have kept."""
+    """The rows that every rule keeps; each rule sees only what the rules before it kept."""
     for rule in rules:
         table = table[rule(table)]
         if table.empty:
@@ -65,6 +66,6 @@ def select(table, rules):
     return table
 
 
-def chosen_segments(destination):
-    """Names of the segments that are linked in `destination`, as a frozenset."""
+def chosen_segments(destination: Path) -> frozenset[str]:
+    """Names of the segments that are linked in `destination`."""
     return frozenset(Path(link).stem for link in read_json(destination / MARKER)["links"])

@@ -1,8 +1,8 @@
-"""What a training does besides stepping: each handler is one `add_…(training)` and its small class.
+"""What a training does besides stepping: each handler is an `add_…(training)` and its small class.
 
 A .gin file lists them: `train.handlers = [@add_autoclip_gradient_handler, @early_stopping]`. They
-are attached in that order. What one must remember across a restart it gives to
-`training.keep(name, object)`, any object with `state_dict()` and `load_state_dict()`.
+are attached in that order. A handler that must remember something across restarts passes it to
+`training.keep(name, object)`: any object with `state_dict()` and `load_state_dict()`.
 """
 
 from audition.handlers.balance import add_auto_balance_loss

@@ -1,4 +1,4 @@
-"""Keeps several losses in proportion while their sizes drift."""
+"""Keeps several losses in proportion as their sizes drift."""
 
 import logging
 from typing import Any
@@ -22,36 +22,36 @@ def add_auto_balance_loss(
     ratios: dict[str, float] | None = None,
     reference: str | None = None,
 ) -> None:
-    """Sets the weights of the losses, so that the weighted losses keep the ratios you ask for.
+    """Adjusts the weights of the losses so that the weighted losses keep the ratios you ask for.
 
-    Training starts with a weight of 1 for each loss, whatever the loss dictionary says. After every
-    `every` iterations the losses of that one iteration join their histories, and the weights become
-    those that sum to 1 and make `weight × L / ratio` the same for all losses, where L is the
-    `ref_percentile` percentile of a loss's history. Logs `weight/<loss>`.
+    Training starts with a weight of 1 for each loss, whatever the loss dictionary says. Every
+    `every` iterations, that iteration's losses join their histories, and new weights are set that
+    sum to 1 and make `weight × L / ratio` the same for all losses, where L is the `ref_percentile`
+    percentile of a loss's history. Logs `weight/<loss>`.
 
-    This is the balance of the bootstrapping paper's code, with three differences: losses of weight
-    0 are reported and not balanced (there they end the training with an error); L is a percentile of
-    absolute values, because SISDRLoss is negative (there its weight becomes negative); and the
-    weights stay while an L is 0 (there that loss gets all the weight). Validation keeps the weights
-    of its loss dictionary.
+    This is how the bootstrapping paper's code balances losses, with three differences: losses of
+    weight 0 are reported but not balanced (there they end the training with an error); L is a
+    percentile of absolute values, because SISDRLoss is negative (there its weight becomes
+    negative); and the weights stay as they are while an L is 0 (there that loss gets all the
+    weight). Validation keeps the weights of its loss dictionary.
 
     Args:
         every: iterations between two adjustments.
         ref_percentile: 0 to 100; 100 takes the largest value so far.
-        ratios: dict, loss → its share of the weighted sum in relation to the others'. Losses that it
-            leaves out, and None, take their weight in the loss dictionary.
-        reference: not used any more; version 0.1 kept the weight of this loss. Configs that bind it
+        ratios: dict, loss → its share of the weighted sum relative to the others. Losses that are
+            left out, or all with None, use their weight in the loss dictionary.
+        reference: no longer used; version 0.1 kept the weight of this loss. Configs that bind it
             still load.
 
     Raises:
-        ConfigError: `every` or `ref_percentile` out of range, a ratio that is not positive, or a
-            ratio for a loss that the loss dictionary doesn't have or gives the weight 0.
+        ConfigError: `every` or `ref_percentile` is out of range, a ratio is not positive, or a
+            ratio is for a loss that the loss dictionary doesn't have or gives the weight 0.
     """
     check(every, ref_percentile)
     if reference is not None:
         log.warning(
-            "add_auto_balance_loss.reference is not used any more: the weights sum to 1, and losses "
-            "that add_auto_balance_loss.ratios leaves out take their weight in train.loss_dictionary."
+            "add_auto_balance_loss.reference is no longer used: the weights sum to 1, and losses "
+            "left out of add_auto_balance_loss.ratios use their weight in train.loss_dictionary."
         )
     balance = Balance(training.losses, target_ratios(training.losses, ratios or {}), ref_percentile)
     training.keep("auto_balance", balance)
@@ -86,14 +86,14 @@ def target_ratios(losses: Any, ratios: dict[str, float]) -> dict[str, float]:
     for name, ratio in {**weights, **ratios}.items():
         if ratio <= 0:
             raise ConfigError(
-                f"add_auto_balance_loss can't give {name} the ratio {ratio}; bind a positive one in "
-                "add_auto_balance_loss.ratios."
+                f"add_auto_balance_loss can't give {name} the ratio {ratio}; bind a positive one "
+                "in add_auto_balance_loss.ratios."
             )
     return {**weights, **ratios}
 
 
 class Balance:
-    """The weights of `losses` (`audition.losses.Losses`), and the histories they follow from."""
+    """Sets the weights of `losses` (`audition.losses.Losses`) from the history of each loss."""
 
     def __init__(self, losses: Any, ratios: dict[str, float], ref_percentile: float):
         self.losses = losses
@@ -106,7 +106,7 @@ class Balance:
         self.losses.weights = {**self.losses.weights, **weights}
 
     def update(self, output: dict[str, float]) -> None:
-        """Adds an iteration's losses to the histories and balances the weights."""
+        """Adds an iteration's losses to the histories, and balances the weights."""
         for name, history in self.history.items():
             history.append(abs(output[name]))
         sizes = {
@@ -125,7 +125,7 @@ class Balance:
         return {"weights": self.losses.weights, "history": history}
 
     def load_state_dict(self, state: dict) -> None:
-        """Also what version 0.1 kept, which has no history: the next adjustment starts one."""
+        """Also accepts version 0.1's state, without histories: the next adjustment starts them."""
         self.set_weights(state["weights"])
         history = state.get("history", {name: torch.empty(0) for name in self.ratios})
         self.history = {name: history[name].tolist() for name in self.ratios}

@@ -1,4 +1,4 @@
-"""Validation items to listen to and to look at in TensorBoard."""
+"""Validation items to hear and see in TensorBoard."""
 
 import contextlib
 from collections.abc import Iterator
@@ -25,26 +25,26 @@ def add_validation_examples(
     num_examples: int = 2,
     max_seconds: float = 10.0,
 ) -> None:
-    """Writes audio and spectrograms of the first validation items, every `every_epochs` epochs.
+    """Writes audio and spectrograms of the first validation items every `every_epochs` epochs.
 
-    TensorBoard gets `examples/<item>/estimate<N>`, and the first time `mix` and the sources, too:
-    audio, channels averaged, and log-magnitude spectrograms. The training goes on as if nothing had
-    happened: the network's mode and all random states are put back.
+    TensorBoard gets `examples/<item>/estimate<N>` and, the first time, `mix` and the sources, all
+    as audio with averaged channels and as log-magnitude spectrograms. The training is unaffected:
+    the network's mode and all random states are restored afterwards.
 
     Args:
         separator: such as `@MaskEstimation()`, `@EmbeddingClustering()` or `@WaveformEstimation()`;
-            it runs the network as it is at that epoch, not the file of its `model_path`.
-        every_epochs: epochs between two examples.
-        num_examples: validation items.
+            it runs the network as it is at that epoch, not the one in its `model_path`.
+        every_epochs: epochs from one set of examples to the next.
+        num_examples: number of validation items.
         max_seconds: longer items are cut to this length, around their middle.
 
     Raises:
-        ConfigError: there is no validation data, or the network is none for this separator.
+        ConfigError: there is no validation data, or the separator can't run this network.
     """
     if training.val_data is None:
         raise ConfigError(
-            "add_validation_examples shows items of train.val_data, which is None; bind it, or take "
-            "the handler out of train.handlers."
+            "add_validation_examples shows items of train.val_data, which is None; bind it, or "
+            "remove the handler from train.handlers."
         )
     if every_epochs < 1:
         raise ConfigError(
@@ -56,14 +56,14 @@ def add_validation_examples(
 
 
 class ShowExamples:
-    """Separates the items one by one and writes what came out."""
+    """Separates the items one by one and writes the results."""
 
     def __init__(self, training: Training, separator: Any, num_examples: int, max_seconds: float):
         self.training = training
         self.separator = separator
         self.items = range(min(num_examples, len(training.val_data)))
         self.max_seconds = max_seconds
-        self.shown = False  # mix and sources, which stay as they are
+        self.shown = False  # whether mix and sources, which don't change, have been written
 
     def __call__(self, engine: Engine) -> None:
         with undisturbed(self.training.model):
@@ -92,7 +92,7 @@ class ShowExamples:
 
 @contextlib.contextmanager
 def undisturbed(model: torch.nn.Module) -> Iterator[None]:
-    """Puts the mode of `model` and all random states back to what they were."""
+    """Restores the mode of `model` and all random states at the end."""
     mode = model.training
     model.eval()
     try:
@@ -103,7 +103,7 @@ def undisturbed(model: torch.nn.Module) -> Iterator[None]:
 
 
 def middle(signal: AudioSignal, seconds: float) -> AudioSignal:
-    """The AudioSignal cut to at most `seconds` around its middle."""
+    """At most `seconds` of a signal, around its middle."""
     length = min(round(seconds * signal.sample_rate), signal.signal_length)
     start = (signal.signal_length - length) // 2
     return cut(signal, start, start + length)
@@ -116,7 +116,7 @@ def magnitude(signal: AudioSignal) -> np.ndarray:
 
 def spectrogram(signal: AudioSignal, loudest: float) -> np.ndarray:
     """Image `(frequency, time)`, lowest frequency at the bottom: 1 for the magnitude `loudest`, 0
-    for RANGE_DB below it and less."""
+    at RANGE_DB below it and less."""
     share = magnitude(signal) / max(loudest, np.finfo(np.float32).tiny)
     decibels = 20 * np.log10(share.clip(10 ** (-RANGE_DB / 20), 1))
     return 1 + np.flipud(decibels) / RANGE_DB

@@ -1,4 +1,4 @@
-"""Handlers that look at gradients or clip them, between the backward pass and the optimizer."""
+"""Handlers that log or clip gradients, between the backward pass and the optimizer's step."""
 
 import logging
 
@@ -31,19 +31,19 @@ def add_clip_gradient_handler(training: Training, clip_value: float) -> None:
 
 @gin.register
 def add_autoclip_gradient_handler(training: Training, clip_percentile: float) -> None:
-    """Clips the gradient's norm at a percentile of all norms so far, AutoClip.
+    """Clips the gradient's norm at a percentile of all norms so far (AutoClip).
 
     Seetharaman, Wichern, Pardo and Le Roux, "AutoClip: adaptive gradient clipping for source
     separation networks", MLSP 2020. As published, the percentile is interpolated between the two
-    norms around it, from the first iteration on; here it is exact to 0.25 %. Iterations in which no
-    parameter has a gradient are left out, as those of a handler that accumulates gradients. Logs
-    `grad_norm` and `grad_clip`; warns when it clips to 0, which stops the training.
+    norms around it, from the first iteration on; here it is accurate to 0.25 %. Iterations in which
+    no parameter has a gradient don't count. Logs `grad_norm` and `grad_clip`; warns when it clips
+    to 0, because nothing is learned then.
 
     Args:
-        clip_percentile: 0 to 100; 100 does not clip. The paper recommends 10.
+        clip_percentile: 0 to 100; 100 doesn't clip. The paper recommends 10.
 
     Raises:
-        ConfigError: `clip_percentile` is no percentile.
+        ConfigError: `clip_percentile` is not between 0 and 100.
     """
     if not 0 <= clip_percentile <= 100:
         raise ConfigError(
@@ -58,7 +58,7 @@ def add_autoclip_gradient_handler(training: Training, clip_percentile: float) ->
 
 
 class AutoClip:
-    """Counts the norm of each iteration and clips to the percentile."""
+    """Adds each iteration's norm to the histogram, and clips to the percentile."""
 
     def __init__(self, training: Training, clip_percentile: float, norms: "NormHistogram"):
         self.training = training
@@ -94,9 +94,9 @@ class AutoClip:
 class NormHistogram:
     """Percentiles of a stream of positive numbers, in bounded memory and without sorting.
 
-    Bins of constant relative width (as in DDSketch: Masson, Rim and Lee, PVLDB 2019) bound the
-    error of every percentile to half a bin, 0.25 %, whatever the distribution. That costs 88 kB
-    and one cumulative sum a step, where a list of all norms grows for ever and is sorted each step.
+    Bins of constant relative width (as in DDSketch: Masson, Rim and Lee, PVLDB 2019) limit the
+    error of every percentile to half a bin, 0.25 %, whatever the distribution. This takes 88 kB
+    and one cumulative sum per step; a list of all norms would keep growing and be sorted each step.
     """
 
     def __init__(self):
@@ -104,21 +104,21 @@ class NormHistogram:
         self.counts = np.zeros(self.num_bins, dtype=np.int64)
 
     def add(self, value: float) -> None:
-        """Counts `value`; an infinite or NaN norm (an overflow in half precision) is left out."""
+        """Counts `value`, unless it is infinite or NaN (an overflow in half precision)."""
         if np.isfinite(value):
             position = np.log(max(value, LOWEST) / LOWEST) / np.log(STEP)
             self.counts[min(int(position), self.num_bins - 1)] += 1
 
     def percentile(self, percent: float) -> float:
-        """As `numpy.percentile` of all values, which interpolates linearly between two of them.
+        """Like `numpy.percentile` of all values, which interpolates linearly between two of them.
 
-        Infinite where nothing was counted; values below LOWEST count as 0, above HIGHEST as that.
+        Infinite if nothing was counted. Values below LOWEST count as 0, those above HIGHEST as it.
         """
         total = self.counts.sum()
         if total == 0:
             return float("inf")
         rank = (total - 1) * percent / 100
-        ranks = np.floor(rank), np.ceil(rank)  # of the values around it, from 0
+        ranks = np.floor(rank), np.ceil(rank)  # of the two values around it, counted from 0
         below, above = np.searchsorted(np.cumsum(self.counts), ranks, side="right")
         share = rank - ranks[0]
         return (1 - share) * middle(below) + share * middle(above)
@@ -131,15 +131,15 @@ class NormHistogram:
 
 
 def middle(position: int) -> float:
-    """What stands for the values of a bin."""
+    """The number that represents the values in a bin."""
     return float(LOWEST * STEP ** (position + 0.5)) if position else 0.0
 
 
 @gin.register
 def add_inspect_gradient(training: Training, every: int = 100) -> None:
-    """Logs the gradient's norm of each parameter, `gradient/<parameter>`, every `every` iterations.
+    """Logs the norm of each parameter's gradient, `gradient/<parameter>`, every `every` iterations.
 
-    Tells which layer's gradients vanish or explode.
+    It shows in which layer gradients vanish or explode.
     """
 
     def inspect(engine):

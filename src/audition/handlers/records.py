@@ -1,4 +1,4 @@
-"""Which items are hard: a record of the losses of the batches each was in."""
+"""Shows which items are hard, by the losses of the batches that each was in."""
 
 import csv
 from collections.abc import Iterator
@@ -17,17 +17,17 @@ from audition.training.state import Training, TrainingEvents
 def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss") -> None:
     """Writes `logs/item_losses.csv` after each epoch: mean loss of the batches each item was in.
 
-    Over many epochs an item's batches differ in all but that item, so that items with a high mean
-    are the hard or mislabelled ones.
+    Over many epochs, an item's batches have nothing but that item in common, so the items with a
+    high mean are the hard or mislabelled ones.
 
     Args:
-        name: which loss to record; "loss" is the weighted sum.
+        name: the loss to record; "loss" is the weighted sum.
     """
     names = ["loss", *training.losses.names]
     if name not in names:
         raise ConfigError(
-            f"add_record_batch_and_loss_info_handler.name = {name!r} is no loss of "
-            f"train.loss_dictionary; it may be {', '.join(names)}."
+            f"add_record_batch_and_loss_info_handler.name = {name!r} is not in "
+            f"train.loss_dictionary; choose from {', '.join(names)}."
         )
     record = ItemLosses(len(training.train_names))
     training.keep("item_losses", record)
@@ -47,7 +47,7 @@ def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss
 
 
 class ItemLosses:
-    """Per item: how many batches it was in, the sum of their losses, and the last one."""
+    """For each item, how many batches it was in, the sum of their losses, and the last one."""
 
     def __init__(self, num_items: int):
         self.table = np.zeros((num_items, 3))
@@ -58,7 +58,7 @@ class ItemLosses:
             self.table[item, 2] = loss
 
     def rows(self, names: list[str]) -> Iterator[tuple]:
-        """Hardest first; items that were in no batch yet are left out."""
+        """Rows of the table, hardest item first, without items that haven't been in any batch."""
         seen = [index for index, (count, *_) in enumerate(self.table) if count]
         seen.sort(key=lambda index: -self.table[index, 1] / self.table[index, 0])
         for index in seen:

@@ -1,9 +1,10 @@
-"""Handlers that act once an epoch is validated: learning rate, early stopping."""
+"""Handlers that act after each validation: learning rate and early stopping."""
 
 from collections.abc import Callable
 
 import gin
 from ignite.handlers import EarlyStopping
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 
 from audition.errors import ConfigError
@@ -16,7 +17,7 @@ def add_lr_scheduler_handler(training: Training, scheduler: Callable | None) -> 
 
     Args:
         scheduler: reference such as `@torch.optim.lr_scheduler.ReduceLROnPlateau`, called with the
-            optimizer; ReduceLROnPlateau gets the monitored loss. None leaves the rate alone.
+            optimizer; ReduceLROnPlateau gets the monitored loss. None keeps the rate constant.
     """
     if scheduler is None:
         return
@@ -31,23 +32,25 @@ def add_lr_scheduler_handler(training: Training, scheduler: Callable | None) -> 
 
 
 @gin.register("SequentialLR", module="torch.optim.lr_scheduler")
-def sequential(optimizer, schedulers, milestones):
+def sequential(
+    optimizer: Optimizer, schedulers: list[Callable], milestones: list[int]
+) -> SequentialLR:
     """torch's SequentialLR: one scheduler after another.
 
     Args:
-        optimizer: what all of them work on.
+        optimizer: used by all of them.
         schedulers: list of references, such as `[@LinearLR, @CosineAnnealingLR]`.
-        milestones: epochs at which the next one takes over; one less than schedulers.
+        milestones: epochs at which the next one takes over; one fewer than schedulers.
     """
     return SequentialLR(optimizer, [build(optimizer) for build in schedulers], milestones)
 
 
 @gin.register("ChainedScheduler", module="torch.optim.lr_scheduler")
-def chained(optimizer, schedulers):
-    """torch's ChainedScheduler: all of them at once, their factors multiplied.
+def chained(optimizer: Optimizer, schedulers: list[Callable]) -> ChainedScheduler:
+    """torch's ChainedScheduler: all of them at once, with their factors multiplied.
 
     Args:
-        optimizer: what all of them work on.
+        optimizer: used by all of them.
         schedulers: list of references, such as `[@ConstantLR, @ExponentialLR]`.
     """
     return ChainedScheduler([build(optimizer) for build in schedulers], optimizer)
@@ -59,7 +62,7 @@ def early_stopping(training: Training, patience: int = 10, threshold: float = 0.
 
     Args:
         patience: epochs.
-        threshold: an epoch is better where its loss is lower by more than this.
+        threshold: an epoch is better if its loss is lower by more than this.
     """
     if patience < 1:
         raise ConfigError(f"early_stopping.patience = {patience} must be at least 1 epoch.")

@@ -1,9 +1,9 @@
-"""Handlers that send a training to a tracker as well: MLflow, Weights & Biases, ClearML.
+"""Handlers that also send a training to a tracker: MLflow, Weights & Biases or ClearML.
 
-Each uses ignite's own logger and sends what TensorBoard gets: every scalar, the point of the sweep as
-parameters and, at the end, the best loss. The tracker's run is called `<experiment>/<run>` and ends
-with the training, as finished or as failed. A resume starts another one of the same name, whose steps
-go on.
+Each uses ignite's own logger and sends what TensorBoard gets: every scalar, the point of the sweep
+as parameters and, at the end, the best loss. The tracker's run is called `<experiment>/<run>` and
+ends with the training, as finished or as failed. After a resume there is another run of the same
+name, whose steps continue from the first.
 
 The packages are optional: each is imported by its handler, when a training begins.
 """
@@ -25,8 +25,8 @@ from audition.training import Training, checkpoints
 
 log = logging.getLogger(__name__)
 
-# MLflow's ten writing threads get into each other's way: its file store then drops a value. One thread
-# keeps up, since it sends what a second brought in one request.
+# MLflow's ten writer threads interfere with each other, and its file store then drops values. One
+# thread is enough, since it sends everything from one second in one request.
 MLFLOW_WRITER = {
     "MLFLOW_ASYNC_LOGGING_THREADPOOL_SIZE": "1",
     "MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS": "1",
@@ -43,10 +43,10 @@ def add_mlflow_logger(
     """Sends the training to MLflow, which writes in the background.
 
     Args:
-        tracking_uri: server, database or folder; None leaves it to MLFLOW_TRACKING_URI. For a folder,
-            "file:…", MLflow 3 wants MLFLOW_ALLOW_FILE_STORE=true in the environment.
-        experiment_name: None calls it like the out folder.
-        settings: of `mlflow.start_run`, such as `tags`.
+        tracking_uri: server, database or folder; None uses MLFLOW_TRACKING_URI. For a folder,
+            "file:…", MLflow 3 needs MLFLOW_ALLOW_FILE_STORE=true in the environment.
+        experiment_name: None uses the name of the out folder.
+        settings: arguments of `mlflow.start_run`, such as `tags`.
 
     Raises:
         ConfigError: MLflow is not installed, or refuses the settings.
@@ -78,8 +78,8 @@ def add_wandb_logger(training: Training, project: str | None = None, **settings:
     """Sends the training to Weights & Biases, which keeps its files in the run's `logs`.
 
     Args:
-        project: None leaves it to WANDB_PROJECT.
-        settings: of `wandb.init`, such as `entity`, `group` and `tags`.
+        project: None uses WANDB_PROJECT.
+        settings: arguments of `wandb.init`, such as `entity`, `group` and `tags`.
 
     Raises:
         ConfigError: wandb is not installed, or refuses the settings.
@@ -101,14 +101,14 @@ def add_clearml_logger(training: Training, project_name: str, **settings: Any) -
     """Sends the training to ClearML, as a task of its own.
 
     Args:
-        project_name: of ClearML.
-        settings: of `clearml.Task.init`, such as `tags` and `output_uri`.
+        project_name: a project of ClearML.
+        settings: arguments of `clearml.Task.init`, such as `tags` and `output_uri`.
 
     Raises:
         ConfigError: clearml is not installed, or refuses the settings.
     """
     with started("add_clearml_logger", "clearml"):
-        # else it would take over an older task of that name, and watch TensorBoard's curves itself
+        # otherwise it would take over an older task of that name, and capture TensorBoard's curves
         own = {"reuse_last_task_id": False, "auto_connect_frameworks": False}
         names = {"project_name": project_name, "task_name": training.run.label}
         logger = ClearMLLogger(**{**names, **own, **settings})
@@ -131,28 +131,28 @@ def add_clearml_logger(training: Training, project_name: str, **settings: Any) -
 
 @contextlib.contextmanager
 def started(handler: str, package: str) -> Iterator[ModuleType]:
-    """Imports an optional package, and tells in one sentence why a tracker does not start.
+    """Imports an optional package, and explains in one sentence why a tracker doesn't start.
 
-    Random states are put back, since ClearML seeds all generators when it starts.
+    Random states are restored, since ClearML seeds all generators when it starts.
     """
     try:
         with checkpoints.random_states_kept():
             yield importlib.import_module(package)
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"{handler} needs the package {package} ({error}): pip install {package}, or take the "
-            "handler out of train.handlers."
+            f"{handler} needs the package {package} ({error}): pip install {package}, or remove "
+            "the handler from train.handlers."
         ) from error
     except Exception as error:  # each tracker fails in its own ways
         reason = sentence(error) if str(error) else type(error).__name__
         raise ConfigError(
-            f"{handler} can't start ({reason}): mend its settings, or take it out of "
+            f"{handler} can't start ({reason}): correct its settings, or remove it from "
             "train.handlers."
         ) from error
 
 
 def end_with(training: Training, handler: str, end: Callable[[bool], None]) -> None:
-    """Calls `end(failed)` when the training ends; a tracker that is gone by then fails nothing."""
+    """Calls `end(failed)` when the training ends; a tracker that is gone by then does no harm."""
 
     def exit(kind, error, trace):
         try:

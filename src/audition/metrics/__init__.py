@@ -1,6 +1,6 @@
 """Metrics: scores of one track.
 
-To add a metric, write a subclass of Metric with a `score` and bind it in `evaluate.metrics`.
+To add a metric, write a subclass of Metric with a `score` method and bind it in `evaluate.metrics`.
 """
 
 from audition.metrics.bss_eval import BSSEvalScale, BSSEvalV4

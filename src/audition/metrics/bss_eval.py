@@ -20,22 +20,23 @@ from audition.metrics.scores import (
 MIXTURES = ("mix", "sum_of_sources")
 SCALE_COLUMNS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
 IMPROVEMENTS = ("SI-SDR", "SD-SDR", "SNR")
-OF_THE_MIXTURE = "MIX-"  # begins the columns that tell how hard a track is, whoever separates it
+OF_THE_MIXTURE = "MIX-"  # prefix of the columns that show how hard a track is for any separator
 V4_COLUMNS = ("SDR", "ISR", "SIR", "SAR")
 
 
 @gin.register
 class BSSEvalScale(Metric):
     """SI-SDR, SI-SIR, SI-SAR, SD-SDR, SNR, SRR; the improvements SI-SDRi, SD-SDRi, SNRi over the
-    mixture; and the mixture's own MIX-SI-SDR, MIX-SD-SDR, MIX-SNR. In dB, a value per channel.
+    mixture; and the mixture's own MIX-SI-SDR, MIX-SD-SDR, MIX-SNR. In dB, one value per channel.
 
-    The numbers are nussl's BSSEvalScale's (a test holds them together), with one choice more: what
-    improvements are measured against. nussl takes the sum of the sources, so in noisy mixtures the
-    noise that was removed does not count. The default here is the mixture that was separated; for
-    mixtures without noise the two are the same.
+    The numbers equal those of nussl's BSSEvalScale, which a test checks, with one further choice:
+    what improvements are measured against. nussl uses the sum of the sources, so removing the noise
+    from a noisy mixture doesn't count as an improvement. The default here is the mixture that was
+    separated; without noise the two are the same.
 
-    No score but an improvement is below -100 dB, and that is what a silent or constant estimate gets in
-    each of them, per channel; its improvements are -100 dB less the mixture's score.
+    Scores other than improvements have a floor of -100 dB, which is also what a silent or constant
+    estimate gets for each of them, per channel; its improvements are -100 dB minus the mixture's
+    score.
 
     Args:
         compute_permutation: see Metric.
@@ -43,11 +44,16 @@ class BSSEvalScale(Metric):
         mixture: "mix", or "sum_of_sources" to compare with nussl's tables.
     """
 
-    def __init__(self, compute_permutation=False, compute_sir_sar=True, mixture="mix"):
+    def __init__(
+        self,
+        compute_permutation: bool = False,
+        compute_sir_sar: bool = True,
+        mixture: str = "mix",
+    ):
         super().__init__(compute_permutation)
         if mixture not in MIXTURES:
             raise ConfigError(
-                f"BSSEvalScale.mixture = {mixture!r}: it is one of {', '.join(MIXTURES)}."
+                f"BSSEvalScale.mixture = {mixture!r} must be one of {', '.join(MIXTURES)}."
             )
         self.compute_sir_sar = compute_sir_sar
         self.mixture = mixture
@@ -68,7 +74,7 @@ class BSSEvalScale(Metric):
 
         Args:
             sources: `(channel, source, sample)`, zero-mean.
-            index: which of them.
+            index: number of the source.
             estimate, baseline: `(channel, sample)`, zero-mean.
         """
         source = sources[:, index]
@@ -86,11 +92,11 @@ class BSSEvalScale(Metric):
         return {key: np.where(nothing, np.nan, value).tolist() for key, value in columns.items()}
 
     def of_silence(self, name, columns):
-        return columns  # `score_source` knows silence, channel by channel
+        return columns  # `score_source` handles silence, channel by channel
 
 
 def distortions(source, estimate):
-    """Dict of SI-SDR, SD-SDR, SNR and SRR, each `(channel,)`, of signals `(channel, sample)`."""
+    """SI-SDR, SD-SDR, SNR and SRR, each `(channel,)`, for signals `(channel, sample)`."""
     snr = decibels(energy(source), energy(estimate - source))
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = scale_of(source, estimate)
@@ -105,8 +111,8 @@ def distortions(source, estimate):
 
 
 def with_floor(scores, estimate):
-    """Scores `(channel,)` of an estimate `(channel, sample)`: the floor where it is silent, which SNR
-    would take for 0 dB."""
+    """Scores `(channel,)` of an estimate `(channel, sample)`, raised to the floor; a silent estimate,
+    whose SNR would be 0 dB, is put on it."""
     return np.where(is_silent(estimate), FLOOR_DB, floored(scores))
 
 
@@ -117,7 +123,7 @@ def scale_of(source, estimate):
 
 
 def interference_and_artifacts(sources, source, estimate):
-    """SI-SIR and SI-SAR, each `(channel,)`: the residual in, and out of, the span of the sources."""
+    """SI-SIR and SI-SAR, each `(channel,)`: the residual inside and outside the sources' span."""
     target = scale_of(source, estimate)[:, None] * source
     residual = estimate - target
     interference = np.empty_like(residual)
@@ -138,22 +144,27 @@ def interference_and_artifacts(sources, source, estimate):
 
 @gin.register
 class BSSEvalV4(Metric):
-    """museval's SDR, ISR, SIR and SAR in dB, a value per window.
+    """museval's SDR, ISR, SIR and SAR in dB, one value per window.
 
     Windows in which any source is silent are NaN, as in museval, and so is a source that is silent
-    throughout; the others are scored without it. museval also leaves out, for all sources, the windows
-    in which any estimate is silent. Here such an estimate scores -100 dB there, and the others what
-    museval gives them beside estimates that aren't.
+    throughout; the others are then scored without it. museval also leaves out, for all sources, the
+    windows in which any estimate is silent. Here that estimate scores -100 dB in such windows, and
+    the other estimates get the scores that they would have next to audible ones.
 
     Args:
         compute_permutation: see Metric.
-        window_seconds, hop_seconds: length and distance of the windows; museval's and SiSEC's are 1 s.
+        window_seconds, hop_seconds: length and hop of the windows; museval and SiSEC use 1 s.
     """
 
     silence = Name(V4_SILENCE, FORMER_WORDS[V4_SILENCE])
     worst = FLOOR_DB
 
-    def __init__(self, compute_permutation=False, window_seconds=1.0, hop_seconds=1.0):
+    def __init__(
+        self,
+        compute_permutation: bool = False,
+        window_seconds: float = 1.0,
+        hop_seconds: float = 1.0,
+    ):
         super().__init__(compute_permutation)
         self.window_seconds = window_seconds
         self.hop_seconds = hop_seconds
@@ -161,13 +172,13 @@ class BSSEvalV4(Metric):
     def score(self, references, estimates, mix):
         pairs = dict(zip(references, estimates, strict=True))
         truth = {name: one for name, one in references.items() if not silent(one)}
-        # whatever is silent throughout gets its score from `judge_silence`
+        # `judge_silence` scores whatever is silent throughout
         guesses = {name: truth[name] if silent(pairs[name]) else pairs[name] for name in truth}
         scores = {name: {key: [np.nan] for key in V4_COLUMNS} for name in references}
         return scores | (self.score_audible(truth, guesses, mix.sample_rate) if truth else {})
 
     def score_audible(self, truth, guesses, sample_rate):
-        """Scores of sources of which none is silent throughout, nor its estimate.
+        """Scores of sources that, like their estimates, are not silent throughout.
 
         Args:
             truth, guesses: dicts, name → AudioSignal.
@@ -192,7 +203,7 @@ class BSSEvalV4(Metric):
 
 
 def museval_scores(truth, guesses, window, hop):
-    """dict, name → score → list of float, one per window.
+    """Scores by nussl and museval: dict, name → score → list of float, one per window.
 
     Args:
         truth, guesses: dicts, name → AudioSignal.
@@ -207,6 +218,6 @@ def museval_scores(truth, guesses, window, hop):
 
 
 def silent_windows(signal, window, hop, count):
-    """Bool `(window,)` of the first `count`: silent as museval takes it, the sum of the channels 0."""
+    """Whether each of the first `count` windows is silent: to museval, if its channels sum to 0."""
     x = signal.audio_data.sum(axis=0)
     return np.array([not x[hop * t : hop * t + window].any() for t in range(count)])

@@ -1,4 +1,4 @@
-"""What version 0.1 made of silent estimates, and how its results are told from today's."""
+"""How version 0.1 scored silent estimates, and which of its results can't be trusted for that."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ RATIOS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR", "SDR", "ISR", "S
 
 
 def leaves_open(scores: dict, metadata: dict) -> bool:
-    """Whether a result may be of a silent estimate that was left out: NaN, or -inf, or 0 dB of SNR.
+    """Whether a result may have left out a silent estimate: a score is NaN, or below the floor.
 
-    Version 0.1 said NaN of silent sources and of silent estimates alike. Where the scores tell that it
-    was the source, or that there was neither, they are what they would be today.
+    Version 0.1 wrote NaN for silent sources and silent estimates alike. If the scores show that it
+    was the source, or that nothing was silent, they are what they would be today.
 
     Args:
         scores: dict, source → score → list of float.
-        metadata: of the result; today's says which estimates are silent.
+        metadata: the result's metadata; today's names the silent estimates.
     """
     return "silent_estimates" not in metadata and any(map(is_open, scores.values()))
 

@@ -1,4 +1,4 @@
-"""How well the estimates tell which source owns each time-frequency bin."""
+"""How well the estimates show which source dominates each time-frequency bin."""
 
 import gin
 import numpy as np
@@ -12,11 +12,11 @@ COLUMNS = ("Accuracy", "Precision", "Recall", "F1-Score")
 
 @gin.register
 class PrecisionRecallFScore(Metric):
-    """Accuracy, Precision, Recall and F1-Score of binary masks, 0 to 1, a value per channel.
+    """Accuracy, Precision, Recall and F1-Score of binary masks, 0 to 1, one value per channel.
 
-    The mask of a source is where its magnitude is the largest of all; the truth comes from the
-    references, the guess from the estimates, both with the STFT settings of the mixture. The numbers
-    are those that nussl's PrecisionRecallFScore gives for these masks; a silent estimate scores 0.
+    A source's mask is 1 where its magnitude is the largest; the true masks come from the references
+    and the guessed ones from the estimates, with the mixture's STFT settings. The numbers are those
+    of nussl's PrecisionRecallFScore for these masks; a silent estimate scores 0.
     """
 
     silence = "bins in which all are silent are nobody's"
@@ -34,24 +34,24 @@ class PrecisionRecallFScore(Metric):
 
 
 def check_length(mix):
-    """nussl has no STFT of a signal that is shorter than its window."""
+    """Refuses signals shorter than a window, which nussl's STFT can't handle."""
     window = mix.stft_params.window_length
     if mix.signal_length < window:
         raise ConfigError(
             f"PrecisionRecallFScore needs tracks of at least STFTParams.window_length = {window} "
-            f"samples, and this one has {mix.signal_length}: bind a shorter window, leave such tracks "
-            "out of the test data, or take the metric out of evaluate.metrics."
+            f"samples, and this one has {mix.signal_length}: bind a shorter window, leave such "
+            "tracks out of the test data, or remove the metric from evaluate.metrics."
         )
 
 
 def binary_masks(signals, mix):
-    """Bool array `(frequency, time, channel, source)`; where sources tie, it is nobody's bin."""
+    """Bool array `(frequency, time, channel, source)`; a bin in which sources tie is no one's."""
     magnitudes = [np.abs(signal.stft(*mix.stft_params, overwrite=False)) for signal in signals]
     return compute_ideal_binary_mask(np.stack(magnitudes, axis=-1)).astype(bool)
 
 
 def mask_scores(truth, guess):
-    """Scores of bool masks `(frequency, time, channel)`; a ratio with nothing in it is 0."""
+    """Scores of bool masks `(frequency, time, channel)`; 0/0 counts as 0."""
     right = (truth & guess).sum(axis=(0, 1))
     guessed, true = guess.sum(axis=(0, 1)), truth.sum(axis=(0, 1))
     values = (

@@ -1,33 +1,36 @@
-"""What every metric shares: its call, its checks, and the choice of the order of the estimates."""
+"""The base class of metrics: checks, silence, and matching estimates to references."""
+
+from collections.abc import Iterable
 
 import numpy as np
+import nussl
 from scipy.optimize import linear_sum_assignment
 
 from audition.errors import ConfigError
 from audition.identity import describe
 
 SILENCE = 1e-20  # mean square of a signal that is only rounding noise around its mean
-FLOOR_DB = -100.0  # of every score that is a ratio in dB: what a silent estimate gets
+FLOOR_DB = -100.0  # the lowest score that is a ratio in dB, which a silent estimate gets
 
 
 class Metric:
-    """Scores the estimates of one track; the instance travels to worker processes.
+    """Scores the estimates of one track; instances are sent to worker processes.
 
     Args:
         compute_permutation: match estimates to references by the best mean SI-SDR, for separators
-            that give their estimates in no known order; with more estimates than references, the
-            best ones are scored.
+            whose estimates have no known order; if there are more estimates than references, only
+            the best are scored.
 
-    A source that is silent can't be scored: NaN. An estimate that is silent, or constant, of a source
-    that isn't, is the worst there is: every score of it is `worst`, so that it counts in means and
-    tests like any other failure.
+    A silent source can't be scored: its scores are NaN. If the source is audible but its estimate
+    is silent or constant, that is as bad as it gets: all its scores are `worst`, so that it counts
+    in means and tests like any other failure.
 
     Attributes:
-        silence: what becomes of silent sources, in words; part of its passport.
-        worst: the value that no estimate can fall below (or rise above, where lower is better): what
-            a silent estimate scores. A metric without one refuses silent estimates.
-        lower_is_better: the scores, of those it gives, of which that is true.
-        uses_stft: whether its numbers depend on the STFT settings of the test data.
+        silence: what happens to silent sources, in words; part of the passport.
+        worst: the lowest possible score (or the highest, if lower is better), which a silent
+            estimate gets. A metric without one refuses silent estimates.
+        lower_is_better: names of those of its scores that are better when lower.
+        uses_stft: whether the scores depend on the test data's STFT settings.
     """
 
     silence = "a silent source scores NaN"
@@ -35,11 +38,11 @@ class Metric:
     lower_is_better = ()
     uses_stft = False
 
-    def __init__(self, compute_permutation=False):
+    def __init__(self, compute_permutation: bool = False):
         self.compute_permutation = compute_permutation
 
-    def passport(self):
-        """JSON-able: scores of different passports are not of one kind."""
+    def passport(self) -> dict:
+        """JSON-able identity; scores with different passports can't be compared."""
         return {
             "class": describe(type(self)),
             "settings": describe(vars(self)),
@@ -58,7 +61,7 @@ class Metric:
 
         Returns:
             dict, name of the source → dict, name of the score → list of float, one per channel or
-            per window. NaN where a source is silent, `worst` where its estimate is and it isn't.
+            per window. NaN if the source is silent, `worst` if only its estimate is.
         """
         self.check(references, estimates)
         estimates = self.matched(references, estimates)
@@ -70,16 +73,16 @@ class Metric:
         }
 
     def matched(self, references, estimates):
-        """The estimates that are scored, in the order of the references."""
+        """The estimates to score, in the order of the references."""
         if not self.compute_permutation:
             return estimates
         return [estimates[index] for index in best_order(references, estimates)]
 
     def judge_silence(self, name, columns, no_source, no_estimate):
-        """Scores of a source as `score` gives them, with what silence makes of them.
+        """Scores of a source as `score` returns them, adjusted if something is silent.
 
         Args:
-            name: of the source.
+            name: name of the source.
             columns: dict, name of the score → list of float.
             no_source, no_estimate: whether the source, or its estimate, is silent throughout.
         """
@@ -88,17 +91,17 @@ class Metric:
         return self.of_silence(name, columns) if no_estimate else columns
 
     def of_silence(self, name, columns):
-        """Scores of a silent estimate of a source that isn't."""
+        """Scores of a silent estimate of an audible source."""
         if self.worst is None:
             raise ConfigError(
-                f"{type(self).__name__} doesn't say what a silent estimate is worth, and "
-                f"evaluate.separator gives one of {name!r}: set its attribute `worst`, the lowest "
-                "score that there can be."
+                f"{type(self).__name__} doesn't say what a silent estimate scores, and "
+                f"evaluate.separator gives one for {name!r}: set its attribute `worst` to the "
+                "worst possible score."
             )
         return {key: [self.worst] * len(values) for key, values in columns.items()}
 
     def score(self, references, estimates, mix):
-        """`__call__` for as many estimates as references, in their order."""
+        """What `__call__` returns, for as many estimates as references, in the same order."""
         raise NotImplementedError(f"{type(self).__name__} has no score method.")
 
     def check(self, references, estimates):
@@ -119,29 +122,29 @@ class Metric:
         shapes = {one.audio_data.shape for one in [*references.values(), *estimates]}
         if len(shapes) > 1:
             raise ConfigError(
-                f"{name} wants references and estimates of one shape (channel, sample), but got "
-                f"{sorted(shapes)}: choose a separator that keeps the mixture's channels."
+                f"{name} needs references and estimates of the same shape (channel, sample), but "
+                f"got {sorted(shapes)}: choose a separator that keeps the mixture's channels."
             )
 
 
-def stack_channels(signals):
+def stack_channels(signals: Iterable) -> np.ndarray:
     """Zero-mean array `(channel, signal, sample)`, float64."""
     x = np.stack([signal.audio_data for signal in signals], axis=1).astype(np.float64)
     return x - x.mean(axis=-1, keepdims=True)
 
 
-def energy(x):
+def energy(x: np.ndarray) -> np.ndarray:
     """Sum of squares over the last axis."""
     return np.einsum("...n,...n->...", x, x)
 
 
-def decibels(signal, noise):
-    """10 log10 of a ratio of energies; ±inf and NaN where one or both vanish."""
+def decibels(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """10 log10 of a ratio of energies; ±inf if one of them is 0, NaN if both are."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return 10 * np.log10(signal / noise)
 
 
-def si_sdr(reference, estimate):
+def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Scale-invariant SDR in dB over the last axis."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.einsum("...n,...n->...", reference, estimate) / energy(reference)
@@ -149,23 +152,23 @@ def si_sdr(reference, estimate):
         return decibels(energy(target), energy(estimate - target))
 
 
-def is_silent(x):
-    """Whether there is nothing in the zero-mean signals `(..., sample)`."""
+def is_silent(x: np.ndarray) -> np.ndarray:
+    """Whether zero-mean signals `(..., sample)` are silent."""
     return energy(x) <= SILENCE * x.shape[-1]
 
 
-def silent(signal):
+def silent(signal: nussl.AudioSignal) -> bool:
     """Whether an AudioSignal is silent, or constant, in all its channels."""
     return bool(is_silent(stack_channels([signal])).all())
 
 
-def floored(scores):
-    """Scores in dB, none below the floor; one that isn't defined is there, too."""
+def floored(scores: np.ndarray) -> np.ndarray:
+    """Scores in dB, none below the floor; undefined ones are put on the floor, too."""
     return np.fmax(scores, FLOOR_DB)
 
 
-def best_order(references, estimates):
-    """Index of the estimate for each reference: the one-to-one match of the highest mean SI-SDR."""
+def best_order(references: dict, estimates: list) -> np.ndarray:
+    """Index of the estimate for each reference, in the one-to-one match of best mean SI-SDR."""
     truth, guesses = stack_channels(references.values()), stack_channels(estimates)
     pairs = [
         [si_sdr(truth[:, j], guess) for guess in guesses.swapaxes(0, 1)]
@@ -174,7 +177,7 @@ def best_order(references, estimates):
     return linear_sum_assignment(finite_means(np.array(pairs)), maximize=True)[1]
 
 
-def finite_means(pairs):
-    """Mean over the last axis (channel), with NaN and ±inf as numbers that can be compared: what is
-    not defined, as the SI-SDR of a silent estimate, is as bad as can be."""
+def finite_means(pairs: np.ndarray) -> np.ndarray:
+    """Mean over the last axis (channel), with NaN and ±inf replaced by numbers that can be compared:
+    an undefined score, such as the SI-SDR of a silent estimate, counts as the worst."""
     return floored(np.minimum(pairs, 1e3)).mean(axis=-1)

@@ -1,1 +1,1 @@
-"""What people read: report cards, comparisons, figures, pages to listen to."""
+"""What people read: report cards, comparisons, figures and listening pages."""

@@ -19,7 +19,7 @@ def write_card(run: Run, notes: str = "", each_source: bool = True) -> str:
 
     Args:
         notes: text for the card's NOTES box, beside the run's name and its point of the sweep.
-        each_source: a column per source beside the overall one.
+        each_source: add a column per source to the overall one.
 
     Returns:
         the text of the card.
@@ -46,7 +46,7 @@ def headline(table: pd.DataFrame) -> str:
 
 
 def compose_notes(run, notes, table):
-    """What the NOTES box says, one fact per line."""
+    """The text of the NOTES box, one fact per line."""
     lines = [f"run: {run.name}"]
     for binding, value in sweep_point(run).items():
         lines.append(f"sweep: {binding} = {value!r}")
@@ -55,7 +55,7 @@ def compose_notes(run, notes, table):
 
 
 def evaluation_notes(run, table):
-    """How the scores came to be, and whether tracks are missing."""
+    """How the tracks were separated and scored, and whether any are missing."""
     if not run.evaluation.is_file():
         return []
     evaluation = read_json(run.evaluation)

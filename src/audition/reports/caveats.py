@@ -1,4 +1,4 @@
-"""What a reader of scores must know beyond the numbers: oracles, silence, choices by the truth, copies."""
+"""What readers of scores must know besides the numbers: oracles, silence, best matches, copies."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -23,10 +23,10 @@ COPIES = (
 
 
 class Caveats(NamedTuple):
-    """Of a run.
+    """What to beware of in a run's scores.
 
     Attributes:
-        oracle: whether the truth went into its estimates.
+        oracle: whether the true sources went into its estimates.
         lines: sentences for people.
     """
 
@@ -35,11 +35,11 @@ class Caveats(NamedTuple):
 
 
 def observe(references: dict, estimates: list, mix) -> dict:
-    """What a result says of its estimates, beside their scores.
+    """What a result records about its estimates besides their scores.
 
     Args:
         references: dict, name → AudioSignal.
-        estimates: list of AudioSignals, as they were scored: in the order of the references.
+        estimates: list of AudioSignals in the order of the references, as they were scored.
         mix: AudioSignal.
     """
     pairs = [(*item, one) for item, one in zip(references.items(), estimates, strict=True)]
@@ -51,7 +51,7 @@ def observe(references: dict, estimates: list, mix) -> dict:
 
 
 def is_copy(source, estimate, mix):
-    """Whether an estimate is its source; not where the source is all there is in the mixture."""
+    """Whether an estimate copies its source, unless the mixture contains nothing else."""
     truth, guess, whole = stack_channels([source, estimate, mix]).swapaxes(0, 1)
     return bool(
         (si_sdr(truth, guess) > COPY_DB).any() and not (si_sdr(truth, whole) > COPY_DB).any()
@@ -59,10 +59,10 @@ def is_copy(source, estimate, mix):
 
 
 def fault(name: str, result: dict) -> str | None:
-    """Why a result file of evaluate can't be used; None where it can.
+    """Why a result file of evaluate can't be used; None if it can.
 
     Args:
-        name: of the file.
+        name: the file's name, without .json.
         result: its content.
     """
     about = result["metadata"]
@@ -77,7 +77,7 @@ def fault(name: str, result: dict) -> str | None:
 
 
 def read_caveats(run: Run) -> Caveats:
-    """The Caveats of what is in the run's `results/`."""
+    """The Caveats of the results in a run folder."""
     abouts = [result["metadata"] for result in read_results(run.results).values()]
     path = run.evaluation
     named = path.is_file() and names_an_oracle(read_json(path).get("separator"))
@@ -89,7 +89,7 @@ def read_caveats(run: Run) -> Caveats:
 
 
 def names_an_oracle(description):
-    """Whether a description of a separator, as evaluation.json has it, is of one of nussl's oracles."""
+    """Whether a separator's description in evaluation.json contains one of nussl's oracles."""
     if isinstance(description, dict):
         name = str(description.get("class")).rpartition(".")[2]
         truth = name == "WienerFilter" and description["settings"].get("estimates") is None

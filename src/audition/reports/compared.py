@@ -1,4 +1,4 @@
-"""Runs side by side: which they are, whether they may be compared, and the table of their scores."""
+"""Compares runs: finds them, checks that they are comparable, and makes the table of their scores."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -23,13 +23,13 @@ from audition.runs.folder import (
 
 
 class Comparison(NamedTuple):
-    """Runs whose scores may be put side by side.
+    """Runs whose scores can be compared.
 
     Attributes:
         runs: dict, label → Run.
         scores: DataFrame as of `joined_scores`, of each run.
-        table: DataFrame as of `long_table`, of the methods: runs that differ in their seed are one.
-        notes: list of str: what the numbers of the table are, and what to beware of.
+        table: DataFrame as of `long_table`; runs that differ only in their seed are one method.
+        notes: list of str: what the table's numbers mean, and what to beware of.
     """
 
     runs: dict
@@ -101,15 +101,15 @@ def check_margin(margin):
 
 
 def groups_of(evaluations):
-    """dict, track → its group, a track without one being its own; None where no track has one."""
+    """dict, track → its group, where a track without one is its own; None if no track has one."""
     found = {track: group for one in evaluations for track, group in one.groups.items()}
     tracks = dict.fromkeys(track for one in evaluations for track in one.audio)
     return {track: found.get(track, ("track", track)) for track in tracks} if found else None
 
 
 def without_incomplete(runs, evaluations):
-    """The runs that have a result of every track that they were asked for, and a sentence on each of
-    the others: a mean over fewer tracks, perhaps the easier ones, is not to be put beside theirs."""
+    """The runs with a result for every track of their test set, and a sentence about each of the
+    others: their mean, perhaps over the easier tracks, can't be compared."""
     notes = [
         f"LEFT OUT: {label} has no result of {len(missing)} of its {len(evaluations[label].asked)} "
         f"tracks, such as {missing[0]!r}; they failed, or the evaluation was stopped: evaluate again."
@@ -145,7 +145,7 @@ def scored_runs(folders, runs):
 
 
 def some_in(folder):
-    """`runs_in`, or an error where that is a folder without results."""
+    """`runs_in`, or a ConfigError if the folder has no results."""
     found = runs_in(folder)
     if found == [folder] and not has_results(folder):
         raise ConfigError(
@@ -156,7 +156,7 @@ def some_in(folder):
 
 
 def labelled(runs):
-    """dict, `<experiment>/run<N>` → Run; its folder where two would be called the same."""
+    """dict, `<experiment>/run<N>` → Run, or its folder if two would have the same label."""
     short = [f"{one.folder.resolve().parent.name}/{short_name(one)}" for one in runs]
     return {
         label if short.count(label) == 1 else str(one.folder): one
@@ -170,8 +170,8 @@ def short_name(run):
 
 
 def choose_baseline(methods, baseline, oracles):
-    """Label of the method that `baseline` means, or of which it is a run; of None, the first that is
-    no oracle, if there is one."""
+    """Label of the method that `baseline` names, or has as one of its runs; for None, the first
+    method that isn't an oracle, if there is one."""
     if baseline is None:
         return min(methods, key=lambda name: any(run in oracles for run in methods[name].runs))
     baseline = str(baseline)

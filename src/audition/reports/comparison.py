@@ -1,4 +1,4 @@
-"""Whether methods score differently: paired over tracks, with intervals that hold together."""
+"""Whether methods score differently: paired over tracks, with simultaneous intervals."""
 
 from typing import NamedTuple
 
@@ -22,8 +22,8 @@ class Difference(NamedTuple):
     """Scores of a method minus those of the baseline, over the tracks that both have."""
 
     tracks: int
-    units: int  # that are independent: tracks, or groups of them
-    left_out: int  # pairs of scores of which one isn't defined
+    units: int  # independent ones: tracks, or groups of them
+    left_out: int  # pairs of scores of which one is undefined
     infinite: int  # tracks
     difference: float  # mean of the finite ones
     shift: float  # Hodges–Lehmann
@@ -42,7 +42,7 @@ def paired_differences(
     groups: dict[str, str] | None = None,
     margin: float | None = None,
 ) -> pd.DataFrame:
-    """Differences of the methods to one of them, over the same tracks.
+    """Differences between each method and the baseline, over the same tracks.
 
     The unit is a track, or a group of tracks, as the sources of a track and the tracks of a group are
     not independent: a unit's difference is the mean over its tracks of the mean over their sources.
@@ -91,13 +91,13 @@ def paired_differences(
 
 
 def score_columns(tables):
-    """Columns that any of the tables has, in their order."""
+    """All columns of scores that any table has, in order."""
     found = dict.fromkeys(column for table in tables.values() for column in table.columns)
     return [column for column in found if column not in KEYS]
 
 
 def several_sources(tables):
-    """Names of the sources; none where there is only one, whose rows would repeat the overall."""
+    """Names of the sources; none if there is only one, whose rows would repeat the overall ones."""
     names = sorted({name for table in tables.values() for name in table["source"]})
     return names if len(names) > 1 else []
 
@@ -109,7 +109,7 @@ def scores_of(table, column):
 
 
 def scores_by_seed(tables, seeds, label, column, source):
-    """List of Series of one source or OVERALL: the mean over the seeds; each seed, where several are."""
+    """Series of one source, or OVERALL: the mean over the seeds, then those of each seed, if any."""
     found = [scores_of(table, column) for table in (tables[label], *seeds.get(label, ()))]
     if source == OVERALL:
         return found
@@ -149,7 +149,7 @@ def difference_of(method, baseline, groups, level):
 
 
 def track_means(pairs):
-    """Series, track → mean of the differences of its sources, of those that are defined."""
+    """Series, track → mean of its sources' differences, as far as they are defined."""
     with np.errstate(invalid="ignore"):  # one source infinitely better, another infinitely worse
         return pairs.dropna().groupby("track").mean().dropna().round(DECIMALS)
 
@@ -168,7 +168,7 @@ def shift_of_seed(pairs, groups):
 
 
 def verdict(found, comparisons, sign, margin):
-    """In words; `sign` is -1 for a score that is better when lower."""
+    """The verdict in words; `sign` is -1 for a score that is better when lower."""
     if not found.units or comparisons * 2.0 ** (1 - found.units) > LEVEL:
         return "too few tracks"
     equivalent = margin is not None and -margin < found.low and found.high < margin

@@ -1,4 +1,4 @@
-"""Lines below a comparison: what its numbers are, and what to beware of."""
+"""Notes below a comparison: what its numbers mean, and what to beware of."""
 
 from audition.reports.evaluations import other_code, other_versions
 from audition.reports.intervals import LEVEL
@@ -8,7 +8,7 @@ from audition.reports.report_card import OVERALL
 def notes_on(
     differences, baseline, methods, evaluations, caveats, groups=None, margin=None
 ) -> list[str]:
-    """The lines.
+    """All the notes, as lines.
 
     Args:
         differences: DataFrame as of `paired_differences`.
@@ -31,7 +31,7 @@ def notes_on(
 
 
 def explain(differences, baseline, lower_is_better, margin):
-    """Lines that say what the table's numbers are."""
+    """Lines that explain the table's numbers."""
     count = differences["comparisons"].max()
     yield (
         f"shift: to {baseline}, by Hodges and Lehmann: the median over pairs of tracks of their mean "
@@ -60,7 +60,7 @@ def explain(differences, baseline, lower_is_better, margin):
 
 
 def about_seeds(methods):
-    """Lines on what a verdict holds for: networks, or methods."""
+    """Lines that say whether verdicts are about networks or about methods."""
     trained = [method for method in methods.values() if method.trained]
     if any(len(method.runs) > 1 for method in trained):
         yield (

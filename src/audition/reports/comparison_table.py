@@ -1,4 +1,4 @@
-"""The table of a comparison: as numbers for pandas, and as text for terminals, notes and papers."""
+"""The table of a comparison, as numbers for pandas and as text for terminals, notes and papers."""
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,7 @@ def joined_scores(tables, points):
 
 
 def with_points(table, points, scores):
-    """`table` with a column per swept binding, after its column `run`; none is called like a score."""
+    """`table` with a column per swept binding after `run`; none shares its name with a score."""
     first = table.columns.get_loc("run") + 1
     for place, (name, title) in enumerate(short_names(points, scores).items(), start=first):
         values = [points[label].get(name) for label in table["run"]]
@@ -94,7 +94,7 @@ def spread(by_seed):
 
 
 def short_names(points, scores):
-    """dict, swept binding → title of its column: its last part, where that is no other's."""
+    """dict, swept binding → title of its column: its last part, if that is unique."""
     names = list(dict.fromkeys(name for point in points.values() for name in point))
     last = [name.split(".")[-1] for name in names]
     taken = {
@@ -167,7 +167,7 @@ def probability(p):
 
 
 def to_plain(text, notes):
-    """Where lines would be too long, the sweep is a line per run below the table."""
+    """Plain text; if lines would be too long, the sweep is listed below the table, a line per run."""
     table = aligned(text)
     if len(table.partition("\n")[0]) > MAX_WIDTH:
         table = aligned(text.drop(columns=swept_columns(text)))
@@ -180,7 +180,7 @@ def aligned(text):
 
 
 def legend(text):
-    """`<run>: <swept> = <value>, …`, of the runs that have a point of a sweep."""
+    """`<run>: <swept> = <value>, …`, for the runs that are part of a sweep."""
     for run, *values in text[["run", *swept_columns(text)]].drop_duplicates().to_numpy():
         pairs = zip(swept_columns(text), values, strict=True)
         if said := ", ".join(f"{name} = {value}" for name, value in pairs if value):

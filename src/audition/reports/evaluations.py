@@ -1,4 +1,4 @@
-"""What the scores of a run are scores of; and whether those of several runs may be compared."""
+"""What a run's scores were measured on, and whether those of several runs can be compared."""
 
 from typing import NamedTuple
 
@@ -17,13 +17,13 @@ class Evaluation(NamedTuple):
     metrics: dict  # name of the class → its passport
     packages: dict  # name → version
     audio: dict  # track that has a result → fingerprints of what was scored, {"mix", "sources"}
-    asked: list  # names of the tracks that the test set had
-    code: dict  # "made", "scored" → state of git then, None where it isn't known
-    groups: dict  # track → its group, of those that say one
+    asked: list  # names of all tracks of the test set
+    code: dict  # "made", "scored" → state of git at that time, None if unknown
+    groups: dict  # track → its group, for tracks that have one
 
     @property
     def missing(self) -> list[str]:
-        """Tracks of the test set that have no result."""
+        """Tracks of the test set without a result."""
         return sorted(set(self.asked) - set(self.audio))
 
     @property
@@ -36,8 +36,8 @@ class Evaluation(NamedTuple):
 
 
 def fingerprints(track):
-    """What was separated and what it was scored against, by content: two people's copies of a corpus
-    agree, and another recording under the same name does not.
+    """Fingerprints of the mixture and its sources, by content: two copies of a corpus have the same
+    ones, and another recording under the same name doesn't.
 
     Args:
         track: has `mix`, an AudioSignal, and `sources`, a dict of them.
@@ -47,14 +47,14 @@ def fingerprints(track):
 
 
 def audio_fingerprint(signal):
-    """Of float32: files of 16 or 24 bits are exact in it, and the last bit of a sum is rounded off."""
+    """Hashes float32, which is exact for 16 and 24 bits and rounds off the last bit of sums."""
     return fingerprint(
         [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
     )
 
 
 def read_evaluation(run, label):
-    """The Evaluation of a run, which errors will call `label`."""
+    """The Evaluation of a run; `label` is its name in errors."""
     results = list(read_results(run.results).values())
     check_one_evaluation(run, results)
     abouts = [result["metadata"] for result in results]
@@ -80,7 +80,7 @@ def git_of(record):
 
 
 def check_one_evaluation(run, results):
-    """Scores of two settings in one card would mean nothing.
+    """Refuses results of several settings, whose mean would be meaningless.
 
     Args:
         results: what `read_results` reads of the run.
@@ -93,11 +93,11 @@ def check_one_evaluation(run, results):
 
 
 def check_comparable(one, other):
-    """Raises the ConfigError that names what differs, unless both are scores of one kind, on the
-    same audio.
+    """Raises a ConfigError that names the difference, unless both are scores of the same kind, on
+    the same audio.
 
-    Separators and models may differ, as they are what is compared. Versions of packages may, too:
-    they shape scores in far digits, if at all; `other_versions` tells them.
+    Separators and models may differ, since they are what is compared. So may versions of packages:
+    they change scores in distant digits, if at all; `other_versions` lists them.
 
     Args:
         one, other: Evaluations.
@@ -108,7 +108,7 @@ def check_comparable(one, other):
 
 
 def other_metrics(one, other):
-    """What differs in how they were scored, in words; None where nothing does."""
+    """What differs in how they were scored, in words; None if nothing does."""
     if set(one.metrics) != set(other.metrics):
         names = [", ".join(sorted(evaluation.metrics)) for evaluation in (one, other)]
         return (
@@ -124,12 +124,12 @@ def other_metrics(one, other):
 
 
 def flat(metric):
-    """A metric's passport with its settings among the rest."""
+    """A metric's passport with its settings on the same level."""
     return {**metric, **metric["settings"], "settings": None}
 
 
 def first_difference(one, other):
-    """`(key, (value, value))` of the first key in which two dicts differ, else None."""
+    """`(key, (value, value))` for the first key in which two dicts differ, else None."""
     for key in {**one, **other}:
         if one.get(key) != other.get(key):
             return key, (one.get(key), other.get(key))
@@ -164,7 +164,7 @@ def other_audio(one, other):
 
 
 def other_versions(one, other):
-    """Packages that shape scores and differ, `numpy 2.4.6 and 2.4.5`."""
+    """Packages that affect scores and differ, as `numpy 2.4.6 and 2.4.5`."""
     both = {name: (one.packages.get(name), other.packages.get(name)) for name in one.packages}
     return [
         f"{name} {mine} and {theirs}" for name, (mine, theirs) in both.items() if mine != theirs
@@ -172,7 +172,7 @@ def other_versions(one, other):
 
 
 def other_code(one, other):
-    """In words, where two runs were made or scored by other commits of this code."""
+    """Sentences about runs that were made or scored by different commits of this code."""
     for what in one.code:
         gits = one.code[what], other.code[what]
         if None not in gits and gits[0]["commit"] != gits[1]["commit"]:

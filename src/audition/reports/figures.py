@@ -1,4 +1,4 @@
-"""Pictures of scores: how they scatter, how they hang on the difficulty of a track, their means."""
+"""Pictures of scores: their spread, their relation to a track's difficulty, their means."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports.intervals import mean_interval
 from audition.reports.report_card import KEYS, finite
 
-MOST_COLUMNS = 4  # of panels
+MOST_COLUMNS = 4  # panels side by side
 DOTS_PER_INCH = 150
-MOST_DOTS = 100  # tracks, of which each one is drawn; of more, only those beyond the whiskers
+MOST_DOTS = 100  # up to so many tracks, each is a dot; of more, only those beyond the whiskers
 IMPROVEMENT, INPUT = "SI-SDRi", f"{OF_THE_MIXTURE}SI-SDR"
 
 
 def write_figure(path, figure):
-    """Writes a .png; without a figure, none is left of other scores."""
+    """Writes a .png; without a figure, removes any that shows older scores."""
     if figure is None:
         path.unlink(missing_ok=True)
         return
@@ -29,7 +29,7 @@ def draw_box_plots(table):
         table: DataFrame as of `score_table`.
 
     Returns:
-        matplotlib Figure; None where no score is finite.
+        matplotlib Figure; None if no score is finite.
     """
     from matplotlib.figure import Figure  # half a second that no other command needs
 
@@ -59,7 +59,7 @@ def draw_box_plots(table):
 
 
 def draw_boxes(panel, groups):
-    """Horizontal, so that long names can be read; `groups` is a list of Series of finite scores."""
+    """Horizontal boxes, to fit long names; `groups` is a list of Series of finite scores."""
     few = max(map(len, groups)) <= MOST_DOTS
     panel.boxplot(
         groups,
@@ -78,13 +78,13 @@ def draw_boxes(panel, groups):
 
 
 def draw_against_input(table):
-    """SI-SDRi over the SI-SDR of the mixture, a colour per source.
+    """Plots SI-SDRi over the SI-SDR of the mixture, in one colour per source.
 
     Args:
         table: DataFrame as of `score_table`.
 
     Returns:
-        matplotlib Figure; None where the table hasn't both.
+        matplotlib Figure; None if the table lacks one of them.
     """
     from matplotlib.figure import Figure
 
@@ -109,12 +109,12 @@ def draw_against_input(table):
 def draw_means(groups, score):
     """A bar per group: the mean of its finite scores, with the 95 % interval of `mean_interval`.
 
-    The interval takes what is in a group as independent, and stands for its bar alone: whether two
-    networks differ on the same tracks is a matter of their paired differences.
+    The interval treats the scores in a group as independent, and is about its own bar only: to see
+    whether two networks differ on the same tracks, look at their paired differences.
 
     Args:
         groups: dict, name → Series of scores in dB.
-        score: what they are scores of, for the axis.
+        score: name of the score, for the axis.
 
     Returns:
         matplotlib Figure.

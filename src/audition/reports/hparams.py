@@ -6,11 +6,11 @@ from audition.runs.folder import sweep_point
 def log_row(run, metrics):
     """Writes the run's point of the sweep and its final numbers to `logs/hparams`.
 
-    `tensorboard --logdir <out folder>` shows one row per run, however often its commands are run:
-    of each metric the value written last. TensorBoard takes the columns from all rows together.
+    `tensorboard --logdir <out folder>` shows one row per run, however often its commands are run,
+    with the last value of each metric. TensorBoard collects the columns from all rows.
 
     Args:
-        run: Run; one without a record, as debug's, is no part of a sweep and gets no row.
+        run: Run; one without a record, such as debug's, isn't part of a sweep and gets no row.
         metrics: dict, name → float.
     """
     if not run.record.is_file():

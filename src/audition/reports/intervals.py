@@ -1,4 +1,4 @@
-"""Intervals that cover: of the shift between paired scores, with a test that agrees, and of a mean.
+"""Confidence intervals for the shift between paired scores, with a matching test, and for a mean.
 
 benchmarks/statistics.py measures what they promise; docs/comparing.md has its figures.
 """
@@ -8,12 +8,12 @@ import functools
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05  # of the tests; the intervals have 1 - LEVEL
-DECIMALS = 6  # scores closer than this differ by the rounding of their arithmetic only
-MOST_EXACT = 100  # changes; with more, the signed-rank statistic is taken as normal
+LEVEL = 0.05  # of the tests; intervals cover 1 - LEVEL
+DECIMALS = 6  # scores closer than this differ only by rounding
+MOST_EXACT = 100  # changes; with more, the signed-rank statistic is treated as normal
 NUM_RESAMPLES = 999
-MOST_RESAMPLED = 1000  # values; of more, Student's interval alone covers
-BEYOND = 1e9  # stands for an infinite change: a finite one never comes near it
+MOST_RESAMPLED = 1000  # values; with more, Student's interval is enough
+BEYOND = 1e9  # stands for an infinite change; finite ones are far smaller
 
 
 class Shift:
@@ -43,7 +43,7 @@ class Shift:
         self.widening = widening(changes, middle)
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """`(low, high)` of the interval of 1 - `level`; infinite where there are too few changes."""
+        """`(low, high)` of the interval of 1 - `level`; infinite if there are too few changes."""
         centre = (len(self.averages) - 1) / 2
         half = centre + 0.5 - critical_count(self.number, level)
         cut = int(np.floor(round(centre + 0.5 - self.widening * half, DECIMALS)))
@@ -53,7 +53,7 @@ class Shift:
 
 
 class ShiftOfMethods:
-    """The shift between two methods of which several seeds were trained: seeds and tracks are chance.
+    """The shift between two methods trained with several seeds; both seeds and tracks are random.
 
     The estimate is the `Shift` of changes whose scores are means over seeds. Its interval joins that
     of the tracks with Welch's t interval of the seeds (the scatter of the shifts of single seeds) by
@@ -84,7 +84,7 @@ class ShiftOfMethods:
 
 
 def p_value(shift: Shift | ShiftOfMethods) -> float:
-    """The smallest level at which the interval of `shift` excludes 0; 1 where none does."""
+    """The smallest level at which the interval of `shift` excludes 0; 1 if there is none."""
     below, above = -40.0, 0.0  # log of the level
     if not excludes_zero(*shift.interval(np.exp(above))):
         return 1.0
@@ -133,18 +133,18 @@ def studentised_resamples(values, mean):
 
 
 def standard_error(values):
-    """Of the mean, over the last axis; 0 where all are the same but for rounding."""
+    """Standard error of the mean over the last axis; 0 if all values are the same."""
     size = values.shape[-1]
     return np.where(np.ptp(values, axis=-1) > 0, values.std(axis=-1, ddof=1) / np.sqrt(size), 0.0)
 
 
 def unclipped(value):
-    """Infinite where an average holds an infinite change."""
+    """`value`, or infinity if it is an average that includes an infinite change."""
     return float(np.copysign(np.inf, value) if abs(value) > BEYOND / 4 else value)
 
 
 def widening(changes, middle):
-    """How much more the statistic scatters than for symmetric changes, whose variance is 1/12; ≥ 1.
+    """How much more the statistic varies than for symmetric changes, whose variance is 1/12; ≥ 1.
 
     Args:
         changes: array, sorted.
@@ -157,12 +157,12 @@ def widening(changes, middle):
 
 @functools.lru_cache(maxsize=8)
 def pairs(number):
-    """Indices of all pairs, each with itself included."""
+    """Indices of all pairs, including each change with itself."""
     return np.triu_indices(number)
 
 
 def critical_count(number, level):
-    """The largest count of averages on one side of 0 that a test of `level` still rejects; -1 where
+    """The largest number of averages on one side of 0 that a test at `level` still rejects; -1 if
     none is small enough."""
     if number <= MOST_EXACT:
         return int(np.searchsorted(signed_rank(number), level / 2, side="right")) - 1
@@ -173,7 +173,7 @@ def critical_count(number, level):
 
 @functools.lru_cache(maxsize=MOST_EXACT)
 def signed_rank(number):
-    """The distribution function of Wilcoxon's statistic at 0, 1, …, where no change is 0."""
+    """The distribution function of Wilcoxon's statistic at 0, 1, …, if no change is 0."""
     mass = np.ones(1)
     for rank in range(1, number + 1):
         mass = (np.pad(mass, (0, rank)) + np.pad(mass, (rank, 0))) / 2

@@ -1,4 +1,4 @@
-"""Methods: runs that differ in their seed alone are replicates of one."""
+"""Methods: runs that differ only in their seed are replicates of the same method."""
 
 import json
 import re
@@ -20,9 +20,9 @@ class Method(NamedTuple):
     """A row of a comparison.
 
     Attributes:
-        label: that of its only run, or `<first run> (<N> seeds)`.
+        label: label of its only run, or `<first run> (<N> seeds)`.
         runs: dict, label → Run, one per seed.
-        trained: a network separates, whose seed is a matter of chance.
+        trained: whether a network separates, so that its seed is a random choice.
     """
 
     label: str
@@ -31,7 +31,7 @@ class Method(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """Where the network of a run comes from; each is None where there is no such thing."""
+    """Where a run's network comes from; a field is None if there is no such thing."""
 
     settings: tuple | None  # bindings but for the seed; of a bootstrap, with the name of the round
     seed: str | None
@@ -41,13 +41,13 @@ class Origin(NamedTuple):
 def group_by_method(runs: dict[str, Run], group_seeds: bool = True) -> dict[str, Method]:
     """The Methods of runs, by label, in the order of their first runs.
 
-    Runs are of one method where their config.gin has the same bindings but for `train.seed`, and
-    where seeds and networks differ: the same network would count twice. Two rounds of one bootstrap
-    are not of one, as each learns from the one before.
+    Runs belong to the same method if their config.gin has the same bindings except `train.seed`, and
+    both seeds and networks differ: the same network would count twice. Two rounds of a bootstrap
+    don't, as each learns from the one before.
 
     Args:
         runs: dict, label → Run.
-        group_seeds: False: each run is a method.
+        group_seeds: False makes each run a method.
     """
     grouped = []  # dicts, label → Origin
     for label, run in runs.items():
@@ -74,7 +74,7 @@ def origin_of(run):
 
 
 def is_replicate(origin, others):
-    """Whether it may stand beside the Origins of a method."""
+    """Whether it belongs to the same method as the Origins in `others`."""
     return None not in (origin.settings, origin.network) and all(
         one.settings == origin.settings
         and one.seed != origin.seed
@@ -90,14 +90,14 @@ def method_of(runs, origins):
 
 
 def point_of(method: Method) -> dict:
-    """What its runs have in common of their points of a sweep, binding → value."""
+    """The part of the sweep's point that all its runs share, binding → value."""
     points = [sweep_point(run) for run in method.runs.values()]
     shared = points[0].items()
     return {name: value for name, value in shared if all(p.get(name) == value for p in points)}
 
 
 def mean_over_seeds(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """A score table as of `score_table`, each score the mean of those of all seeds; NaN where one is."""
+    """A table as of `score_table` with means over the seeds, which are NaN if any score is."""
     if len(tables) == 1:
         return tables[0]
     columns = [column for column in tables[0] if all(column in table for table in tables)]

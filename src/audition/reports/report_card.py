@@ -1,4 +1,4 @@
-"""Table and report card of the scores in a run folder."""
+"""The table and the report card of a run's scores."""
 
 import textwrap
 import warnings
@@ -20,7 +20,7 @@ SUMMARIES = {
     "MEDIAN": lambda x: f"{x.median():z.2f}",
 }
 PER_TRACK = "(a source of a track counts once, by the median over its channels or windows)"
-NOT_SOURCES = ("metadata",)  # what else a result file holds
+NOT_SOURCES = ("metadata",)  # other entries of a result file
 
 
 def score_table(run):
@@ -31,7 +31,7 @@ def score_table(run):
 
     Returns:
         DataFrame, one row per track and source, sorted; a column per score. A score with several
-        values (channels, windows) is their median without NaN, as in nussl and museval.
+        values (channels, windows) becomes their median without NaN, as in nussl and museval.
 
     Raises:
         ConfigError: there are none, or some can't be used, see `caveats.fault`.
@@ -41,7 +41,7 @@ def score_table(run):
         if why := fault(name, result):
             raise ConfigError(
                 f"{run.results / name}.json can't be used: {why}; run evaluate again, which scores "
-                "such tracks anew."
+                "such tracks again."
             )
     rows = [row for result in results.values() for row in result_rows(result)]
     if not rows:
@@ -58,20 +58,20 @@ def result_rows(result):
 
 
 def median(entries):
-    """Median of what is not NaN; NaN where nothing is."""
+    """Median without NaN; NaN if there is nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of an all-NaN list
         return float(np.nanmedian(np.array(entries, dtype=float)))
 
 
 def report_card(table, notes="", each_source=True, caveats=()):
-    """The card, as text of at most 100 columns.
+    """The report card, as text of at most 100 columns.
 
     Args:
         table: DataFrame as of `score_table`.
         notes: text of the NOTES box.
-        each_source: a column per source beside the overall one.
-        caveats: sentences that stand above the figures.
+        each_source: add a column per source to the overall one.
+        caveats: sentences to put above the figures.
     """
     groups = {OVERALL: table}
     if each_source:
@@ -88,7 +88,7 @@ def report_card(table, notes="", each_source=True, caveats=()):
 
 
 def summarise(group, columns, summary):
-    """List of texts: the number of tracks, then the summary of each column's finite values."""
+    """List of texts: the number of rows, then a summary of each column's finite values."""
     texts = [str(len(group))]
     for column in columns:
         values = finite(group[column])
@@ -101,13 +101,13 @@ def finite(column):
 
 
 def overall_means(table):
-    """dict, score → mean over all sources of all tracks; scores that are nowhere finite are left out."""
+    """dict, score → mean over all sources of all tracks, without scores that are never finite."""
     means = {name: finite(table[name]).mean() for name in table.columns if name not in KEYS}
     return {name: float(mean) for name, mean in means.items() if np.isfinite(mean)}
 
 
 def left_out(table, columns):
-    """Lines that say which values no mean or median holds."""
+    """Lines that say which values are in no mean or median."""
     lines = []
     for column in columns:
         missing, infinite = int(table[column].isna().sum()), int(np.isinf(table[column]).sum())
@@ -121,7 +121,7 @@ def left_out(table, columns):
 
 def draw_table(rows, cells):
     """Lines of a table: row names, then one right-aligned column per entry of `cells`, in as many
-    blocks as `WIDTH` demands."""
+    blocks as `WIDTH` requires."""
     names = ["#", *rows]
     name_width = max(len(name) for name in names)
     lines, block, used = [], [], name_width
@@ -146,7 +146,7 @@ def draw_block(names, name_width, block):
 
 
 def draw_box(title, text):
-    """Lines of a box with `text`, each of its lines wrapped."""
+    """Lines of a box around `text`, whose lines are wrapped."""
     inner = WIDTH - 4
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, inner) or [""]]
     body = [f"| {line:<{inner}} |" for line in lines]

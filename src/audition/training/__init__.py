@@ -1,4 +1,4 @@
-"""A training: its state, its step, its epochs, its checkpoints, and the loop that runs them."""
+"""A training: its state, steps, epochs and checkpoints, and the loop that runs them."""
 
 from audition.training.state import Training, TrainingEvents
 

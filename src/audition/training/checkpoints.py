@@ -1,4 +1,4 @@
-"""All that a restart needs, in one file; and the same weights in nussl's own format."""
+"""Checkpoints: one file with all that a restart needs, and the weights in nussl's own format."""
 
 import contextlib
 import io
@@ -21,15 +21,15 @@ from audition.training.state import Training
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2  # raise it when the content changes so that older files can't be read
+FORMAT = 2  # increase it when the content changes in a way that makes older files unreadable
 DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
 
 
 def save(training: Training, path: Path) -> None:
-    """Writes model, optimizer, position, history, best score, handlers' state and RNGs to `path`.
+    """Writes the whole state of a training to `path`, handlers and random generators included.
 
     Raises:
-        ConfigError: the disk is full; the checkpoint that was there before is still whole.
+        ConfigError: the disk is full; the previous checkpoint is left intact.
     """
     content = {
         "format": FORMAT,
@@ -47,7 +47,7 @@ def save(training: Training, path: Path) -> None:
         "kept": {name: thing.state_dict() for name, thing in training.kept.items()},
         "rng": rng_state(),
     }
-    # torch.save turns a full disk into an "enforce fail"; through memory it stays an OSError
+    # torch.save reports a full disk as an "enforce fail"; writing from memory raises an OSError
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_whole(buffer, path)
@@ -59,50 +59,50 @@ def write_whole(buffer: io.BytesIO, path: Path) -> None:
             file.write(buffer.getbuffer())
     except OSError as error:
         raise ConfigError(
-            f"{path} could not be written ({error.strerror}); the one before it is whole, so make "
-            "room and run resume."
+            f"{path} could not be written ({error.strerror}); the previous one is intact, so free "
+            "some space and run resume."
         ) from error
 
 
 def load(training: Training, path: Path, epoch_length: int) -> int:
-    """Puts what `save` wrote back into `training`; call it when all handlers are attached.
+    """Restores into `training` what `save` wrote; call it once all handlers are attached.
 
     Args:
-        epoch_length: iterations per epoch, which must be what it was.
+        epoch_length: iterations per epoch, which must be the same as before.
 
     Returns:
         iterations done so far.
 
     Raises:
-        ConfigError: a damaged file, or one of another architecture, optimizer, set of handlers,
-            epoch length or set of items.
+        ConfigError: the file is damaged, or was written with another architecture, optimizer, set
+            of handlers, epoch length or set of items.
     """
     content = read(path, training.device)
     if content["epoch_length"] != epoch_length:
         raise ConfigError(
-            f"{path} was written with {content['epoch_length']} iterations per epoch, now there are "
-            f"{epoch_length}; use the train.epoch_length, train.batch_size and data it was trained "
-            "with."
+            f"{path} was written with {content['epoch_length']} iterations per epoch, but now "
+            f"there are {epoch_length}; use the train.epoch_length, train.batch_size and data it "
+            "was trained with."
         )
     items = fingerprint(training.train_names)
-    if content.get("items", items) != items:  # version 0.1 did not write them
+    if content.get("items", items) != items:  # version 0.1 didn't write them
         raise ConfigError(
-            f"{path} was written in a training on other tracks than those of train.train_data now; "
+            f"{path} was written when training on other tracks than train.train_data has now; "
             "use the data it was trained with, or instantiate a new run."
         )
     load_weights(training.model, content["model"], path)
     optimizer = type(training.optimizer).__name__
     if content["optimizer_class"] != optimizer:
         raise ConfigError(
-            f"{path} was written with the optimizer {content['optimizer_class']}, but train.optimizer "
-            f"is {optimizer}; use the config it was trained with."
+            f"{path} was written with the optimizer {content['optimizer_class']}, but "
+            f"train.optimizer is {optimizer}; use the config it was trained with."
         )
     restore(training.optimizer, content["optimizer"], "train.optimizer", path)
     training.scaler.load_state_dict(content["scaler"])
     if set(content["kept"]) != set(training.kept):
         raise ConfigError(
             f"{path} was written with the handlers {sorted(content['kept'])}, but train.handlers "
-            f"now keep {sorted(training.kept)}; use the config it was trained with."
+            f"now has {sorted(training.kept)}; use the config it was trained with."
         )
     for name, thing in training.kept.items():
         restore(thing, to_cpu(content["kept"][name]), f"handler {name}", path)
@@ -120,8 +120,8 @@ def read(path: Path, device: torch.device) -> dict:
         content = torch.load(path, map_location=device, weights_only=True)
     except DAMAGED as error:
         raise ConfigError(
-            f"{path} can't be read ({type(error).__name__}): it is damaged; delete the folder it is in "
-            "to train anew, or save best.model.pth from there and bind train.init_from to it."
+            f"{path} can't be read ({type(error).__name__}): it is damaged; to start over, delete "
+            "its folder, or first copy best.model.pth from there and bind train.init_from to it."
         ) from error
     if content.get("format") != FORMAT:
         raise ConfigError(f"{path} was written by another version of this code; train again.")
@@ -139,10 +139,10 @@ def restore(thing: Any, state: dict, name: str, path: Path) -> None:
 
 
 def load_weights(model: torch.nn.Module, state_dict: dict, path: Path) -> None:
-    """Loads weights that must fit exactly.
+    """Loads weights, which must fit exactly.
 
     Raises:
-        ConfigError: names the first parameter that differs.
+        ConfigError: a parameter differs; names the first one.
     """
     own = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     other = {name: tuple(value.shape) for name, value in state_dict.items()}
@@ -160,9 +160,9 @@ def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> N
     """Writes the weights in the format of nussl's `SeparationModel.save`, whole or not at all.
 
     Args:
-        metadata: dict with `features` (see `audition.features.description`), which separation makes
-            the input by, and with `stft_params`, `sample_rate`, `num_channels` and `train_dataset`,
-            which nussl's DeepMaskEstimation and DeepClustering need.
+        metadata: dict with `features` (see `audition.features.description`), from which separation
+            makes the input, and with `stft_params`, `sample_rate`, `num_channels` and
+            `train_dataset`, which nussl's DeepMaskEstimation and DeepClustering need.
     """
     buffer = io.BytesIO()
     model.save(buffer, metadata=dict(metadata))
@@ -170,14 +170,14 @@ def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> N
 
 
 def to_cpu(state: Any) -> Any:
-    """The same nested dict with its tensors on the CPU: handlers count in NumPy."""
+    """A nested dict with its tensors moved to the CPU, because handlers use NumPy."""
     if isinstance(state, dict):
         return {name: to_cpu(value) for name, value in state.items()}
     return state.cpu() if torch.is_tensor(state) else state
 
 
 def rng_state() -> dict:
-    """State of every global generator; plain types and tensors only, so that reading it is safe."""
+    """State of all global generators, in plain types and tensors, so that it is safe to read."""
     version, numbers, gauss = random.getstate()
     kind, keys, *rest = np.random.get_state()
     return {
@@ -200,7 +200,7 @@ def set_rng_state(state: dict) -> None:
 
 @contextlib.contextmanager
 def random_states_kept() -> Iterator[None]:
-    """Puts the global generators back to what they were, whatever drew from them within."""
+    """Restores the global generators at the end, whatever drew from them in between."""
     state = rng_state()
     try:
         yield
@@ -215,15 +215,16 @@ def start_from(model: torch.nn.Module, source: str | Path) -> None:
         other, _ = nussl.ml.SeparationModel.load(str(path))
     except DAMAGED as error:
         raise ConfigError(
-            f"train.init_from = {str(source)!r} is no model file of nussl ({type(error).__name__}); "
-            "give a run folder that was trained, or the path of a .model.pth file."
+            f"train.init_from = {str(source)!r} is not a nussl model file "
+            f"({type(error).__name__}); give the folder of a trained run, or the path of a "
+            ".model.pth file."
         ) from error
     load_weights(model, other.state_dict(), path)
     log.info("Starting from the weights in %s.", path)
 
 
 def find_model(source: str | Path) -> Path:
-    """Path of a model file, given it or the run folder it is in (its best model).
+    """Path of a model file, given that path or a run folder, which stands for its best model.
 
     Raises:
         ConfigError: there is none.
@@ -232,7 +233,7 @@ def find_model(source: str | Path) -> Path:
     path = Run(path).best_model if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(
-            f"There is no trained model at {path}; give a run folder that was trained, or the path "
+            f"There is no trained model at {path}; give the folder of a trained run, or the path "
             "of a .model.pth file."
         )
     return path

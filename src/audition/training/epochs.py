@@ -1,4 +1,4 @@
-"""What every training does around an epoch: sums, validation, table, progress, checkpoints."""
+"""What every training does around its epochs: sums, validation, table, progress, checkpoints."""
 
 import datetime
 import logging
@@ -22,9 +22,9 @@ HEADING = " epoch |  train loss |    val loss |       lr | seconds | waiting for
 
 
 def attach_bookkeeping(training: Training, val_loader: DataLoader | None) -> None:
-    """Sums the losses, and once an epoch is done fills the history, validating where it can.
+    """Sums up the losses, and after each epoch validates, if it can, and extends the history.
 
-    The user's handlers are attached after this, so that they find `training.history` filled.
+    The user's handlers are attached after this, so they find `training.history` up to date.
 
     Args:
         training: Training.
@@ -47,7 +47,7 @@ def bar(name: str, unit: str) -> ProgressBar:
 
 
 def close_bars(training: Training) -> None:
-    """Clears the bars that an error left open, so that its sentence gets a line of its own."""
+    """Clears the bars that an error left open, so that its message gets a line of its own."""
     for bar in training.bars:
         if bar.pbar is not None:
             bar.pbar.close()
@@ -66,7 +66,7 @@ def add_to_sums(engine: Engine, training: Training) -> None:
 
 
 def check_finite(name: str, value: float, engine: Engine) -> None:
-    """Weights that exploded must not overwrite the last checkpoint."""
+    """Stops a training that diverged, before its weights overwrite the last checkpoint."""
     if not math.isfinite(value):
         raise ConfigError(
             f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
@@ -83,7 +83,7 @@ def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
 
 
 def close_epoch(engine: Engine, training: Training, val_loader: DataLoader | None) -> None:
-    """Puts the epoch's mean losses into the history, and validates."""
+    """Validates, and puts the epoch's mean losses into the history."""
     for name, total in training.sums.items():
         put(training, f"train/{name}", total / engine.state.epoch_length)
     training.sums = {}
@@ -114,9 +114,9 @@ def validate(validator: Engine, loader: DataLoader) -> dict[str, float]:
 
 
 def attach_reports(training: Training) -> None:
-    """One line of the epoch table per epoch, `progress.json` for whoever watches the sweep, and
-    the training's part of `cost.json`."""
-    clock, memory = Timer(), PeakMemory()  # from now on
+    """After each epoch, logs a line of the table and writes `progress.json`, for `sweep_status`,
+    and the training's part of `cost.json`."""
+    clock, memory = Timer(), PeakMemory()  # measure from now on
     timer = Timer(average=False)
     timer.attach(
         training.trainer,
@@ -159,12 +159,12 @@ def report(
 def attach_saving(
     training: Training, every_iterations: int | None = None, every_epochs: int | None = None
 ) -> None:
-    """Writes checkpoints; attached last, so that they hold what all other handlers did.
+    """Writes checkpoints; attach this last, so that they include what all other handlers did.
 
     Args:
         training: Training.
-        every_iterations: also write `latest.pth` within an epoch; None: at its end only.
-        every_epochs: keep `epoch<N>.model.pth` every so many epochs; None keeps none.
+        every_iterations: also write `latest.pth` this often within an epoch; None: only at its end.
+        every_epochs: keep an `epoch<N>.model.pth` this often; None keeps none.
     """
     trainer = training.trainer
     trainer.add_event_handler(Events.EPOCH_COMPLETED, save_epoch, training, every_epochs)
@@ -175,7 +175,7 @@ def attach_saving(
 
 
 def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> None:
-    """best, then latest: whoever is killed in between repeats the epoch and writes best again."""
+    """best, then latest: a training killed in between repeats the epoch and writes best again."""
     run = training.run
     metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
     if training.monitored() < training.best:

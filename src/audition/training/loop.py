@@ -1,4 +1,4 @@
-"""Build a training from its settings, go on from a checkpoint, and run it to the last epoch."""
+"""Builds a training from its settings, continues from a checkpoint, and runs to the last epoch."""
 
 import logging
 import math
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def attach(training: Training, settings: Settings, val_loader: DataLoader | None) -> None:
-    """The user's handlers find the epoch's history filled; checkpoints hold what they did."""
+    """Attaches in an order that shows handlers the epoch's history, and saves their state, too."""
     attach_bookkeeping(training, val_loader)
     for handler in settings.handlers:
         handler(training)
@@ -43,11 +43,12 @@ def attach(training: Training, settings: Settings, val_loader: DataLoader | None
 
 
 def build(settings: Settings, writer, exits: ExitStack) -> Training:
-    """The Training: model, optimizer, engines, losses; nothing attached yet."""
+    """The Training with its model, optimizer, engines and losses, before anything is attached."""
     device = choose_device(settings.device)
     if device.type == "cpu" and settings.mixed_precision == "float16":
         raise ConfigError(
-            "train.mixed_precision = 'float16' needs a GPU, and here is none; bind 'bfloat16' or None."
+            "train.mixed_precision = 'float16' needs a GPU, and there is none; bind 'bfloat16' or "
+            "None."
         )
     model = nussl.ml.SeparationModel(settings.model_config).to(device)
     training = Training(
@@ -87,7 +88,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
 
 
 def model_metadata(settings: Settings) -> dict:
-    """What separation, here and in nussl's deep separators, asks of a model file."""
+    """What separation needs from a model file, here and in nussl's deep separators."""
     data = settings.train_data
     return {
         "features": description(settings.features),
@@ -114,7 +115,7 @@ def validation_loader(settings: Settings) -> DataLoader:
 
 
 def go_on(training: Training, settings: Settings, latest: Path) -> int:
-    """Loads the latest checkpoint and puts the trainer where it was.
+    """Loads the latest checkpoint and puts the trainer back where it was.
 
     Returns:
         iterations done so far.
@@ -128,17 +129,17 @@ def go_on(training: Training, settings: Settings, latest: Path) -> int:
             "max_epochs": max(settings.num_epochs, math.ceil(iteration / epoch_length)),
         }
     )
-    log.info("Going on from iteration %d, epoch %d.", iteration, iteration // epoch_length)
+    log.info("Continuing from iteration %d, epoch %d.", iteration, iteration // epoch_length)
     return iteration
 
 
 def iterate(
     training: Training, settings: Settings, start: int, val_loader: DataLoader | None
 ) -> None:
-    """Runs the engine to the last epoch."""
+    """Runs the trainer to the last epoch."""
     epoch_length = settings.iterations_per_epoch
     if training.stopped or start >= settings.num_epochs * epoch_length:
-        log.info("This run is trained already.")
+        log.info("This run is already trained.")
         return
     batches = EpochBatches(
         batch_size=settings.excerpts_per_iteration,
@@ -153,7 +154,7 @@ def iterate(
         if "DataLoader worker" not in str(error):
             raise
         raise ConfigError(
-            "A data worker died; if memory is short, lower train.num_data_workers or "
+            "A data worker died; if memory ran out, lower train.num_data_workers or "
             "train.batch_size, then resume from the last checkpoint."
         ) from error
     finally:

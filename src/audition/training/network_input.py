@@ -1,4 +1,4 @@
-"""Whether separation will give the network the input that it trains on, asked before days of training."""
+"""Checks, before days of training, that separation will give the network the same input."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ from audition.features import Features, features_of_model
 def check_network_input(
     model: nussl.ml.SeparationModel, features: Features, metadata: dict[str, Any]
 ) -> None:
-    """Compares what `features` and their description in `metadata` make of a second of noise.
+    """Compares `features` with those rebuilt from `metadata`, on a second of noise.
 
     Args:
-        metadata: what the model file will say, see `checkpoints.save_model`.
+        metadata: what the model file will hold, see `checkpoints.save_model`.
 
     Raises:
-        ConfigError: the network reads what can't be made of a mix alone, or would get another input.
+        ConfigError: the network's input needs more than the mix, or would differ in separation.
     """
     name = type(features).__name__
     generator = torch.Generator().manual_seed(0)
@@ -29,12 +29,13 @@ def check_network_input(
     for key in model.input:
         if key not in made:
             raise ConfigError(
-                f"train.model_config reads {key!r}, which train.features = @{name}() doesn't make of "
-                f"a mix alone (it makes {', '.join(made)}); choose another network or features."
+                f"train.model_config reads {key!r}, which train.features = @{name}() doesn't make "
+                f"from a mix alone (it makes {', '.join(made)}); choose another network or "
+                "features."
             )
         if not torch.equal(made[key], rebuilt[key]):
             raise ConfigError(
-                f"@{name}() made again from its settings gives another {key!r}, and so would "
+                f"@{name}() rebuilt from its settings gives a different {key!r}, and so would "
                 "separation: keep each argument of its __init__, unchanged, as an attribute of the "
                 "same name, and draw no random numbers."
             )

@@ -1,4 +1,4 @@
-"""The optimizer of a training, from what a .gin file names."""
+"""Builds the optimizer that a .gin file names."""
 
 from collections.abc import Callable, Iterable
 
@@ -23,7 +23,7 @@ def make_optimizer(
     """
     try:
         optimizer = reference(parameters)
-    except ValueError as error:  # torch's word for settings and parameters that it doesn't take
+    except ValueError as error:  # torch raises it for settings and parameters it doesn't accept
         reason = str(error).rstrip(".")
         raise ConfigError(f"train.optimizer can't be built ({reason}); bind another.") from error
     for unfit, reason in UNFIT.items():

@@ -1,4 +1,4 @@
-"""What a training is told, checked before anything is built."""
+"""The settings of a training, checked before anything is built."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from audition.runs.folder import Run
 
 @dataclass(frozen=True)
 class Settings:
-    """The arguments of `audition.commands.train.train`, which tells what each means.
+    """The arguments of `audition.commands.train.train`, where each is explained.
 
     Raises:
-        ConfigError: a setting that can't be used, whatever the others are; or two that don't fit.
+        ConfigError: a setting can't be used, or two of them don't go together.
     """
 
     run: Run
@@ -74,7 +74,7 @@ class Settings:
     def check_features(self) -> None:
         if not isinstance(self.features, Features):
             raise ConfigError(
-                f"train.features = {self.features!r} makes no features: bind an instance of a "
+                f"train.features = {self.features!r} doesn't make features: bind an instance of a "
                 "subclass of audition.features.Features, such as @SpectrogramFeatures()."
             )
 
@@ -84,7 +84,7 @@ class Settings:
                 "Bind one of train.excerpt_frames and train.excerpt_seconds, not both."
             )
         if self.excerpt_seconds is None:
-            self.features.num_samples(self.excerpt_frames)  # features without frames say so
+            self.features.num_samples(self.excerpt_frames)  # raises for features without frames
 
     def check_precision(self) -> None:
         if self.mixed_precision not in (None, "bfloat16", "float16"):
@@ -98,12 +98,12 @@ class Settings:
         if self.val_data is not None and self.val_data.sample_rate != expected:
             raise ConfigError(
                 f"train.val_data has a sample rate of {self.val_data.sample_rate} Hz, "
-                f"train.train_data of {expected} Hz; they must agree."
+                f"train.train_data of {expected} Hz; give both the same."
             )
 
     @property
     def excerpt_samples(self) -> int:
-        """Length of an excerpt."""
+        """Length of an excerpt in samples."""
         if self.excerpt_seconds is not None:
             return round(self.excerpt_seconds * self.train_data.sample_rate)
         return self.features.num_samples(self.excerpt_frames)

@@ -1,4 +1,4 @@
-"""What a handler sees of a training."""
+"""The state of a training, as handlers see it."""
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -11,36 +11,34 @@ from audition.runs.folder import Run
 
 
 class TrainingEvents(EventEnum):
-    """Events of the trainer besides ignite's own."""
+    """The trainer's events besides ignite's own."""
 
-    BACKWARD_COMPLETED = (
-        "backward_completed"  # the whole batch's gradients are there, before the step
-    )
+    BACKWARD_COMPLETED = "backward_completed"  # the batch's gradients are there; before the step
     VALIDATION_COMPLETED = "validation_completed"  # `history` holds this epoch's losses
 
 
 @dataclass
 class Training:
-    """One training: its parts, and what it remembers.
+    """One training: its parts and its memory.
 
     Attributes:
-        trainer, validator: ignite engines; an iteration's output is a dict, loss name → float.
+        trainer, validator: ignite engines; the output of an iteration is a dict, loss name → float.
             `trainer.state.batch` is the batch, `trainer.state.batch["index"]` its items. An
             iteration is a step of the optimizer.
-        losses, val_losses: the weighted losses of both.
+        losses, val_losses: the weighted losses of trainer and validator.
         history: dict, "train/loss", "validation/loss", … → list with one float per epoch.
         accumulate_batches: parts in which a batch goes through the network.
-        best: lowest monitored loss so far; epochs that improve it write `best.model.pth`.
-        sums: dict, loss name → sum over the iterations of the epoch under way.
+        best: lowest monitored loss so far; an epoch that improves on it writes `best.model.pth`.
+        sums: dict, loss name → sum over the current epoch's iterations.
         kept: dict, name → object whose state survives a restart.
         stopped: True once early stopping ended the training.
-        began, first_iteration: when and where this process took up the training.
+        began, first_iteration: when and at which iteration this process started training.
         bars: ignite progress bars.
         val_data: validation Split, or None.
-        metadata: dict for the model files, see `checkpoints.save_model`.
+        metadata: dict for model files, see `checkpoints.save_model`.
         writer: TensorBoard's SummaryWriter.
-        scalar_logs: functions `(name, value, step)` that `log_scalar` calls.
-        exits: what a handler opened and must close when the training ends, however that ends.
+        scalar_logs: functions of `(name, value, step)` that `log_scalar` calls.
+        exits: closes what handlers opened when the training ends, for whatever reason.
     """
 
     run: Run
@@ -69,19 +67,19 @@ class Training:
     exits: ExitStack = field(default_factory=ExitStack)
 
     def log_scalar(self, name: str, value: float) -> None:
-        """Sends a number to TensorBoard, and to the trackers, at the current iteration."""
+        """Sends a number to TensorBoard and the trackers, at the current iteration."""
         for log in self.scalar_logs:
             log(name, value, self.trainer.state.iteration)
 
     def keep(self, name: str, thing: Any) -> None:
-        """Stores `thing.state_dict()` in every checkpoint and gives it back after a restart."""
+        """Stores `thing.state_dict()` in every checkpoint, and restores it after a restart."""
         self.kept[name] = thing
 
     @property
     def monitored_name(self) -> str:
-        """The loss that schedulers, early stopping and `best` look at: validation, else train."""
+        """The loss that schedulers, early stopping and `best` use: validation's if there is one."""
         return "train/loss" if self.validator is None else "validation/loss"
 
     def monitored(self) -> float:
-        """Its value of the last epoch."""
+        """The monitored loss of the last epoch."""
         return self.history[self.monitored_name][-1]

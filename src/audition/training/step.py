@@ -1,4 +1,4 @@
-"""One iteration: batch → features → network → losses, and for training the step."""
+"""One iteration: batch → features → network → losses and, in training, a step of the optimizer."""
 
 import contextlib
 import logging
@@ -11,11 +11,11 @@ from audition.training.state import Training, TrainingEvents
 
 
 class Forward:
-    """Waveforms of a batch → what the network gives, and the features the losses read.
+    """Waveforms of a batch → the network's output, and the features that the losses read.
 
     Args:
         mixed_precision: name of the dtype of the network's forward pass, or None.
-        remix: what changes the waveforms of an iteration of training, or None.
+        remix: changes the waveforms of each training iteration, or None.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class Forward:
         self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
 
     def parts(self, batch: dict, iteration: int, count: int) -> Iterator[dict]:
-        """A batch of training on the device, mixed anew, in `count` parts of one size."""
+        """A training batch on the device, remixed, in `count` parts of the same size."""
         waveforms = self.on_device(batch)
-        if self.remix is not None:  # before it is cut: what is drawn depends on the whole batch
+        if self.remix is not None:  # before the cut, since the draws depend on the whole batch
             waveforms = self.remix(waveforms, iteration)
         size = len(batch["index"]) // count
         for start in range(0, size * count, size):
             yield {name: value[start : start + size] for name, value in waveforms.items()}
 
     def on_device(self, batch: dict) -> dict:
-        """The batch without its index."""
+        """The batch on the device, without its index."""
         return {
             name: value.to(self.device, non_blocking=True)
             for name, value in batch.items()
@@ -50,7 +50,7 @@ class Forward:
         }
 
     def __call__(self, waveforms: dict) -> tuple[dict, dict]:
-        """Returns `(output, data)`, dicts of float32 tensors, of waveforms on the device."""
+        """Returns `(output, data)`, dicts of float32 tensors, for waveforms on the device."""
         data = self.features(waveforms)
         with precision(self.device, self.dtype):
             output = self.network(dict(data))
@@ -61,8 +61,8 @@ class Forward:
 def precision(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]:
     """The context of a forward pass in `dtype`; None is float32.
 
-    On a CPU it leaves oneDNN aside, whose bfloat16 LSTM fails where there is no AVX-512; PyTorch's
-    own runs everywhere.
+    On a CPU it disables oneDNN, whose bfloat16 LSTM fails without AVX-512; PyTorch's own runs
+    everywhere.
     """
     with contextlib.ExitStack() as contexts:
         if dtype is not None:
@@ -74,16 +74,16 @@ def precision(device: torch.device, dtype: torch.dtype | None) -> Iterator[None]
 
 
 def make_engine(process: Callable) -> Engine:
-    """An ignite Engine that leaves it to main.py to print what went wrong, once."""
+    """An ignite Engine that logs no errors, as main.py prints each one once."""
     engine = Engine(process)
     engine.logger.setLevel(logging.CRITICAL)
     return engine
 
 
 def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
-    """One iteration: forward and backward part by part, clip (handlers), one step.
+    """One iteration: forward and backward part by part, clipping (by handlers), one step.
 
-    The losses are means over the parts, and so are the gradients: what the whole batch would give.
+    Losses and gradients are means over the parts, and so equal those of the whole batch.
     """
     training.model.train()
     training.optimizer.zero_grad(set_to_none=True)
@@ -101,7 +101,7 @@ def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, f
 
 
 def part_step(training: Training, forward: Forward, part: dict, count: int) -> dict:
-    """Adds the gradients of one of `count` parts; returns its losses."""
+    """Adds the gradients of one of `count` parts, and returns its losses."""
     output, data = forward(part)
     losses = training.losses(output, data)
     training.scaler.scale(losses["loss"] / count).backward()
@@ -116,6 +116,6 @@ def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, flo
 
 
 def as_floats(losses: dict[str, torch.Tensor]) -> dict[str, float]:
-    """dict of floats; one transfer from the device for all."""
+    """The losses as floats, in a single transfer from the device."""
     values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
     return dict(zip(losses, values, strict=True))

@@ -1,4 +1,4 @@
-"""Pages that a browser shows from the disk: sounds, pictures and templates, all in one file."""
+"""Listening pages, which a browser opens from disk: sounds and pictures, all in one file."""
 
 from audition.reports.listening.choice import choose_tracks, ranking_run, score_rows
 from audition.reports.listening.facts import run_facts

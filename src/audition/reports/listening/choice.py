@@ -1,4 +1,4 @@
-"""Which tracks of many to listen to, and the table of them all."""
+"""Chooses the tracks to listen to, and makes the table of all of them."""
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ SAME = 0.005  # scores closer than this are shown as the same
 
 
 def ranking_run(tables, metric):
-    """The first run whose tracks differ in their score: a mixture, which gains 0 dB on all of them,
-    ranks none.
+    """The first run whose tracks differ in their score: unprocessed mixtures, which all gain 0 dB,
+    can't be used for ranking.
 
     Args:
         tables: list of DataFrames as of `score_table`, one per run.
@@ -21,7 +21,7 @@ def ranking_run(tables, metric):
         `(number of the run, from 1; Series, track → its mean score)`.
 
     Raises:
-        ConfigError: there is no such score, or not a finite one.
+        ConfigError: there is no such score, or it is never finite.
     """
     means = [mean_scores(table, metric) for table in tables]
     finite = [one[np.isfinite(one)] for one in means]
@@ -33,17 +33,17 @@ def ranking_run(tables, metric):
 
 
 def choose_tracks(scores, num_tracks, lower_is_better=False):
-    """Tracks evenly from the worst to the best, the median among them.
+    """Tracks spaced evenly from the worst to the best, including the median.
 
     Args:
         scores: Series, track → score; those without a finite one are never chosen.
-        num_tracks: at most so many.
+        num_tracks: how many to choose, at most.
 
     Returns:
-        dict, track → what it is among all ("worst", "rank 3 of 24", …); worst first.
+        dict, track → its rank among all ("worst", "rank 3 of 24", …); worst first.
 
     Raises:
-        ConfigError: no track is asked for.
+        ConfigError: `num_tracks` is less than 1.
     """
     if num_tracks < 1:
         raise ConfigError(f"listening_page.num_tracks = {num_tracks} must be at least 1.")
@@ -67,14 +67,14 @@ def mean_scores(table, metric):
     """Series, track → mean score over its sources."""
     if metric not in table:
         raise ConfigError(
-            f"listening_page.metric = {metric!r}, but the scores are {', '.join(score_names(table))}: "
-            "choose one of these."
+            f"listening_page.metric = {metric!r}, but the scores are "
+            f"{', '.join(score_names(table))}: choose one of these."
         )
     return table.groupby("track")[metric].mean()
 
 
 def score_rows(tables, metric, chosen):
-    """What the page's table shows.
+    """The contents of the page's table.
 
     Returns:
         dict with `rows`, the Rows of all runs, lowest `metric` first, and `metrics`, the names of

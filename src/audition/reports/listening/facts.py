@@ -1,4 +1,4 @@
-"""What the table of runs says of each: its scores in short, and what it cost."""
+"""What the table of runs says about each one: a summary of its scores, and what it cost."""
 
 import numpy as np
 
@@ -26,7 +26,7 @@ def run_facts(evaluated, metric):
 
 
 def score_facts(values, metric):
-    """dict, heading → text, of the scores of all tracks and sources; only finite ones count."""
+    """dict, heading → text, for the finite scores of all tracks and sources."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
     if not len(values):
@@ -39,7 +39,7 @@ def score_facts(values, metric):
 
 
 def cost_facts(run):
-    """dict, heading → text, of `cost.json`; – where that says nothing."""
+    """dict, heading → text, from `cost.json`; – for what it lacks."""
     costs = read_costs(run)
     train, evaluate = costs.get("train"), costs.get("evaluate")
     return {
@@ -52,12 +52,12 @@ def cost_facts(run):
 
 
 def speed(evaluation):
-    """Seconds of audio that were separated and scored in a second."""
+    """Seconds of audio separated and scored per second."""
     return evaluation["seconds_of_audio"] / max(evaluation["seconds"], 1e-3)
 
 
 def memory(cost):
-    """`1.2 GiB`, and that of GPUs where some were used."""
+    """`1.2 GiB`, followed by the memory of GPUs if any were used."""
     if not cost:
         return "–"
     text = f"{cost['peak_memory_bytes'] / GIBIBYTE:.2g} GiB"

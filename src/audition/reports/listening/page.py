@@ -1,4 +1,4 @@
-"""The listening page: what its template shows, and the template filled in."""
+"""The listening page: the data that its template shows, and filling it in."""
 
 import base64
 import hashlib
@@ -12,17 +12,17 @@ import numpy as np
 from audition.reports.listening import pictures, sounds
 
 FOLDER = Path(__file__).parent
-MIXTURE, REFERENCE = "mixture", "reference"  # what a signal is, beside the number of a run
+MIXTURE, REFERENCE = "mixture", "reference"  # kinds of signals that don't come from a run
 
 
 class Heard(NamedTuple):
     """An excerpt of a track, as arrays `(channel, sample)`.
 
     Attributes:
-        references, estimates: dict, source → array; the estimates in the order they are scored in.
+        references, estimates: dict, source → array; estimates matched to sources as when scored.
         start: first sample of the excerpt.
-        num_samples: of the whole track.
-        confidence: silhouette × posterior of the separation; None where it has none.
+        num_samples: length of the whole track.
+        confidence: silhouette × posterior of the separation; None if it has none.
     """
 
     mix: np.ndarray
@@ -35,7 +35,7 @@ class Heard(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A player: `kind` is MIXTURE, REFERENCE or the run's number, from 1 on."""
+    """A player: `kind` is MIXTURE, REFERENCE or the run's number, counted from 1."""
 
     kind: str | int
     label: str
@@ -61,7 +61,7 @@ class Card(NamedTuple):
 
 
 class RunHead(NamedTuple):
-    """A line of the table of runs: texts by column; `number` counts from 1."""
+    """A row of the table of runs: texts by column; `number` counts from 1."""
 
     number: int
     name: str
@@ -69,7 +69,7 @@ class RunHead(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line of the table of scores; `card` is the number of the track's card, None without."""
+    """A row of the table of scores; `card` is the number of the track's card, or None."""
 
     number: int
     track: str
@@ -80,7 +80,7 @@ class Row(NamedTuple):
 
 @dataclass
 class Curves:
-    """Losses per epoch of one training, on one scale."""
+    """Losses of a training, one per epoch, on a common scale."""
 
     number: int
     name: str
@@ -89,7 +89,7 @@ class Curves:
 
     @property
     def bounds(self):
-        """Lowest and highest finite loss; (0, 1) where there is none."""
+        """Lowest and highest finite loss; (0, 1) if there is none."""
         finite = [value for value in [*self.train, *self.validation] if math.isfinite(value)]
         return (min(finite), max(finite)) if finite else (0.0, 1.0)
 
@@ -103,7 +103,7 @@ class Curves:
 
 
 def draw_card(track, rank, heard, scores):
-    """Encodes and draws all signals of a track, with one gain and one scale of colours.
+    """Encodes and draws all signals of a track, with the same gain and colour scale.
 
     Args:
         heard: list of Heard of the same excerpt, one per run.
@@ -174,14 +174,14 @@ def score_text(value):
 
 
 def render(**content):
-    """The page's text: one file that asks nothing of the network, and whose policy forbids it.
+    """The page's text: one file that requests nothing from the network, which its policy forbids.
 
-    Every name is escaped by the template. Only the one script and the one style sheet of this
-    folder may run, by their hash, so no name that slips through could do harm.
+    The template escapes every name. Only the script and the style sheet in this folder may run, by
+    their hashes, so even a name that slipped through could do no harm.
 
     Args:
         content: what listening.html shows: `title`, `heads` (RunHeads), `curves` (Curves), `cards`,
-            `rows`, `metrics` (names of the scores of a Row), `metric` (the one to sort by),
+            `rows`, `metrics` (names of the scores in a Row), `metric` (the one to sort by),
             `ranked_by` (number of the run that ranks the cards), `made`.
     """
     import jinja2  # here, not at the top: no other command needs it

@@ -1,4 +1,4 @@
-"""Small pictures of signals and trainings: SVG that takes the page's colours, WebP for spectrograms."""
+"""Small pictures of signals and trainings: SVG in the page's colours, WebP for spectrograms."""
 
 import io
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from audition.reports.listening.sounds import data_uri, finite
 
-COLUMNS, ROWS = 480, 144  # of a spectrogram, in pixels
+COLUMNS, ROWS = 480, 144  # size of a spectrogram in pixels
 ENVELOPE_COLUMNS = 300
 WINDOW_SECONDS = 0.05
 RANGE_DB = 60  # from the colour of the loudest bin of a track to black
@@ -14,7 +14,7 @@ QUALITY = 60  # of WebP: about 15 kB each
 
 
 def envelope_path(audio):
-    """SVG path, in a box of 300 × 100, around the lowest and the highest sample of each column.
+    """SVG path in a box of 300 × 100, around the lowest and highest sample of each column.
 
     Args:
         audio: array `(channel, sample)` in [-1, 1].
@@ -28,7 +28,7 @@ def envelope_path(audio):
 
 
 def magnitudes_db(audio, sample_rate):
-    """Level of each bin, `(row, column)`, rows equally far apart on the mel scale, lowest first.
+    """Level of each bin in dB, `(row, column)`, rows equally spaced on the mel scale, lowest first.
 
     Args:
         audio: array `(channel, sample)`.
@@ -46,13 +46,13 @@ def magnitudes_db(audio, sample_rate):
 
 
 def mel_rows_hz(sample_rate):
-    """Frequency of each row of a spectrogram, by O'Shaughnessy's formula of the mel."""
+    """Frequency of each row of a spectrogram, by O'Shaughnessy's mel formula."""
     top = np.log1p(sample_rate / 2 / 700)
     return 700 * np.expm1(np.linspace(0, top, ROWS))
 
 
 def middle_hz(sample_rate):
-    """Frequency half way up a spectrogram."""
+    """Frequency halfway up a spectrogram."""
     return float(np.median(mel_rows_hz(sample_rate)))
 
 

@@ -7,7 +7,7 @@ from audition.reports.listening.sounds import common_gain, mp3_uri
 
 
 def track_players(heard):
-    """As `players`: the mixture, and per source its reference and the estimate of each run.
+    """`players` for the mixture and, for each source, its reference and each run's estimate.
 
     Args:
         heard: dict, label of a run → Heard of the same excerpt.
@@ -21,7 +21,7 @@ def track_players(heard):
 
 
 def players(rows, sample_rate):
-    """HTML of a table that plays and draws signals, all with one gain and one scale of colours.
+    """HTML of a table that plays and draws signals, all with the same gain and colour scale.
 
     Args:
         rows: dict, title of a row → dict, caption → signal `(channel, sample)`.

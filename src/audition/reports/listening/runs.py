@@ -1,4 +1,4 @@
-"""A run to listen to: its scores, and the excerpts that were scored."""
+"""A run to listen to: its scores, and excerpts of the audio that was scored."""
 
 import os
 from dataclasses import dataclass, fields
@@ -31,11 +31,11 @@ from audition.training.checkpoints import read as read_checkpoint
 
 @dataclass
 class Evaluated:
-    """A run with its scores and with what its own config.gin binds to evaluate.
+    """A run with its scores and the bindings of evaluate in its own config.gin.
 
     Attributes:
-        name: what tells it from the others: its path in the folder that holds them all.
-        settings: what evaluation.json says.
+        name: its path in the folder that holds all runs, which distinguishes it from the others.
+        settings: the content of evaluation.json.
     """
 
     name: str
@@ -58,13 +58,13 @@ class Evaluated:
         """dict, name of the track → Heard.
 
         Args:
-            confidence_of: picklable function, Separation → float, or None where it has no features.
+            confidence_of: picklable function, Separation → float, or None if it has no features.
         """
         missing = set(tracks) - set(self.data.names)
         if missing:
             raise ConfigError(
-                f"{self.run.folder} has scores of {sorted(missing)[0]!r}, which isn't in its "
-                "evaluate.test_data any more: run evaluate again."
+                f"{self.run.folder} has scores of {sorted(missing)[0]!r}, which is no longer in its "
+                "evaluate.test_data: run evaluate again."
             )
         indices = [self.data.names.index(track) for track in tracks]
         orders = any(metric.compute_permutation for metric in self.bindings.get("metrics", ()))
@@ -81,7 +81,7 @@ class Evaluated:
         return {name: self.bindings[name] for name in names if name in self.bindings}
 
     def separator(self):
-        """The separator that was scored; ConfigError where it isn't the same any more."""
+        """The separator that was scored; raises a ConfigError if it has changed since."""
         separator = self.bindings["separator"].located(self.run.folder)
         separator.check(self.data)
         loop = LoopSettings(**self.loop_bindings())
@@ -99,7 +99,7 @@ class Evaluated:
         return separator.with_features()  # to measure the confidence on
 
     def has_audio(self, tracks):
-        """Whether evaluate kept the audio of these scores, and it is still there."""
+        """Whether evaluate kept the audio that it scored, and it is still there."""
         sources = {track: group.source for track, group in self.table.groupby("track")}
         return self.settings["save_audio"] and all(
             has_estimates(self.run.audio / track, sources[track]) for track in tracks
@@ -112,13 +112,13 @@ class Evaluated:
 
 
 class TakeExcerpt:
-    """The last step, in the workers: the loudest stretch of a track, as Heard.
+    """The last step of separation, in the workers: takes the loudest stretch of a track, as Heard.
 
     Args:
-        seconds: of the excerpt; shorter tracks are taken whole.
-        orders: match estimates to references, as the metrics did.
+        seconds: length of the excerpt; shorter tracks are used whole.
+        orders: whether to match estimates to references, as the metrics did.
         scored: dict, name of a track → fingerprints of the audio that was scored.
-        confidence_of: as of `Evaluated.listen`.
+        confidence_of: see `Evaluated.listen`.
     """
 
     def __init__(self, seconds, orders, scored, confidence_of):
@@ -153,7 +153,7 @@ class TakeExcerpt:
 
 
 def open_runs(runs, given):
-    """The runs, each with its own config and what was given beside, not with each other's.
+    """Opens runs, each with its own config and what else was given, but not with each other's.
 
     Args:
         runs: Runs.
@@ -194,13 +194,13 @@ def signals_per_track(shown):
 
 
 def title_of(shown):
-    """`<experiment>/<run>`; of several, their experiments."""
+    """`<experiment>/<run>`, or the experiments of several runs."""
     experiments = dict.fromkeys(one.run.folder.parent.name for one in shown)
     return shown[0].run.label if len(shown) == 1 else f"{', '.join(experiments)}: {len(shown)} runs"
 
 
 def curves_of(number, one):
-    """The Curves of a run that was trained; nothing of one that wasn't."""
+    """Yields the Curves of a run, if it was trained."""
     path = one.run.latest
     if not path.is_file():
         return

@@ -1,4 +1,4 @@
-"""Excerpts of tracks as MP3 in data URIs: the one compressed format that every browser plays."""
+"""Excerpts of tracks as MP3 in data URIs; MP3 is the compressed format that every browser plays."""
 
 import base64
 import io
@@ -12,25 +12,25 @@ from audition.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-MP3_RATES = (16000, 22050, 24000, 32000, 44100, 48000)  # of MPEG-1 and -2; 2.5 not all decode
-COMPRESSION = 0.75  # of libsndfile: constant bit rates as below
-HEADROOM = 0.89  # an MP3 overshoots the peaks of what it encodes, by 1 dB at most in our tests
+MP3_RATES = (16000, 22050, 24000, 32000, 44100, 48000)  # MPEG-1 and -2; few decode 2.5
+COMPRESSION = 0.75  # for libsndfile: gives the constant bit rates below
+HEADROOM = 0.89  # decoded MP3 overshoots the original peaks, by 1 dB at most in our tests
 BASE64 = 4 / 3
 SHORTEST_SECONDS = 1.0
-PICTURE_BYTES = 40_000  # of a signal at most: its waveform, its spectrogram, and the tags around
+PICTURE_BYTES = 40_000  # at most, per signal: its waveform, spectrogram and surrounding tags
 
 
 def bytes_per_second(sample_rate):
-    """Of one signal in the page: 48 kbit/s up to 24 kHz, 96 above, mono or stereo, as base64."""
+    """Size of a signal in the page: 48 kbit/s up to 24 kHz, else 96, mono or stereo, as base64."""
     return (48_000 if mp3_rate(sample_rate) <= 24_000 else 96_000) / 8 * BASE64
 
 
 def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes, other_bytes):
-    """`max_seconds`, or less where a page of `num_signals` signals, with `other_bytes` of text around
-    them, would get larger than `megabytes`.
+    """`max_seconds`, or less if a page with `num_signals` signals and `other_bytes` of text would
+    otherwise exceed `megabytes`.
 
     Raises:
-        ConfigError: less than a second is left.
+        ConfigError: excerpts would be shorter than a second.
     """
     for_sound = megabytes * 1e6 - other_bytes - num_signals * PICTURE_BYTES
     fit = max(for_sound, 0) / (num_signals * bytes_per_second(sample_rate))
@@ -50,12 +50,12 @@ def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes, other_byte
 
 
 def mp3_rate(sample_rate):
-    """The lowest rate that MP3 has and that loses nothing of `sample_rate`, else the highest."""
+    """The lowest MP3 rate that is at least `sample_rate`, else the highest."""
     return next((rate for rate in MP3_RATES if rate >= sample_rate), MP3_RATES[-1])
 
 
 def loudest_start(audio, num_samples):
-    """First sample of the stretch of `num_samples` samples with the most energy; 0 where it's all.
+    """First of the `num_samples` consecutive samples with the most energy; 0 if that is all.
 
     Args:
         audio: array `(channel, sample)`.
@@ -68,21 +68,21 @@ def loudest_start(audio, num_samples):
 
 
 def finite(audio):
-    """`audio` with 0 for what is NaN or infinite."""
+    """`audio` with NaN and infinite samples set to 0."""
     return np.where(np.isfinite(audio), audio, 0.0)
 
 
 def common_gain(signals):
-    """What brings the highest peak of all `signals` to full scale; 1 where all are silent.
+    """The gain that brings the highest peak of all signals to HEADROOM; 1 if all are silent.
 
-    One gain for all of a track keeps their loudness comparable.
+    The same gain for all signals of a track keeps their loudness comparable.
     """
     peak = max(float(np.abs(finite(audio)).max(initial=0.0)) for audio in signals)
     return HEADROOM / peak if peak > 0 else 1.0
 
 
 def mp3_uri(audio, sample_rate):
-    """`audio`, `(channel, sample)`, as a data URI; more than two channels become one."""
+    """`audio`, `(channel, sample)`, as a data URI; more than two channels are averaged into one."""
     audio = finite(audio).astype(np.float32)
     audio = audio if len(audio) <= 2 else audio.mean(axis=0, keepdims=True)
     rate = mp3_rate(sample_rate)
