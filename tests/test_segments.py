@@ -239,7 +239,7 @@ def test_failures_are_told_at_the_end(corpus, tmp_path):
     ("separator", "measures", "sentence"),
     [
         (Halves(), ("silhouette",), "Halves has no features to measure a confidence on"),
-        (Halves(), ("certainty",), "measures has 'certainty': measures of confidence are"),
+        (Halves(), ("certainty",), "measures has 'certainty': choose from silhouette"),
     ],
 )
 def test_a_mistake_in_the_measures_is_told(corpus, tmp_path, separator, measures, sentence):

@@ -1,4 +1,4 @@
-"""How well a confidence tells the true score, where it is known."""
+"""How well a confidence predicts the true score, where that is known."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ import numpy as np
 from audition.errors import ConfigError
 
 NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
-MOST_COLUMNS = 4  # of panels
+MOST_COLUMNS = 4  # panels side by side
 FEWEST = 4  # Fisher's z has a variance of 1 / (n - 3)
 
 
@@ -20,14 +20,14 @@ class Correlation(NamedTuple):
     num: int
 
 
-def correlate(x, y):
-    """Pearson's r of the finite pairs, its 95 % interval by Fisher's z, and the line of least squares.
+def correlate(x: np.ndarray, y: np.ndarray) -> Correlation:
+    """Pearson's r of the finite pairs, its 95 % interval by Fisher's z, and the least-squares line.
 
-    The interval takes the pairs as independent. Segments of one song, and overlapping ones even
-    more, are not: read it as the narrowest that can be right.
+    The interval treats the pairs as independent. Segments of the same song aren't, and overlapping
+    ones even less so: the true interval is at least this wide.
 
     Args:
-        x, y: arrays of one length.
+        x, y: arrays of the same length.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
     finite = np.isfinite(x) & np.isfinite(y)
@@ -45,12 +45,12 @@ def correlate(x, y):
 
 
 def draw_calibration(table, measures, score):
-    """A panel per measure: score in dB over confidence, the line of least squares, r.
+    """A panel per measure: score in dB over confidence, with the least-squares line and r.
 
     Args:
         table: DataFrame with these columns.
-        measures: list of columns of confidence.
-        score: column of the score.
+        measures: list of columns with confidences.
+        score: column with the score.
 
     Returns:
         matplotlib Figure; dict, measure → Correlation.

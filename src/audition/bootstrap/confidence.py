@@ -1,6 +1,7 @@
-"""How far a separation can be trusted, told from its features alone."""
+"""Estimates from its features alone how far a separation can be trusted."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -25,21 +26,21 @@ SHORTEST_SECONDS = 0.4  # one block of BS.1770's loudness
 
 
 def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE, on=None):
-    """nussl's confidence measures of one separation, by how clearly its features form clusters.
+    """nussl's confidence measures of a separation, by how clearly its features form clusters.
 
-    Each is cut to 0 to 1, higher is better; `loudness` is the share of the smallest cluster, so at
-    most 1 / num_sources, and `jensen_shannon` is in nats, so at most 0.69. `dpcl_classic` and
-    `whitened_kmeans` are made for unit embeddings and say little of masks. Where all features are
-    the same there are no clusters, and each measure is NaN. Where silhouette and posterior are both
-    asked for, "confidence" is their product, by which the bootstrapping paper selects.
+    All are clipped to 0 to 1; higher is better. `loudness` is the share of the smallest cluster, so
+    at most 1 / num_sources; `jensen_shannon` is in nats, so at most 0.69. `dpcl_classic` and
+    `whitened_kmeans` are made for unit embeddings and mean little for masks. If all features are
+    the same there are no clusters, and every measure is NaN. If silhouette and posterior are both
+    requested, "confidence" is their product, which the bootstrapping paper selects by.
 
     Random draws come from NumPy's global generator, which `separate_each` seeds.
 
     Args:
-        separation: Separation with features; they form as many clusters as it has estimates.
-        measures: of MEASURES.
+        separation: Separation with features, which form as many clusters as it has estimates.
+        measures: names from MEASURES.
         loud_percentile: only bins louder than this percentile count, 0 to 100.
-        on: name of the features; None for the first.
+        on: name of the features to measure on; None for the first.
 
     Returns:
         dict, name of the measure → float.
@@ -69,9 +70,9 @@ def measure(name, magnitude, features, num_sources, loud_percentile):
     return float(np.clip(value, 0, 1))
 
 
-def loudness_lufs(signal):
-    """Integrated loudness by BS.1770 in LUFS, as pyloudnorm measures it through nussl; -inf where a
-    signal is silent or too short to tell."""
+def loudness_lufs(signal: nussl.AudioSignal) -> float:
+    """Integrated loudness by BS.1770 in LUFS, as nussl measures it with pyloudnorm; -inf if the
+    signal is silent or too short."""
     if signal.signal_duration < SHORTEST_SECONDS:
         return float("-inf")
     with np.errstate(divide="ignore"):
@@ -79,7 +80,7 @@ def loudness_lufs(signal):
 
 
 def confidence_of(separation: Separation) -> float | None:
-    """Silhouette times posterior, by which the bootstrapping paper selects; None without features."""
+    """Silhouette × posterior, which the bootstrapping paper selects by; None without features."""
     if not separation.features:
         return None
     measures = ("silhouette", "posterior")
@@ -89,8 +90,8 @@ def confidence_of(separation: Separation) -> float | None:
 def confidence_columns(table: pd.DataFrame) -> list[str]:
     """Columns of a `segment_table` that hold confidences.
 
-    Where the segments were measured on several features, those that say which, such as
-    "confidence (mask)"; the plain ones repeat the first.
+    If the segments were measured on several features, only those that name one, such as
+    "confidence (mask)": the plain columns repeat the first.
     """
     plain = (CONFIDENCE, *MEASURES)
     named = [name for name in table if name.endswith(")") and name.partition(" (")[0] in plain]
@@ -98,12 +99,12 @@ def confidence_columns(table: pd.DataFrame) -> list[str]:
 
 
 class Teacher(Separator):
-    """A separator whose estimates shall teach a network: measured, and none of silence.
+    """A separator whose estimates will train a network: adds confidences, and skips silence.
 
     Args:
-        separator: Separator; one that clusters or masks, where `measures` is not empty.
-        measures: of MEASURES.
-        quietest_lufs: mixtures below are not separated.
+        separator: Separator; one that clusters or masks, unless `measures` is empty.
+        measures: names from MEASURES.
+        quietest_lufs: mixtures below this loudness are not separated.
         loud_percentile: only bins louder than this percentile are measured.
         confidence_on: name of the features to measure on, or a list of several; None for the
             separator's choice. See `segment_and_separate`.
@@ -111,17 +112,15 @@ class Teacher(Separator):
 
     def __init__(
         self,
-        separator,
-        measures,
-        quietest_lufs,
-        loud_percentile=LOUD_PERCENTILE,
-        confidence_on=None,
+        separator: Separator,
+        measures: Sequence[str],
+        quietest_lufs: float,
+        loud_percentile: float = LOUD_PERCENTILE,
+        confidence_on: str | Sequence[str] | None = None,
     ):
         unknown = [name for name in measures if name not in MEASURES]
         if unknown:
-            raise ConfigError(
-                f"measures has {unknown[0]!r}: measures of confidence are {', '.join(MEASURES)}."
-            )
+            raise ConfigError(f"measures has {unknown[0]!r}: choose from {', '.join(MEASURES)}.")
         self.separator = separator
         self.measures = tuple(measures)
         self.quietest_lufs = quietest_lufs
@@ -134,13 +133,13 @@ class Teacher(Separator):
         return located
 
     def check(self, data):
-        """As of every separator; also settles which features of the separator are measured."""
+        """Checks the separator, and settles which of its features are measured."""
         self.separator.check(data)
         if self.measures:
             self.separator = self.separator.with_features(self.confidence_on)
 
     def passport(self):
-        """Says what was measured on where that is not what version 0.1, which had no choice, took."""
+        """Includes the features measured on only if version 0.1, without a choice, used others."""
         settings = {name: value for name, value in vars(self).items() if name != "confidence_on"}
         measured_on = self.confidence_on or self.separator.feature_keys
         if self.measures and measured_on != self.separator.own_features:
@@ -159,7 +158,7 @@ class Teacher(Separator):
         return replace(separation, confidences=confidences, loudness_lufs=loudness)
 
     def measured(self, separation):
-        """dict, name → float; where several features are measured, of the first and then of each as
+        """dict, name → float; with several features, those of the first, then those of each as
         `<name> (<features>)`."""
         if not self.measures:
             return {}
@@ -167,7 +166,7 @@ class Teacher(Separator):
         self.check_has(separation, names)
         state, each = np.random.get_state(), {}
         for name in names:
-            np.random.set_state(state)  # the same numbers, whatever is measured beside
+            np.random.set_state(state)  # the same numbers, whatever else is measured
             each[name] = measure_confidence(separation, self.measures, self.loud_percentile, name)
         named = {f"{key} ({on})": value for on in names for key, value in each[on].items()}
         return each[names[0]] | (named if len(names) > 1 else {})
@@ -183,10 +182,10 @@ class Teacher(Separator):
             if name not in separation.features:
                 raise ConfigError(
                     f"segment_and_separate.confidence_on has {name!r}, and {who} gives {given}: "
-                    "choose of these."
+                    "choose from these."
                 )
 
 
 def names_in(confidence_on):
-    """A setting that is a name, several, or None, as a tuple."""
+    """A setting that is one name, several or None, as a tuple."""
     return (confidence_on,) if isinstance(confidence_on, str) else tuple(confidence_on or ())

@@ -1,4 +1,4 @@
-"""Long recordings in windows, and the table of what was separated from them."""
+"""Cuts long recordings into segments, and reads the table of what was separated from them."""
 
 import re
 from pathlib import Path
@@ -24,14 +24,14 @@ class Window(NamedTuple):
 
 
 class Segments:
-    """Windows of the items of a corpus, which is read as a corpus is.
+    """Windows of the items of a corpus, with the interface of a Split.
 
-    An item shorter than a window is one segment.
+    An item shorter than a window is a single segment.
 
     Args:
         corpus: Split.
-        window_seconds, hop_seconds: length and distance of the segments.
-        to_the_end: whether what is left at the end of an item, less than a hop, is in a segment; see
+        window_seconds, hop_seconds: length and hop of the segments.
+        to_the_end: whether the rest at the end of an item, shorter than a hop, is in a segment; see
             `window_bounds`.
 
     Attributes:
@@ -56,8 +56,8 @@ class Segments:
         self.held = None, None
 
     def bounds(self, item, length, hop):
-        """`window_bounds` of an item; one empty segment where its file can't be read, which fails when
-        it is asked for, and no other item with it."""
+        """`window_bounds` of an item; if its file can't be read, one empty segment, so that the
+        error comes when that segment is read, and affects no other item."""
         try:
             return window_bounds(num_samples(self.corpus, item), length, hop, self.to_the_end)
         except ConfigError as error:
@@ -91,7 +91,7 @@ class Segments:
         return {"mix": mix, "sources": sources, "metadata": about}
 
     def read(self, item):
-        """The item, kept until another one is asked for: its segments are read one after another."""
+        """Reads an item and keeps it until another one is read, since its segments come in a row."""
         if item in self.unreadable:
             raise self.unreadable[item]
         if self.held[0] != item:
@@ -99,13 +99,13 @@ class Segments:
         return self.held[1]
 
     def file_states(self):
-        """Of each segment, `[size, time]` of each file of the item that it is cut from."""
+        """For each segment, `[size, time]` of each file of the item that it is cut from."""
         states = file_states(self.corpus)
         return [states[window.item] for window in self.windows]
 
 
 def num_samples(corpus, item):
-    """Length of an item, by the header of its file."""
+    """Length of an item in samples, from its file's header."""
     seconds = corpus.described.duration_seconds(corpus.dataset.items[item])
     return round(seconds * corpus.sample_rate)
 
@@ -114,8 +114,8 @@ def window_bounds(total, length, hop, to_the_end=False):
     """`(start, stop)` of each window of `length`, all in samples.
 
     Args:
-        to_the_end: as the bootstrapping paper's code: a window starts at every hop, and ends early
-            where the item does; the last of them starts earlier, to be whole.
+        to_the_end: do as the bootstrapping paper's code does: a window starts at every hop and may
+            be cut short by the end of the item; only the last one starts earlier, to be whole.
     """
     if to_the_end:
         starts = [*range(0, max(1, total), hop)][:-1] + [max(0, total - length)]
@@ -123,18 +123,18 @@ def window_bounds(total, length, hop, to_the_end=False):
     return [(start, start + length) for start in range(0, max(1, total - length + 1), hop)]
 
 
-def segment_table(folder):
-    """What segment_and_separate wrote, a row per segment that was not skipped.
+def segment_table(folder: str | Path) -> pandas.DataFrame:
+    """What segment_and_separate wrote, one row per segment that was not skipped.
 
     Returns:
-        DataFrame, by the segments' names: track, label, start_seconds, duration_seconds,
+        DataFrame, indexed by the segments' names: track, label, start_seconds, duration_seconds,
         loudness_lufs; each measure of confidence; each score of each source as `<source>.<score>`,
         its mean over channels, and as `<score>` the mean over sources.
     """
     results = read_results(Path(folder, RESULTS))
     if not results:
         raise ConfigError(
-            f"There is no segment in {str(folder)!r}: run segment_and_separate into it first."
+            f"There are no segments in {str(folder)!r}: run segment_and_separate into it first."
         )
     kept = {name: row(result) for name, result in results.items() if "skipped" not in result}
     return pandas.DataFrame.from_dict(kept, orient="index")
@@ -152,14 +152,14 @@ def means(columns):
 
 
 def means_over_sources(scores):
-    """Of the scores that every source has."""
+    """Means over the sources, of the scores that every source has."""
     columns = [set(columns) for columns in scores.values()]
     shared = sorted(set.intersection(*columns)) if columns else []
     return {key: float(np.mean([one[key] for one in scores.values()])) for key in shared}
 
 
-def stems(folder):
-    """mix, s0, s1, …: names of the folders that hold the segments' audio."""
+def stems(folder: str | Path) -> list[str]:
+    """Names of the folders that hold the segments' audio: mix, s0, s1, …"""
     return sorted(
         path.name
         for path in Path(folder).iterdir()
@@ -167,7 +167,7 @@ def stems(folder):
     )
 
 
-def read_segment(folder, name):
+def read_segment(folder: str | Path, name: str) -> tuple[dict[str, np.ndarray], int]:
     """`(dict, "mix", "s0", "s1", … → array (channel, sample); sample rate)` of one segment."""
     audio = {}
     for stem in stems(folder):

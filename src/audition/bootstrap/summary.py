@@ -1,4 +1,4 @@
-"""Tables of a bootstrap: its rounds on the test set, and what their teachers were sure of."""
+"""Tables of a bootstrap: its rounds' scores on the test set, and their segments by confidence."""
 
 from typing import NamedTuple
 
@@ -16,13 +16,13 @@ P_COLUMN = {"p": lambda p: "-" if np.isnan(p) else f"{p:.2g}"}
 
 
 class Round(NamedTuple):
-    """What a round left.
+    """The results of a round.
 
     Attributes:
         name: such as "round1".
-        scores: DataFrame as of `score_table`, of the test set.
-        segments: DataFrame as of `segment_table`; None for round 0, which separates none.
-        chosen: names of the segments that were learned from.
+        scores: DataFrame as of `score_table`, for the test set.
+        segments: DataFrame as of `segment_table`; None for round 0, which has none.
+        chosen: names of the segments it learned from.
     """
 
     name: str
@@ -32,17 +32,17 @@ class Round(NamedTuple):
 
 
 def round_table(rounds, score):
-    """How each round scores on the test set, and how much that is above round 0.
+    """How each round scores on the test set, and how much better than round 0.
 
     Args:
         rounds: list of Rounds, round 0 first.
         score: column of their scores.
 
     Returns:
-        DataFrame, a row per round: round, segments, chosen, r (of confidence and true score, with its
-        interval), mean of `score` overall and per source (dB), and its paired shift to round 0 over
-        the tracks (dB) with the 95 % interval, p of Wilcoxon's signed-rank test, and a verdict, as of
-        `paired_differences`, corrected for the number of rounds.
+        DataFrame, a row per round: round, segments, chosen, r (of confidence and true score, with
+        its interval), mean of `score` overall and per source (dB), and from `paired_differences`,
+        corrected for the number of rounds, its shift from round 0 over the tracks (dB), with the
+        95 % interval, p of Wilcoxon's signed-rank test and a verdict.
     """
     tables = {one.name: one.scores for one in rounds}
     for name, table in tables.items():
@@ -59,7 +59,7 @@ def check_score(table, name, score):
     """Raises a ConfigError unless the scores of round `name` have the column `score`."""
     if score not in table:
         raise ConfigError(
-            f"bootstrap.score = {score!r}: {name} has no such score; take one of "
+            f"bootstrap.score = {score!r}: {name} has no such score; choose from "
             f"{', '.join(column for column in table if column not in KEYS)}."
         )
 
@@ -81,8 +81,8 @@ def row_of(one, score):
 
 
 def calibration(segments, score, confidence=CONFIDENCE):
-    """The Correlation of a column of confidence and the true score; None without truth or with too few
-    segments."""
+    """The Correlation of a column of confidences with the true score; None if the score is unknown
+    or there are too few segments."""
     if segments is None or score not in segments or confidence not in segments:
         return None
     try:
@@ -98,7 +98,7 @@ def can_be_drawn(segments, score):
 
 
 def confidence_table(rounds, score):
-    """How well each confidence tells the true score, of rounds that were measured on several features.
+    """How well each confidence predicts the true score, for rounds measured on several features.
 
     Returns:
         DataFrame, a row per round and confidence, such as "confidence (mask)": r with its interval
@@ -118,11 +118,11 @@ def confidence_table(rounds, score):
 
 
 def quintile_table(rounds, score):
-    """What the segments of each round are worth, by fifths of their confidence, lowest first.
+    """How good the segments of each round are, by fifths of their confidence, lowest first.
 
     Returns:
         DataFrame, a row per round and quintile (1 to 5): segments, chosen, lowest and highest
-        confidence, and the mean of the true `score` (dB) where the segments have stems.
+        confidence, and the mean of the true `score` (dB) if the segments have stems.
     """
     return pd.DataFrame(
         [
@@ -135,7 +135,7 @@ def quintile_table(rounds, score):
 
 
 def fifths(one, score):
-    """Of the segments that have a confidence."""
+    """Rows of `quintile_table`, for the segments that have a confidence."""
     for number, part in one.segments.groupby(quintiles(one.segments[CONFIDENCE])):
         row = {
             "quintile": number,
@@ -148,13 +148,13 @@ def fifths(one, score):
 
 
 def quintiles(values):
-    """Series of 1, the lowest fifth, to 5; nothing for a value that is NaN."""
+    """Series of 1, for the lowest fifth, to 5; missing for values that are NaN."""
     percentile = values.rank(method="first") / values.count()
     return np.ceil(NUM_FIFTHS * percentile).astype("Int64")
 
 
 def tables_text(rounds, confidences, quintiles, score):
-    """The tables, for people; an empty one is left out."""
+    """The tables as text, without empty ones."""
     parts = [
         f"ROUNDS: mean {score} (dB) on the test set; r of confidence and true {score} of the segments;",
         "shift to round 0 over the same tracks (Hodges-Lehmann), 95 % interval, Wilcoxon's p (Bonferroni)",

@@ -111,8 +111,8 @@ def distortions(source, estimate):
 
 
 def with_floor(scores, estimate):
-    """Scores `(channel,)` of an estimate `(channel, sample)`, raised to the floor; a silent estimate,
-    whose SNR would be 0 dB, is put on it."""
+    """Scores `(channel,)` of an estimate `(channel, sample)`, raised to the floor; a silent
+    estimate, whose SNR would be 0 dB, is put on it."""
     return np.where(is_silent(estimate), FLOOR_DB, floored(scores))
 
 

@@ -1,4 +1,4 @@
-"""Compares runs: finds them, checks that they are comparable, and makes the table of their scores."""
+"""Compares runs: finds them, checks that they are comparable, and tabulates their scores."""
 
 from pathlib import Path
 from typing import NamedTuple

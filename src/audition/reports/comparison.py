@@ -44,10 +44,10 @@ def paired_differences(
 ) -> pd.DataFrame:
     """Differences between each method and the baseline, over the same tracks.
 
-    The unit is a track, or a group of tracks, as the sources of a track and the tracks of a group are
-    not independent: a unit's difference is the mean over its tracks of the mean over their sources.
-    Pairs of which one score is NaN (a silent source) are left out and counted. A track whose
-    difference is infinite counts in the shift as the largest of all, and not in the mean.
+    The unit is a track or a group of tracks, because the sources of a track and the tracks of a group
+    aren't independent: a unit's difference is the mean over its tracks of the mean over their
+    sources. Pairs in which a score is NaN (a silent source) are left out and counted. A track with
+    an infinite difference counts in the shift as the largest of all, but not in the mean.
 
     The verdict is on the Hodges–Lehmann shift, whose interval inverts the signed-rank test
     (`audition.reports.intervals.Shift`). The intervals of all rows of one metric hold together with
@@ -59,11 +59,11 @@ def paired_differences(
         tables: dict, label → DataFrame as of `score_table`; of several seeds, their mean.
         baseline: label of the method that the others are compared to.
         columns: scores to compare; None: all but those of the mixture itself.
-        each_source: also a row per source, where there are several.
-        lower_is_better: the columns of which that is true.
+        each_source: also a row per source, if there are several.
+        lower_is_better: the columns whose scores are better when lower.
         seeds: dict, label → list of DataFrames, one per seed; None: each method has one.
         groups: dict, track → its group (a speaker, a song); None: each track is its own.
-        margin: dB within which methods count as equivalent; None: that isn't asked.
+        margin: dB within which methods count as equivalent; None tests no equivalence.
 
     Returns:
         DataFrame, a row per metric, source ("OVERALL" first) and method but the baseline, with the
@@ -109,7 +109,7 @@ def scores_of(table, column):
 
 
 def scores_by_seed(tables, seeds, label, column, source):
-    """Series of one source, or OVERALL: the mean over the seeds, then those of each seed, if any."""
+    """Series of one source, or OVERALL: the mean over the seeds, then each seed, if any."""
     found = [scores_of(table, column) for table in (tables[label], *seeds.get(label, ()))]
     if source == OVERALL:
         return found

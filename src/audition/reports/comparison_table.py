@@ -167,7 +167,7 @@ def probability(p):
 
 
 def to_plain(text, notes):
-    """Plain text; if lines would be too long, the sweep is listed below the table, a line per run."""
+    """Plain text; if lines would get too long, the sweep is listed below, a line per run."""
     table = aligned(text)
     if len(table.partition("\n")[0]) > MAX_WIDTH:
         table = aligned(text.drop(columns=swept_columns(text)))

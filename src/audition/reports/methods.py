@@ -41,9 +41,9 @@ class Origin(NamedTuple):
 def group_by_method(runs: dict[str, Run], group_seeds: bool = True) -> dict[str, Method]:
     """The Methods of runs, by label, in the order of their first runs.
 
-    Runs belong to the same method if their config.gin has the same bindings except `train.seed`, and
-    both seeds and networks differ: the same network would count twice. Two rounds of a bootstrap
-    don't, as each learns from the one before.
+    Runs belong to the same method if their config.gin has the same bindings except `train.seed`,
+    and both seeds and networks differ: the same network would count twice. Two rounds of a
+    bootstrap don't, as each learns from the one before.
 
     Args:
         runs: dict, label → Run.
