@@ -292,6 +292,39 @@ def test_the_output_of_the_model_is_left_alone(magnitudes):
     assert list(output) == ["estimates"]
 
 
+# keys ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("args", [["SISDRLoss"], [{"class": "SISDRLoss"}]])
+@pytest.mark.parametrize("name", ["PermutationInvariantLoss", "CombinationInvariantLoss"])
+def test_an_invariant_loss_reads_what_the_one_inside_it_reads(name, args):
+    random = torch.Generator().manual_seed(0)
+    audio, source_audio = torch.randn(2, BATCH, 1, 500, SOURCES, generator=random)
+    output, data = {"audio": audio}, {"source_audio": source_audio}
+    keys = {"audio": "estimates", "source_audio": "targets"}
+    expected = value({name: {"args": args, "keys": keys}}, output, data)
+    assert value({name: {"args": args}}, output, data) == expected
+    assert value({"PIT": {"class": name, "args": args}}, output, data) == expected
+
+
+def test_an_invariant_loss_takes_keys_of_ones_own_first(magnitudes):
+    output, data = magnitudes
+    settings = {"args": ["L1Loss"], "keys": {"mask": "estimates", "shares": "targets"}}
+    found = value(
+        {"PermutationInvariantLoss": settings},
+        {"mask": output["estimates"]},
+        {"shares": data["source_magnitudes"]},
+    )
+    assert found == value({"PermutationInvariantLoss": {"args": ["L1Loss"]}}, output, data)
+
+
+def test_a_missing_input_shows_the_form_of_keys(magnitudes):
+    losses = Losses({"PermutationInvariantLoss": {"args": ["SISDRLoss"]}})
+    form = r"its 'keys', which are \{'audio': 'estimates', 'source_audio': 'targets'\} now"
+    with pytest.raises(ConfigError, match=form):
+        losses(*magnitudes)
+
+
 # mistakes ------------------------------------------------------------------------
 
 
@@ -308,6 +341,10 @@ def test_the_output_of_the_model_is_left_alone(magnitudes):
         ({"L1Loss": 1.0}, r"\['L1Loss'\] is 1.0; it must be a dict"),
         ({"PermutationInvariantLoss": {}}, "needs the loss to make invariant, such as 'args'"),
         ({"PermutationInvariantLoss": {"args": ["L2Loss"]}}, "L2Loss"),
+        (
+            {"PermutationInvariantLoss": {"args": ["DeepClusteringLoss"]}},
+            "DeepClusteringLoss doesn't compare estimates with targets, one with one",
+        ),
         ({"PermutationInvariantLoss": {"args": [{"name": "L1Loss"}]}}, "needs the loss to make"),
         ({"PIT": {"class": "CombinationInvariantLoss", "args": []}}, r"\['PIT'\] needs the loss"),
         ({}, "is {}; it must be a dictionary with at least one loss"),

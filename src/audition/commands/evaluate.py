@@ -4,6 +4,7 @@ import itertools
 import logging
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import gin
 
@@ -25,13 +26,13 @@ from audition.runs.costs import record_evaluation
 from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
 from audition.runs.results import Results, read_results
-from audition.separators import LoopSettings, Separator, separate_all
+from audition.separators import LoopSettings, Separator, rehearse, separate_all
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
 
 
-@gin.configurable(denylist=["run"])
+@gin.configurable(denylist=["run", "network"])
 def evaluate(
     run: Run,
     test_data: Split = gin.REQUIRED,
@@ -44,6 +45,7 @@ def evaluate(
     overlap_seconds: float = 2.0,
     save_audio: bool = False,
     seed: int = 0,
+    network: tuple[Any, dict] | None = None,
 ) -> None:
     """Scores a separator on each track of a test set, into `results/<track>.json`.
 
@@ -64,14 +66,19 @@ def evaluate(
         overlap_seconds: of the pieces, which are crossfaded there, and their sources matched.
         save_audio: also writes the estimates, as `audio/<track>/<source>.wav`.
         seed: with the track's name, seeds the separators that draw random numbers.
+        network: None; or `(model, metadata)` of a network in training: then nothing is written, and
+            a few seconds are separated and scored to see whether this would work.
 
     Raises:
         ConfigError: the separator or a metric cannot work on this data.
         ItemsFailed: some tracks failed; the rest are done.
     """
+    check_metrics(metrics)
+    if network is not None:
+        separator = separator.rehearsing(run.folder, *network, test_data)
+        return rehearse(separator, test_data, ScoreTrack(metrics, None), device)
     separator = separator.located(run.folder)
     separator.check(test_data)
-    check_metrics(metrics)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
     kept = Results(run.results, settings, tracks(test_data))

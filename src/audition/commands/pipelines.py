@@ -1,16 +1,20 @@
 """Several commands in a row: all, resume, debug, bootstrap."""
 
+import contextlib
+import functools
 import logging
+from collections.abc import Iterator
 
 import gin
 import numpy as np
+import torch
 
 from audition import configs
 from audition.commands.analyze import analyze
 from audition.commands.evaluate import evaluate
 from audition.commands.train import train
 from audition.datasets.split import Split
-from audition.errors import ConfigError
+from audition.errors import ConfigError, sentence
 from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
@@ -19,19 +23,50 @@ log = logging.getLogger(__name__)
 def all(run: Run) -> None:
     """Train, evaluate, analyze; the first only if there is a network to train."""
     check_no_bootstrap("all")
-    if has_network():
-        train(run)
-    evaluate(run)
-    analyze(run)
+    train_evaluate_analyze(run, resume=False)
 
 
 def resume(run: Run) -> None:
     """Continue from the latest checkpoint (from the start if there is none), evaluate, analyze."""
     check_no_bootstrap("resume")
-    if has_network():
-        train(run, resume=True)
-    evaluate(run)
+    train_evaluate_analyze(run, resume=True)
+
+
+def train_evaluate_analyze(run: Run, resume: bool) -> None:
+    if not has_network():
+        evaluate(run)
+    else:
+        train(run, resume=resume, rehearse=functools.partial(rehearse_evaluation, run))
+        with reassured():
+            evaluate(run)
     analyze(run)
+
+
+def rehearse_evaluation(run: Run, model: torch.nn.Module, metadata: dict) -> None:
+    """Raises ConfigError, before the first epoch, for what evaluate would refuse after the last."""
+    try:
+        evaluate(run, network=(model, metadata))
+    except ConfigError as error:
+        raise ConfigError(
+            f"{ended(error)}; evaluate would end like this once the network is trained, so mend it "
+            "first, or run train alone."
+        ) from error
+
+
+@contextlib.contextmanager
+def reassured() -> Iterator[None]:
+    """Adds to a mistake that the training before it isn't lost."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(
+            f"{ended(error)}; the network is trained, and resume goes on from here without training "
+            "again."
+        ) from error
+
+
+def ended(error: ConfigError) -> str:
+    return sentence(error).removesuffix(".")
 
 
 def check_no_bootstrap(command: str) -> None:

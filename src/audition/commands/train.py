@@ -1,5 +1,6 @@
 """Train the network of a run folder."""
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -17,13 +18,13 @@ from audition.reports.hparams import log_row
 from audition.runs.folder import Run
 from audition.runs.journal import timestamp
 from audition.training import Training, checkpoints
-from audition.training.loop import attach, build, go_on, iterate, validation_loader
+from audition.training.loop import attach, build, go_on, is_trained, iterate, validation_loader
 from audition.training.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-@gin.configurable(denylist=["run", "resume"])
+@gin.configurable(denylist=["run", "resume", "rehearse"])
 def train(
     run: Run,
     train_data: Split = gin.REQUIRED,
@@ -53,6 +54,7 @@ def train(
     compile_model: bool = False,
     seed: int = 0,
     resume: bool = False,
+    rehearse: Callable[[torch.nn.Module, dict], None] | None = None,
 ) -> Training:
     """Trains a separation network; leaves its checkpoints and logs in the run folder.
 
@@ -87,6 +89,8 @@ def train(
         compile_model: runs the network through `torch.compile`.
         seed: of weights, dropout and excerpts.
         resume: continues from `checkpoints/latest.pth` if it exists.
+        rehearse: called with the network and what its model file will say, before the first
+            epoch; raises a ConfigError for what would fail after the last one.
 
     Raises:
         ConfigError: a setting, a data set or a checkpoint that can't be used.
@@ -117,6 +121,9 @@ def train(
         elif init_from is not None:
             checkpoints.start_from(training.model, init_from)
         configs.write_operative(run.operative("train"))
+        if rehearse is not None and not is_trained(training, settings, start):
+            with checkpoints.random_states_kept():
+                rehearse(copy.deepcopy(training.model), training.metadata)
         iterate(training, settings, start, val_loader)
         training.log_scalar(f"best/{training.monitored_name}", training.best)
     log_row(run, {f"best/{training.monitored_name}": training.best})

@@ -8,11 +8,13 @@ A loss dictionary maps a name to its settings:
     }
 
 Each entry may have `weight`, `class` (if the name is not the class), `keys` (which of the model's
-outputs and features go to which argument), `args` and `kwargs`. A weight of 0 reports the loss
-without training on it. Losses are L1Loss, MSELoss, KLDivLoss, SISDRLoss, DeepClusteringLoss,
-WhitenedKMeansLoss, PermutationInvariantLoss, CombinationInvariantLoss, and any class decorated
-with `loss`. The two invariant ones choose one permutation per utterance (Kolbæk et al., TASLP
-2017); nussl's own versions choose one per time-frequency bin, see `audition.compat`.
+outputs and features go to which argument: `{'mask': 'input', 'shares': 'target'}`), `args` and
+`kwargs`. A weight of 0 reports the loss without training on it. Losses are L1Loss, MSELoss,
+KLDivLoss, SISDRLoss, DeepClusteringLoss, WhitenedKMeansLoss, PermutationInvariantLoss,
+CombinationInvariantLoss, and any class decorated with `loss`. The two invariant ones read what the
+loss inside them reads (its arguments are then `estimates` and `targets`), and choose one permutation
+per utterance (Kolbæk et al., TASLP 2017); nussl's own versions choose one per time-frequency bin, see
+`audition.compat`.
 
 KLDivLoss is torch's: it takes log-probabilities, and of magnitudes it falls the larger they are. It is
 refused unless its `keys` say which output holds them:
@@ -20,6 +22,7 @@ refused unless its `keys` say which output holds them:
     'KLDivLoss': {'keys': {'log_shares': 'input', 'shares': 'target'}}
 """
 
+import inspect
 import math
 
 import gin
@@ -75,7 +78,7 @@ class Losses(Closure):
         self.binding = binding
         check_dictionary(loss_dictionary, binding)
         try:
-            super().__init__(loss_dictionary, combination)
+            super().__init__(with_keys_of_inner(loss_dictionary), combination)
         except (ClosureException, TypeError, AttributeError) as error:
             reason = str(error).split(" which has ")[0]
             raise ConfigError(f"train.{binding} can't be used: {reason}.") from error
@@ -94,14 +97,18 @@ class Losses(Closure):
         Returns:
             dict, name → scalar tensor.
         """
-        try:
-            return self.compute_loss(dict(output), data)
-        except KeyError as error:
-            available = ", ".join(sorted({*output, *data}))
-            raise ConfigError(
-                f"train.{self.binding} needs {error}, which neither the model nor the features "
-                f"provide (they provide {available}); choose another loss or set its 'keys'."
-            ) from error
+        self.check_keys({*output, *data})
+        return self.compute_loss(dict(output), data)
+
+    def check_keys(self, available: set[str]) -> None:
+        for *_, keys, _ in self.losses:
+            for key in keys:
+                if key not in available:
+                    raise ConfigError(
+                        f"train.{self.binding} needs {key!r}, which neither the model nor the "
+                        f"features provide (they provide {', '.join(sorted(available))}); choose another "
+                        f"loss or set its 'keys', which are {keys} now."
+                    )
 
     def check_means(self):
         """Raises ConfigError where the loss of a batch isn't the mean of those of its parts."""
@@ -173,6 +180,30 @@ def check_divergence(settings: dict, class_name: str, where: str) -> None:
             f"{where} would take magnitudes for the log-probabilities that KLDivLoss needs, and fall "
             "without end as they grow: set its 'keys' to an output of logarithms, or take L1Loss."
         )
+
+
+def with_keys_of_inner(dictionary: dict) -> dict:
+    """The dictionary, in which the invariant losses without `keys` read what the one inside them reads."""
+    return {
+        name: {"keys": keys_of_inner(inner_loss(settings["args"])), **settings}
+        if settings.get("class", name) in INVARIANT
+        else settings
+        for name, settings in dictionary.items()
+    }
+
+
+def keys_of_inner(name: str) -> dict[str, str]:
+    """The inner loss's DEFAULT_KEYS, its first two arguments being estimates and targets.
+
+    Raises:
+        TypeError: a loss that doesn't compare two tensors, so that there is nothing to permute.
+    """
+    module = getattr(nussl.ml.train.loss, name)
+    arguments = [one for one in inspect.signature(module.forward).parameters if one != "self"]
+    key_of = {argument: key for key, argument in module.DEFAULT_KEYS.items()}
+    if len(key_of) != 2:
+        raise TypeError(f"{name} doesn't compare estimates with targets, one with one")
+    return {key_of[arguments[0]]: "estimates", key_of[arguments[1]]: "targets"}
 
 
 def names_a_loss(args: list | None) -> bool:

@@ -14,6 +14,7 @@ from audition.separators.nussl_separators import (
     nussl_recipes,
     separator_recipe,
 )
+from audition.separators.rehearsal import rehearse
 from audition.separators.trained import TrainedSeparator, load_separator
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "load_separator",
     "nussl_recipes",
     "predominant_melody",
+    "rehearse",
     "separate_all",
     "separate_each",
     "separator_recipe",

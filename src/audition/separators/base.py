@@ -74,6 +74,26 @@ class Separator:
     def check(self, data: Any) -> None:
         """Raises a ConfigError if this separator can't work on `data` (a Split)."""
 
+    def rehearsing(
+        self, folder: Path, model: Any, metadata: dict, data: Any
+    ) -> Self | None:
+        """This separator, checked on `data`, as it will be once the run in `folder` is trained.
+
+        Args:
+            folder: of the run; there may be no checkpoint in it yet.
+            model, metadata: see `with_model`.
+            data: Split.
+
+        Returns:
+            Separator, or None where it can't be tried without the checkpoint.
+
+        Raises:
+            ConfigError: it cannot work on `data`, or not with this network.
+        """
+        separator = self.located(folder)
+        separator.check(data)
+        return separator
+
     def with_features(self, names: Sequence[str] = ()) -> Self:
         """This separator, made to return features that it otherwise doesn't, to save their cost.
 

@@ -68,8 +68,20 @@ class NetworkSeparator(Separator):
         settings["model_sha256"] = file_sha256(self.model_path)[:16]
         return {"class": describe(type(self)), "settings": describe(settings)}
 
+    def rehearsing(
+        self, folder: Path, model: nussl.ml.SeparationModel, metadata: dict, data: Any
+    ) -> Self | None:
+        if Path(folder, self.model_path).parent != Run(Path(folder)).checkpoints:
+            return super().rehearsing(folder, model, metadata, data)  # another run's network
+        separator = self.with_model(model, metadata)
+        separator.check_format(metadata, data)
+        return separator
+
     def check(self, data):
-        metadata = self.load()
+        self.check_format(self.load(), data)
+
+    def check_format(self, metadata: dict, data: Any) -> None:
+        """Raises a ConfigError if the network was trained on signals unlike those of `data`."""
         for key, unit in (("sample_rate", "Hz"), ("num_channels", "channel(s)")):
             if metadata[key] != getattr(data, key):
                 raise ConfigError(

@@ -103,6 +103,9 @@ class NusslSeparator(Separator):
         for separator in self.inner():
             separator.check(data)
 
+    def rehearsing(self, folder: Path, model: Any, metadata: dict, data: Any) -> None:
+        """None: an argument, or a separator among them, may read what the training will write."""
+
     def passport(self):
         arguments = dict(self.arguments)
         if arguments.get("model_path") is not None:

@@ -133,12 +133,16 @@ def go_on(training: Training, settings: Settings, latest: Path) -> int:
     return iteration
 
 
+def is_trained(training: Training, settings: Settings, start: int) -> bool:
+    return training.stopped or start >= settings.num_epochs * settings.iterations_per_epoch
+
+
 def iterate(
     training: Training, settings: Settings, start: int, val_loader: DataLoader | None
 ) -> None:
     """Runs the trainer to the last epoch."""
     epoch_length = settings.iterations_per_epoch
-    if training.stopped or start >= settings.num_epochs * epoch_length:
+    if is_trained(training, settings, start):
         log.info("This run is already trained.")
         return
     batches = EpochBatches(

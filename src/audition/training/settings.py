@@ -45,6 +45,7 @@ class Settings:
     compile_model: bool
     seed: int
     resume: bool
+    rehearse: Callable | None
 
     def __post_init__(self):
         self.check_counts()
