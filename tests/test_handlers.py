@@ -26,6 +26,7 @@ from audition.handlers import (
 )
 from audition.handlers.balance import Balance
 from audition.handlers.gradients import NormHistogram
+from audition.handlers.records import ItemLosses
 from audition.losses import Losses
 from audition.runs.folder import Run
 from audition.training.state import TrainingEvents
@@ -458,26 +459,84 @@ def test_auto_balance_refuses(run, corpus, settings, sentence):
 # records -------------------------------------------------------------------------
 
 
-def test_item_losses_are_written_hardest_first(run, corpus):
-    training = fit(run, corpus, add_record_batch_and_loss_info_handler)
-    with open(run.logs / "item_losses.csv") as file:
+def item_losses(run):
+    """Rows of the file: `(epoch, item, dict of losses)`."""
+    with open(run.item_losses) as file:
         rows = list(csv.DictReader(file))
-    assert sorted(row["item"] for row in rows) == corpus.names
-    assert [row["batches"] for row in rows] == ["3"] * NUM_TRACKS
-    means = [float(row["mean_loss"]) for row in rows]
-    assert means == sorted(means, reverse=True)
-    assert np.mean(means) == pytest.approx(np.mean(training.history["train/loss"]))
-    lasts = sorted(float(row["last_loss"]) for row in rows)
-    iterations = scalars(run, "iteration/loss")
-    assert lasts == pytest.approx(sorted([iterations[5], iterations[6]] * 2))
+    names = [name for name in rows[0] if name not in ("epoch", "item")]
+    return [
+        (int(row["epoch"]), row["item"], {name: float(row[name]) for name in names}) for row in rows
+    ]
 
 
-def test_item_losses_of_one_loss(run, corpus):
+PERMUTED = {
+    "PermutationInvariantLoss": {"weight": 2.0, "args": ["L1Loss"]},
+    "WhitenedKMeansLoss": {"weight": 0.1},
+    "DeepClusteringLoss": {"weight": 0.1},
+}
+
+
+@pytest.mark.parametrize("parts", [1, 2])
+def test_item_losses_are_each_items_own_and_their_mean_the_batchs(run, corpus, parts):
+    training = fit(
+        run,
+        corpus,
+        add_record_batch_and_loss_info_handler,
+        model_config=chimera(),
+        loss_dictionary=PERMUTED,
+        batch_size=BATCH_SIZE // parts,
+        accumulate_batches=parts,
+    )
+    rows = item_losses(run)
+    assert [epoch for epoch, *_ in rows] == [1] * NUM_TRACKS + [2] * NUM_TRACKS + [3] * NUM_TRACKS
+    for epoch in (1, 2, 3):
+        seen = [(item, losses) for number, item, losses in rows if number == epoch]
+        assert sorted(item for item, _ in seen) == corpus.names
+        for name in ("loss", *PERMUTED):
+            found = [losses[name] for _, losses in seen]
+            assert len(set(found)) == NUM_TRACKS  # a batch's mean would stand at two of its items
+            expected = training.history[f"train/{name}"][epoch - 1]
+            assert np.mean(found) == pytest.approx(expected, rel=1e-3)
+        totals = [losses["loss"] for _, losses in seen]
+        assert totals == sorted(totals, reverse=True)
+
+
+def test_item_losses_sort_by_the_loss_that_is_named(run, corpus):
     record = functools.partial(add_record_batch_and_loss_info_handler, name="MSELoss")
-    training = fit(run, corpus, record, loss_dictionary=TWO_LOSSES)
-    with open(run.logs / "item_losses.csv") as file:
-        means = [float(row["mean_loss"]) for row in csv.DictReader(file)]
-    assert np.mean(means) == pytest.approx(np.mean(training.history["train/MSELoss"]))
+    fit(run, corpus, record, loss_dictionary=TWO_LOSSES, num_epochs=1)
+    found = [losses["MSELoss"] for *_, losses in item_losses(run)]
+    assert found == sorted(found, reverse=True)
+
+
+def test_item_losses_come_back_from_a_checkpoint(run, corpus):
+    record = add_record_batch_and_loss_info_handler
+    fit(run, corpus, record, num_epochs=2)
+    before = item_losses(run)
+    with open(run.item_losses, "a") as file:
+        file.write("3,track0,0.1")  # of an epoch that was killed before its checkpoint
+    fit(run, corpus, record, num_epochs=3, resume=True)
+    after = item_losses(run)
+    assert after[: len(before)] == before
+    assert [epoch for epoch, *_ in after[len(before) :]] == [3] * NUM_TRACKS
+
+
+def test_an_epoch_that_leaves_items_out_or_takes_them_twice(run, corpus):
+    fit(run, corpus, add_record_batch_and_loss_info_handler, epoch_length=1, num_epochs=2)
+    assert [epoch for epoch, *_ in item_losses(run)] == [1, 1, 2, 2]
+    record = ItemLosses(2, 1)
+    record.add(torch.tensor([1, 1]), np.array([[1.0], [4.0]]))
+    record.close(1)
+    assert np.isnan(record.history[1][0]) and record.history[1][1] == 2.5
+
+
+def test_what_version_01_kept_of_item_losses_loads(run, corpus):
+    record = ItemLosses(4, 2)
+    record.load_state_dict({"table": torch.zeros(4, 3)})
+    assert record.history == {}
+    with pytest.raises(ValueError, match="it holds 12 items, and train.train_data has 4"):
+        record.load_state_dict({"table": torch.zeros(12, 3)})
+    with pytest.raises(ValueError, match="it holds 2 losses, and there are 3"):
+        ItemLosses(4, 3).load_state_dict(record.state_dict())
 
 
 def test_item_losses_name_a_loss_that_is_not_there(run, corpus):

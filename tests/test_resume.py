@@ -88,3 +88,20 @@ def test_resume_on_another_split_is_refused(instantiate, capsys):
     assert (
         "latest.pth was written when training on other tracks than train.train_data has now" in told
     )
+
+
+def test_a_checkpoint_of_version_01_on_fewer_items_is_told(instantiate, capsys):
+    """It doesn't say on which items it was written; what its handler kept has their number."""
+    (run,) = instantiate("train.num_epochs = 1", "train.epoch_length = 2")
+    road.call("train", run.config)
+    content = state(run)
+    del content["items"]
+    content["kept"]["item_losses"] = {"table": torch.zeros(12, 3)}
+    torch.save(content, run.latest)
+    fewer = ("train/build_dataset.filters = [@NamedLike()]", "NamedLike.patterns = '*-0000[0-4]_*'")
+    assert road.call("resume", run.config, *fewer, "train.num_epochs = 2", check=False) == 2
+    assert (
+        "doesn't fit handler item_losses (it holds 12 items, and train.train_data has 5); use"
+        in capsys.readouterr().err.splitlines()[-1]
+    )
+    road.call("resume", run.config, "train.num_epochs = 2")

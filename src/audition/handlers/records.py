@@ -1,72 +1,138 @@
-"""Shows which items are hard, by the losses of the batches that each was in."""
+"""Which items are hard: a record of each item's own losses."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import gin
 import numpy as np
 import torch
-from ignite.engine import Events
+from ignite.engine import Engine, Events
 
 from audition.errors import ConfigError
 from audition.files import write_and_rename
-from audition.training.state import Training, TrainingEvents
+from audition.training.state import Part, Training, TrainingEvents
 
 
 @gin.register
 def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss") -> None:
-    """Writes `logs/item_losses.csv` after each epoch: mean loss of the batches each item was in.
+    """Writes each item's own losses to `logs/item_losses.csv`, a row per item and epoch.
 
-    Over many epochs, an item's batches have nothing but that item in common, so the items with a
-    high mean are the hard or mislabelled ones.
+    Columns are `epoch`, `item`, `loss` (the weighted sum) and each loss of the loss dictionary: the
+    mean over the excerpts of that item in that epoch. An epoch's rows come hardest first. Items
+    that stay hard are difficult or mislabelled.
+
+    An item's losses are the loss dictionary's, without gradients, of that item alone. Their mean over
+    a batch is the batch's loss, as long as that is a mean over its items, as all of ours are. Each
+    checkpoint holds 4 bytes per item, loss and epoch.
 
     Args:
-        name: the loss to record; "loss" is the weighted sum.
+        name: which loss to sort by.
     """
     names = ["loss", *training.losses.names]
     if name not in names:
         raise ConfigError(
-            f"add_record_batch_and_loss_info_handler.name = {name!r} is not in "
-            f"train.loss_dictionary; choose from {', '.join(names)}."
+            f"add_record_batch_and_loss_info_handler.name = {name!r} is no loss of "
+            f"train.loss_dictionary; it may be {', '.join(names)}."
         )
-    record = ItemLosses(len(training.train_names))
+    record = ItemLosses(len(training.train_names), len(names))
     training.keep("item_losses", record)
-    path = training.run.item_losses
+    table = ItemLossesFile(training, record, names, names.index(name))
+    training.trainer.add_event_handler(Events.STARTED, table.write)
+    training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, table.append)
+    training.trainer.add_event_handler(
+        TrainingEvents.PART_COMPLETED,
+        lambda engine: record.add(
+            engine.state.part.index, own_losses(training.losses, engine.state.part, names)
+        ),
+    )
 
-    def add(engine):
-        record.add(engine.state.batch["index"], engine.state.output[name])
 
-    def write(engine):
-        with write_and_rename(path) as file:
-            rows = csv.writer(file)
-            rows.writerow(["item", "batches", "mean_loss", "last_loss"])
-            rows.writerows(record.rows(training.train_names))
+@torch.no_grad()
+def own_losses(losses: Callable, part: Part, names: list[str]) -> np.ndarray:
+    """Losses of each item alone, `(item, loss)`; one transfer from the device for all."""
 
-    training.trainer.add_event_handler(Events.ITERATION_COMPLETED, add)
-    training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, write)
+    def alone(tensors, item):
+        return {name: tensor[item : item + 1] for name, tensor in tensors.items()}
+
+    items = range(len(part.index))
+    found = [losses(alone(part.output, item), alone(part.data, item)) for item in items]
+    rows = [torch.stack([one[name].float() for name in names]) for one in found]
+    return torch.stack(rows).cpu().numpy()
 
 
 class ItemLosses:
-    """For each item, how many batches it was in, the sum of their losses, and the last one."""
+    """Losses of each item and epoch, float32 `(item, loss)` per epoch, NaN where it was in no batch.
 
-    def __init__(self, num_items: int):
-        self.table = np.zeros((num_items, 3))
+    Attributes:
+        history: dict, epoch → array, of the epochs that are done.
+        sums, counts: of the epoch under way, `(item, loss)` and `(item, 1)`.
+    """
 
-    def add(self, items: torch.Tensor, loss: float) -> None:
-        for item in np.asarray(items):
-            self.table[item] += (1, loss, 0)
-            self.table[item, 2] = loss
+    def __init__(self, num_items: int, num_losses: int):
+        self.history = {}
+        self.sums = np.zeros((num_items, num_losses))
+        self.counts = np.zeros((num_items, 1))
 
-    def rows(self, names: list[str]) -> Iterator[tuple]:
-        """Rows of the table, hardest item first, without items that haven't been in any batch."""
-        seen = [index for index, (count, *_) in enumerate(self.table) if count]
-        seen.sort(key=lambda index: -self.table[index, 1] / self.table[index, 0])
-        for index in seen:
-            count, total, last = self.table[index]
-            yield names[index], int(count), total / count, last
+    def add(self, items: Any, losses: np.ndarray) -> None:
+        np.add.at(self.sums, np.asarray(items), losses)
+        np.add.at(self.counts, np.asarray(items), 1)
+
+    def close(self, epoch: int) -> None:
+        """Puts the means of the epoch into the history."""
+        with np.errstate(invalid="ignore"):
+            self.history[epoch] = (self.sums / self.counts).astype(np.float32)
+        self.sums[:], self.counts[:] = 0, 0
 
     def state_dict(self) -> dict:
-        return {"table": torch.from_numpy(self.table.copy())}
+        history = {epoch: torch.from_numpy(losses) for epoch, losses in self.history.items()}
+        under_way = torch.from_numpy(self.sums.copy()), torch.from_numpy(self.counts.copy())
+        return {"history": history, "under_way": under_way}
 
     def load_state_dict(self, state: dict) -> None:
-        self.table = state["table"].numpy().copy()
+        """Of what version 0.1 kept, losses of batches, nothing is taken over.
+
+        Raises:
+            ValueError: the state is of another number of items or losses.
+        """
+        sums, counts = state.get("under_way", (state.get("table"), None))
+        if len(sums) != len(self.sums):
+            raise ValueError(
+                f"it holds {len(sums)} items, and train.train_data has {len(self.sums)}"
+            )
+        if counts is None:
+            return
+        if sums.shape != self.sums.shape:
+            raise ValueError(f"it holds {sums.shape[1]} losses, and there are {self.sums.shape[1]}")
+        self.history = {epoch: losses.numpy() for epoch, losses in state["history"].items()}
+        self.sums, self.counts = sums.numpy().copy(), counts.numpy().copy()
+
+
+class ItemLossesFile:
+    """The record as text; what a killed training wrote beyond its checkpoint, a restart drops."""
+
+    def __init__(self, training: Training, record: ItemLosses, names: list[str], sort_by: int):
+        self.path = training.run.item_losses
+        self.items = training.train_names
+        self.record = record
+        self.names = names
+        self.sort_by = sort_by
+
+    def write(self, engine: Engine) -> None:
+        with write_and_rename(self.path) as file:
+            rows = csv.writer(file)
+            rows.writerow(["epoch", "item", *self.names])
+            for epoch in self.record.history:
+                rows.writerows(self.rows(epoch))
+
+    def append(self, engine: Engine) -> None:
+        self.record.close(engine.state.epoch)
+        with open(self.path, "a", newline="") as file:
+            csv.writer(file).writerows(self.rows(engine.state.epoch))
+
+    def rows(self, epoch: int) -> Iterator[tuple]:
+        """Hardest first; items that were in no batch are left out."""
+        losses = self.record.history[epoch]
+        for item in np.argsort(-losses[:, self.sort_by], kind="stable"):
+            if not np.isnan(losses[item, 0]):
+                yield epoch, self.items[item], *(f"{value:.6g}" for value in losses[item])

@@ -2,7 +2,7 @@
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from ignite.engine import Engine, EventEnum
@@ -13,8 +13,23 @@ from audition.runs.folder import Run
 class TrainingEvents(EventEnum):
     """The trainer's events besides ignite's own."""
 
+    PART_COMPLETED = "part_completed"  # `trainer.state.part` went through network and losses
     BACKWARD_COMPLETED = "backward_completed"  # the batch's gradients are there; before the step
     VALIDATION_COMPLETED = "validation_completed"  # `history` holds this epoch's losses
+
+
+class Part(NamedTuple):
+    """What went through the network at once.
+
+    Attributes:
+        index: items, `(batch,)`.
+        output: dict of what the network gave.
+        data: dict of the features.
+    """
+
+    index: torch.Tensor
+    output: dict
+    data: dict
 
 
 @dataclass

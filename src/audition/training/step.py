@@ -3,11 +3,12 @@
 import contextlib
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from ignite.engine import Engine
 
-from audition.training.state import Training, TrainingEvents
+from audition.training.state import Part, Training, TrainingEvents
 
 
 class Forward:
@@ -32,14 +33,19 @@ class Forward:
         self.remix = remix
         self.dtype = getattr(torch, mixed_precision) if mixed_precision else None
 
-    def parts(self, batch: dict, iteration: int, count: int) -> Iterator[dict]:
-        """A training batch on the device, remixed, in `count` parts of the same size."""
+    def parts(self, batch: dict, iteration: int, count: int) -> Iterator[tuple[Any, dict]]:
+        """A training batch on the device, remixed, in `count` parts of the same size.
+
+        Yields:
+            `(index, waveforms)`.
+        """
         waveforms = self.on_device(batch)
         if self.remix is not None:  # before the cut, since the draws depend on the whole batch
             waveforms = self.remix(waveforms, iteration)
         size = len(batch["index"]) // count
         for start in range(0, size * count, size):
-            yield {name: value[start : start + size] for name, value in waveforms.items()}
+            part = slice(start, start + size)
+            yield batch["index"][part], {name: value[part] for name, value in waveforms.items()}
 
     def on_device(self, batch: dict) -> dict:
         """The batch on the device, without its index."""
@@ -89,7 +95,8 @@ def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, f
     training.optimizer.zero_grad(set_to_none=True)
     count, iteration = training.accumulate_batches, training.trainer.state.iteration
     losses = [
-        part_step(training, forward, part, count) for part in forward.parts(batch, iteration, count)
+        part_step(training, forward, index, waveforms, count)
+        for index, waveforms in forward.parts(batch, iteration, count)
     ]
     training.scaler.unscale_(training.optimizer)
     training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
@@ -100,11 +107,16 @@ def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, f
     )
 
 
-def part_step(training: Training, forward: Forward, part: dict, count: int) -> dict:
-    """Adds the gradients of one of `count` parts, and returns its losses."""
-    output, data = forward(part)
+def part_step(
+    training: Training, forward: Forward, index: torch.Tensor, waveforms: dict, count: int
+) -> dict:
+    """Adds the gradients of one of `count` parts; returns its losses."""
+    output, data = forward(waveforms)
     losses = training.losses(output, data)
     training.scaler.scale(losses["loss"] / count).backward()
+    training.trainer.state.part = Part(index, output, data)
+    training.trainer.fire_event(TrainingEvents.PART_COMPLETED)
+    training.trainer.state.part = None  # its memory is free for the next
     return {name: value.detach().float() for name, value in losses.items()}
 
 
