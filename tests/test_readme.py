@@ -5,16 +5,25 @@ import shutil
 import subprocess
 import sys
 from glob import glob
+from pathlib import Path
 
 import pytest
 
+import main
 from audition.commands import COMMANDS, NEED_A_RUN
+from audition.runs.folder import Run
 from tests.support import documents, road
 
 MAX_COLUMNS = 120
 DOCUMENTS = documents.documents()
 ADDING = list(documents.snippets(documents.read("docs/adding.md")))
-NOUNS = {"model", "loss", "corpus", "dataset", "feature", "handler", "metric", "separator"}
+NOUNS = {
+    *("model", "loss", "corpus", "dataset", "transform of items", "feature", "handler", "metric"),
+    "separator",
+}
+
+
+README_RECIPE = ("toy/env.gin", "wham/wham8k.gin", "toy/exp/deep_clustering.gin")
 
 
 def name_of(path):
@@ -30,13 +39,40 @@ def test_every_noun_has_its_snippet():
     assert NOUNS <= {snippet.noun for snippet in ADDING}
 
 
+@pytest.fixture(scope="module")
+def filled_cache(speech, tmp_path_factory):
+    """The CACHE_ROOT that a reader has after the README's commands."""
+    folder = tmp_path_factory.mktemp("cache")
+    paths = (f"WHAM_ROOT = '{speech}'", f"CACHE_ROOT = '{folder}'")
+    road.call("cache", *README_RECIPE, *paths)
+    return folder
+
+
 @pytest.mark.parametrize("snippet", ADDING, ids=[snippet.noun for snippet in ADDING])
-def test_a_snippet_runs_the_whole_road(instantiate, sessions, tmp_path, monkeypatch, snippet):
+def test_a_snippet_runs_as_printed(speech, sessions, filled_cache, tmp_path, monkeypatch, snippet):
+    """By the two commands of the document, on top of the README's recipe; -b makes it small."""
     monkeypatch.syspath_prepend(tmp_path)
-    own = documents.write_snippet(snippet, tmp_path, {"data/sessions": sessions})
-    (run,) = instantiate(own, "train.num_epochs = 1", "train.val_data = None")
-    road.call("all", run.config)
-    card = run.report_card_txt.read_text()
+    folders = {"data/sessions": sessions, "cache/sessions": tmp_path / "cache"}
+    own = documents.write_snippet(snippet, tmp_path, folders)
+    small = [
+        "train.num_epochs = 1",
+        "train.epoch_length = 1",
+        "train.excerpt_frames = 20",
+        "build_recurrent_dpcl.hidden_size = 8",
+    ]
+    compiling, running = documents.command_lines(documents.read("docs/adding.md"))
+    paths = {"own.gin": str(own), "toy/exp/out/own": str(tmp_path / "out")}
+    words = [paths.get(word, word) for word in compiling.split()[2:]]
+    env = tmp_path / "env.gin"  # toy/env.gin and two lines: the folders of a test
+    env.write_text(
+        f"include 'toy/env.gin'\nWHAM_ROOT = '{speech}'\nCACHE_ROOT = '{filled_cache}'\n"
+    )
+    words = [str(env) if word == "toy/env.gin" else word for word in words]
+    assert main.main([*words, *(flag for text in small for flag in ("-b", text))]) == 0
+    pattern = running.split()[3].replace("toy/exp/out/own", str(tmp_path / "out"))
+    (config,) = glob(pattern)
+    assert main.main([config if "/out/own/" in word else word for word in running.split()[2:]]) == 0
+    card = Run(Path(config).parent).report_card_txt.read_text()
     assert ("correlation" if snippet.noun == "metric" else "SI-SDRi") in card
 
 
@@ -83,7 +119,9 @@ def test_command_lines_name_what_is_there(document):
         files = [word for word in words if word.endswith(".gin") and "<" not in word]
         for file in files:
             made = (
-                "/out/" in file or file.endswith("/env.gin") or file in ("a.gin", "b.gin", "c.gin")
+                "/out/" in file
+                or file.endswith("/env.gin")
+                or file in ("a.gin", "b.gin", "c.gin", "own.gin")
             )
             assert made or (road.ROOT / file).exists(), line
 

@@ -20,7 +20,8 @@ class Excerpts(Dataset):
 
     Each epoch goes through the items in a new order. Which item an excerpt is cut from, and where,
     depends only on the seed, the epoch and the number. Items shorter than an excerpt are padded
-    with zeros at the end. Reads the waveform cache if there is one, else the corpus.
+    with zeros at the end. Reads the waveform cache if there is one, else the corpus. What
+    item transforms add is not cached: each process reads an item for it once, and keeps it.
 
     A DataLoader reads it a batch at a time: pass lists of global indices (EpochBatches makes them)
     as its `batch_sampler`, with `collate_fn=batch_collate`.
@@ -41,6 +42,7 @@ class Excerpts(Dataset):
         self.num_samples = num_samples
         self.seed = seed
         self.cache = waveform_cache.open(data)
+        self.extras = {}  # item → what its transforms add, once it was read
         where = (
             f"the cache {data.cache_folder}" if self.cache else "its files, as no cache is filled"
         )
@@ -50,8 +52,8 @@ class Excerpts(Dataset):
         return len(self.data)
 
     def __getitem__(self, global_index):
-        """dict of `mix` `(channel, sample)` and `sources` `(source, channel, sample)`, float32, and
-        `index`, the item's number in the corpus."""
+        """dict of `mix` `(channel, sample)`, `sources` `(source, channel, sample)`, float32, `index`,
+        the item's number in the corpus, and what the split's item transforms add."""
         batch = self.__getitems__([global_index])
         return {key: value[0] for key, value in batch.items()}
 
@@ -64,7 +66,14 @@ class Excerpts(Dataset):
         sources = torch.empty(size, num_sources, *shape)
         places = zip(global_indices, mix.numpy(), sources.numpy(), strict=True)
         items = [self.read(*place) for place in places]
-        return {"mix": mix, "sources": sources, "index": torch.tensor(items)}
+        extras = [self.extras_of(item) for item in items]
+        added = {name: torch.from_numpy(np.stack([e[name] for e in extras])) for name in extras[0]}
+        return {"mix": mix, "sources": sources, "index": torch.tensor(items), **added}
+
+    def extras_of(self, item: int) -> dict[str, np.ndarray]:
+        if item not in self.extras:
+            self.extras[item] = self.data.extras_of(item)
+        return self.extras[item]
 
     def read(self, global_index: int, mix: np.ndarray, sources: np.ndarray) -> int:
         """Writes an excerpt into the two arrays, and returns its item's number."""

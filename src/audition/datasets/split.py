@@ -1,8 +1,9 @@
 """A split of a dataset: filtered, named, and checked item by item."""
 
 import copy
+import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import audioread
@@ -14,6 +15,7 @@ from nussl.core.audio_signal import AudioSignalException
 from nussl.datasets.base_dataset import DataSetException
 from nussl.datasets.transforms import TransformException
 
+from audition.datasets.extras import read_extras
 from audition.datasets.items import DescribesItems, described
 from audition.datasets.transforms import check_keeps_audio
 from audition.errors import ConfigError
@@ -37,6 +39,7 @@ def build_dataset(
     name: str,
     filters: Iterable[Callable] = (),
     cache_root: str | Path | None = None,
+    item_transforms: Sequence[Callable] = (),
 ) -> "Split":
     """The Split of a dataset's items that pass the filters.
 
@@ -46,6 +49,9 @@ def build_dataset(
         name: role of the split ("train", "val", "test"), and its folder in `cache_root`.
         filters: functions of (dataset, item) that return whether the item stays.
         cache_root: folder of the waveform caches; None caches nothing.
+        item_transforms: functions called one after the other with each whole item, such as
+            `[@LabelsToOneHot()]`; the keys that they add go with the item's excerpts to the features
+            and the losses.
     """
     check_keeps_audio(dataset.transform, name)
     if not dataset.items:
@@ -55,7 +61,8 @@ def build_dataset(
         )
     dataset = copy.copy(dataset)
     dataset.items = keep_items(dataset, name, filters)
-    return Split(dataset, name, Path(cache_root) / name if cache_root else None)
+    cache_folder = Path(cache_root) / name if cache_root else None
+    return Split(dataset, name, cache_folder, item_transforms)
 
 
 def keep_items(dataset: nussl.datasets.BaseDataset, name: str, filters: Iterable[Callable]) -> list:
@@ -87,14 +94,22 @@ class Split:
         names: a unique name per item, suitable as a file name.
         cache_folder: Path of its waveform cache, filled or not; or None.
         source_names: names of the first item's sources.
+        item_transforms: see build_dataset.
     """
 
-    def __init__(self, dataset: nussl.datasets.BaseDataset, name: str, cache_folder: Path | None):
+    def __init__(
+        self,
+        dataset: nussl.datasets.BaseDataset,
+        name: str,
+        cache_folder: Path | None,
+        item_transforms: Sequence[Callable] = (),
+    ):
         self.dataset = dataset
         self.name = name
         self.cache_folder = cache_folder
         self.names = name_items(dataset, name)
         self.source_names = list(self[0]["sources"])
+        self.item_transforms = list(item_transforms)
 
     def __len__(self):
         return len(self.dataset.items)
@@ -137,7 +152,7 @@ class Split:
         """A Split of these items only, without a cache."""
         dataset = copy.copy(self.dataset)
         dataset.items = [self.dataset.items[i] for i in indices]
-        return Split(dataset, self.name, None)
+        return Split(dataset, self.name, None, self.item_transforms)
 
     def where(self, i: int) -> str:
         """An item's name at the beginning of an error."""
@@ -161,6 +176,24 @@ class Split:
                     f"{self.where(i)}: {key} has {channels_and_samples(signal.audio_data.shape)}, "
                     f"its mix has {channels_and_samples(shape)}; repair the file or remove it."
                 )
+
+    @functools.cached_property
+    def extras(self) -> dict[str, np.ndarray]:
+        """dict, what the item transforms add to the first item; the others' must be shaped alike."""
+        return read_extras(self, 0)
+
+    def extras_of(self, i: int) -> dict[str, np.ndarray]:
+        """dict, name → array that the item transforms add to an item."""
+        extras = read_extras(self, i)
+        shapes, expected = (
+            {key: array.shape for key, array in one.items()} for one in (extras, self.extras)
+        )
+        if shapes != expected:
+            raise ConfigError(
+                f"{self.where(i)}: build_dataset.item_transforms add arrays of the shapes {shapes}, "
+                f"to the first track {expected}; a batch needs them alike."
+            )
+        return extras
 
     def waveforms(self, i: int) -> np.ndarray:
         """Mix and sources of an item in one float32 array `(1 + source, channel, sample)`."""

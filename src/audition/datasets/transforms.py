@@ -27,7 +27,8 @@ def check_keeps_audio(transform, name):
     if wrong:
         raise ConfigError(
             f"{name}/build_dataset.dataset has the transform {', '.join(wrong)}; remove it, as "
-            "features come from train.features (KeepSources replaces IndexSources)."
+            "features come from train.features (KeepSources replaces IndexSources, and "
+            "LabelsToOneHot may stand in build_dataset.item_transforms)."
         )
 
 

@@ -41,7 +41,8 @@ class Features:
 
         Args:
             batch: dict of `mix` `(batch, channel, sample)` and, in training and validation,
-                `sources` `(batch, source, channel, sample)`.
+                `sources` `(batch, source, channel, sample)` and what `build_dataset.item_transforms`
+                add, batch first.
 
         Returns:
             dict, name → tensor with the batch first.

@@ -74,9 +74,7 @@ class Separator:
     def check(self, data: Any) -> None:
         """Raises a ConfigError if this separator can't work on `data` (a Split)."""
 
-    def rehearsing(
-        self, folder: Path, model: Any, metadata: dict, data: Any
-    ) -> Self | None:
+    def rehearsing(self, folder: Path, model: Any, metadata: dict, data: Any) -> Self | None:
         """This separator, checked on `data`, as it will be once the run in `folder` is trained.
 
         Args:

@@ -25,9 +25,9 @@ class Settings:
     loss_dictionary: dict
     optimizer: Callable
     batch_size: int
-    accumulate_batches: int
     num_epochs: int
     epoch_length: int | None
+    accumulate_batches: int
     excerpt_frames: int | None
     excerpt_seconds: float | None
     val_loss_dictionary: dict | None
@@ -53,6 +53,7 @@ class Settings:
         self.check_excerpt()
         self.check_precision()
         self.check_sample_rates()
+        self.check_extras()
 
     def check_counts(self) -> None:
         counts = (
@@ -100,6 +101,20 @@ class Settings:
             raise ConfigError(
                 f"train.val_data has a sample rate of {self.val_data.sample_rate} Hz, "
                 f"train.train_data of {expected} Hz; give both the same."
+            )
+
+    def check_extras(self) -> None:
+        """What item transforms add must be true of what the network hears, and be there throughout."""
+        added = sorted(self.train_data.extras)
+        if added and self.remix is not None:
+            raise ConfigError(
+                f"train.remix mixes sources of several items, which build_dataset.item_transforms' "
+                f"{', '.join(added)} don't describe; bind train.remix = None or take the transforms out."
+            )
+        if self.val_data is not None and sorted(self.val_data.extras) != added:
+            raise ConfigError(
+                f"build_dataset.item_transforms add {added} to train.train_data and "
+                f"{sorted(self.val_data.extras)} to train.val_data; bind them without a scope, for both."
             )
 
     @property

@@ -10,6 +10,8 @@ from ignite.engine import Engine
 
 from audition.training.state import Part, Training, TrainingEvents
 
+WAVEFORMS = ("mix", "sources")
+
 
 class Forward:
     """Waveforms of a batch → the network's output, and the features that the losses read.
@@ -57,7 +59,8 @@ class Forward:
 
     def __call__(self, waveforms: dict) -> tuple[dict, dict]:
         """Returns `(output, data)`, dicts of float32 tensors, for waveforms on the device."""
-        data = self.features(waveforms)
+        extras = {name: value for name, value in waveforms.items() if name not in WAVEFORMS}
+        data = {**extras, **self.features(waveforms)}
         with precision(self.device, self.dtype):
             output = self.network(dict(data))
         return {name: value.float() for name, value in output.items()}, data
