@@ -57,7 +57,7 @@ def test_other_channels_are_told_before_the_first_epoch(instantiate, tmp_path, c
     )
     (run,) = instantiate(*QUICK)
     line = told(capsys, "all", run.config, *stereo)
-    assert "was trained on 1 channel(s), the test data has 2 channel(s)" in line
+    assert "was trained on 1 channel(s), but the test data has 2" in line
     assert not run.checkpoints.exists()
 
 
