@@ -121,8 +121,8 @@ def test_only_training_is_remixed(waveforms):
     batch = {**waveforms, "index": torch.arange(6)}
     _, data = forward(forward.on_device(batch))
     assert all(torch.equal(data[name], waveforms[name]) for name in waveforms)
-    ((_, waveforms),) = forward.parts(batch, 5, 1)
-    _, data = forward(waveforms)
+    ((_, remixed),) = forward.parts(batch, 5, 1)
+    _, data = forward(remixed)
     assert torch.equal(data["sources"], remix()(waveforms, 5)["sources"])
 
 

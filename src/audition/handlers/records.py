@@ -32,8 +32,8 @@ def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss
     names = ["loss", *training.losses.names]
     if name not in names:
         raise ConfigError(
-            f"add_record_batch_and_loss_info_handler.name = {name!r} is no loss of "
-            f"train.loss_dictionary; it may be {', '.join(names)}."
+            f"add_record_batch_and_loss_info_handler.name = {name!r} is not in "
+            f"train.loss_dictionary; choose from {', '.join(names)}."
         )
     record = ItemLosses(len(training.train_names), len(names))
     training.keep("item_losses", record)
