@@ -96,6 +96,18 @@ def test_parts_step_as_the_whole_batch(tmp_path, corpus, remix):
         torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
+def test_a_scaled_loss_gives_handlers_the_same_gradients(tmp_path, corpus, monkeypatch):
+    """float16 needs a GPU; its scaler doesn't."""
+    whole, parts = [], []
+    fit(tmp_path / "one", corpus, 8, 1, functools.partial(note_gradients, whole))
+    scaler = functools.partial(torch.amp.GradScaler, "cpu", init_scale=1024.0)
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: scaler())
+    training = fit(tmp_path / "four", corpus, 2, 4, functools.partial(note_gradients, parts))
+    assert training.scaler.is_enabled()
+    for expected, found in zip(whole, parts, strict=True):
+        assert (found - expected).norm() < 1e-5 * expected.norm()
+
+
 def test_an_iteration_is_a_step(tmp_path, corpus):
     clip = functools.partial(add_autoclip_gradient_handler, clip_percentile=10)
     training = fit(tmp_path, corpus, 2, 2, clip)
