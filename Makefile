@@ -10,7 +10,7 @@ OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo primitives bootstrap test lint bench stress recipes
+.PHONY: help demo primitives bootstrap companion test lint bench stress recipes
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ primitives: $(VENV)/installed  ## score the primitive separators on rendered son
 
 bootstrap: $(VENV)/installed  ## learn to separate rendered songs without ground truth; takes a quarter of an hour
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh bootstrap
+
+companion: $(VENV)/installed  ## docs/index.html: hear the bootstrap on rendered songs; what is done already is taken
+	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh companion
 
 test: $(VENV)/installed-dev  ## run all tests
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal

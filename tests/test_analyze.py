@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 from audition.commands.analyze import analyze
 from audition.commands.evaluate import evaluate
@@ -14,7 +15,7 @@ from audition.files import write_json
 from audition.metrics import BSSEvalScale, BSSEvalV4
 from audition.reports.figures import draw_against_input, draw_box_plots, draw_means
 from audition.reports.intervals import mean_interval
-from audition.reports.report_card import score_table
+from audition.reports.report_card import score_table, with_unit
 from audition.runs.folder import Run
 from audition.separators import nussl_recipes
 from tests.support.voices import open_corpus, write_corpus
@@ -96,15 +97,20 @@ def test_scores_are_drawn(run, num_tracks):
         *(size_of(run.folder / f"{name}.png") for name in ("box_plots", "input_sdr")), strict=True
     )
     assert min(heights) > 400 and min(widths) > 800 and max(widths) < 3000
+    for name in ("box_plots", "input_sdr"):
+        assert (run.folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+        with Image.open(run.folder / f"{name}.png") as picture:
+            assert picture.text["Description"].startswith(f"{run.label}: ")
 
 
 def test_panels_are_of_scores_and_boxes_of_sources(run):
     for track in "abc":
         scores = {"SDR": [1.0], "MIX-SI-SDR": [-1.0], "SI-SIR": [float("nan")]}
         write_result(run, track, {"s1": scores, "s2": scores | {"SDR": [float("inf")]}})
-    figure = draw_box_plots(score_table(run))
+    figure = draw_box_plots(score_table(run), run.label)
+    assert figure.get_suptitle() == run.label
     (panel,) = figure.axes  # nothing to draw of SI-SIR, and the mixture is nobody's score
-    assert panel.get_title() == "SDR"
+    assert panel.get_title() == "SDR (dB)"
     assert [label.get_text() for label in panel.get_yticklabels()] == ["s1", "s2"]
 
 
@@ -134,7 +140,34 @@ def test_what_cannot_be_drawn_leaves_no_old_picture(run):
     assert (run.folder / "box_plots.png").exists() and (run.folder / "input_sdr.png").exists()
     write_result(run, "a", {"s1": {"SDR": [float("nan")]}})
     analyze(run)
-    assert not list(run.folder.glob("*.png"))
+    assert not [*run.folder.glob("*.png"), *run.folder.glob("*.pdf")]
+
+
+def test_what_only_tells_how_arithmetic_rounds_is_neither_drawn_nor_listed(tmp_path):
+    """The mixture as its own estimate has no artifacts: its SI-SAR is rounding."""
+    run = Run(tmp_path / "run0")
+    evaluate(run, open_corpus(write_corpus(tmp_path / "data", 2)), MIXTURE)
+    assert score_table(run)["SI-SAR"].min() > 140
+    analyze(run)
+    card = run.report_card_txt.read_text()
+    assert "Not shown, as they only tell how arithmetic rounds: SI-SAR" in card
+    assert not any(line.startswith("SI-SAR ") for line in card.splitlines())
+    titles = [panel.get_title() for panel in draw_box_plots(score_table(run)).axes]
+    assert "SI-SDR (dB)" in titles and "SI-SAR (dB)" not in titles
+    assert not run.input_sdr.exists()  # it improves nothing
+
+
+@pytest.mark.parametrize(
+    ("score", "told"),
+    [
+        ("SI-SDRi", "SI-SDRi (dB)"),
+        ("vocals.SDR", "vocals.SDR (dB)"),
+        ("PESQ", "PESQ"),
+        ("F1-Score",) * 2,
+    ],
+)
+def test_ratios_have_a_unit(score, told):
+    assert with_unit(score) == told
 
 
 def test_columns_that_only_some_sources_have(run):

@@ -14,6 +14,7 @@ import soundfile
 from matplotlib import image
 
 from audition.bootstrap.confidence import confidence_of
+from audition.bootstrap.segments import segment_table
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.reports.listening import (
@@ -26,8 +27,10 @@ from audition.reports.listening import (
     ranking_run,
     render,
 )
+from audition.reports.listening.names import shorten
 from audition.reports.listening.runs import TakeExcerpt
 from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
+from audition.reports.report_card import score_table
 from audition.runs.costs import duration, read_costs, record_training
 from audition.runs.folder import Run, own_paths
 from audition.separators import MaskEstimation
@@ -98,6 +101,9 @@ def test_the_page_shows_tracks_runs_scores_losses_and_costs(page, runs):
     ):
         assert text in reader.texts
     assert {"worst", "best", "SI-SDRi", "validation loss", "confidence"} <= set(reader.texts)
+    assert {"SI-SDRi, mean ± std", "separated and scored at", "dB"} <= set(reader.texts)
+    assert any(text.endswith("× real time") for text in reader.texts)
+    assert any(re.fullmatch(r"SI-SDRi -?[0-9.]+ dB", text) for text in reader.texts)
     assert len(reader.all("article")) == 4
     assert len(reader.all("audio")) == len(reader.all("img")) == 4 * (1 + 2 * 3)
     assert len(reader.all("tr")) == 1 + 10 + 1 + 2 * 4 * 2  # facts, scores: runs × tracks × sources
@@ -173,6 +179,8 @@ def render_cards(cards, num_runs=1, name="run0"):
         metrics=["SI-SDR"],
         metric="SI-SDR",
         ranked_by=1,
+        exhibits=[],
+        note="",
         made=name,
     )
 
@@ -196,7 +204,7 @@ def test_silence_nan_and_infinite_samples_are_drawn():
     bad[0, 0] = np.inf
     card = draw_card("t", "worst", [heard(silent, {"s1": bad, "s2": silent})], [{"s1": np.nan}])
     assert "nan" not in card.sources[0][1][1].envelope
-    assert "–" in Reader(render_cards([card])).texts
+    assert "SI-SDR –" in Reader(render_cards([card])).texts
     audio, _ = decode(card.sources[0][1][1].sound)
     assert np.isfinite(audio).all()
 
@@ -319,11 +327,63 @@ def test_later_files_win_as_they_do_everywhere(runs, tmp_path):
     config.write_text(text)
 
 
-def test_a_bootstrap_is_shown_by_its_rounds(bootstrapped, tmp_path):
-    output = f"listening_page.output = '{tmp_path / 'page.html'}'"
-    road.call("listening_page", bootstrapped.config, output, "listening_page.max_seconds = 2.0")
-    texts = Reader((tmp_path / "page.html").read_text()).texts
-    assert {"round0", "round1", "round2"} <= set(texts)
+def test_a_bootstrap_is_shown_by_its_rounds_and_what_their_teachers_were_sure_of(
+    bootstrapped, tmp_path
+):
+    """By the settings of the companion page."""
+    settings = [f"output = '{tmp_path / 'page.html'}'", "max_seconds = 2.0", "num_tracks = 1"]
+    bindings = [f"listening_page.{one}" for one in settings]
+    road.call("listening_page", "toy/exp/music/companion.gin", bootstrapped.config, *bindings)
+    text = (tmp_path / "page.html").read_text()
+    reader = Reader(text)
+    assert {"round0", "round1", "round2"} <= set(reader.texts)
+    assert "Learning to separate songs without ground truth" in reader.texts
+    assert "never from stems. The runs named CUE are single primitive separators." in text
+    for number in (1, 2):
+        segments = segment_table(bootstrapped.round(number).segments)
+        assert f"What the teacher of round{number} was sure of" in reader.texts
+        for place, name in (
+            ("least", segments.confidence.idxmin()),
+            ("most", segments.confidence.idxmax()),
+        ):
+            heard = text[text.index(f'id="segment-{number}-{1 if place == "least" else 2}"') :]
+            assert f">{name}</h3>" in heard[:300]
+            rank = f"{place} confident of {len(segments)}: {segments.confidence[name]:.2f}, true SI-SDRi"
+            assert rank in heard[:400]
+    alts = [one["alt"] for one in reader.all("img")]
+    assert all(alts)
+    assert sum(alt.startswith("SI-SDRi of segments over their confidence") for alt in alts) == 2
+    assert sum(bool(re.match(r"Mean SI-SDRi: Q1 .*, Q5 ", alt)) for alt in alts) == 2
+
+
+def test_the_companion_page_is_whole_small_and_says_what_it_was_made_from():
+    """docs/index.html, by `make companion`: each cue, the rounds, the two figures, sure and unsure."""
+    text = (road.ROOT / "docs/index.html").read_text()
+    reader = Reader(text)
+    names = " ".join(one["title"] for one in reader.all("span") if one.get("class") == "what") + " "
+    for cue in ("repetition", "micromodulation", "PredominantMelody", "Repet ", "RepetSim "):
+        assert f":CUE:{cue}" in names or f".{cue}" in names, cue
+    assert all(f"/round{number}" in names for number in range(3))
+    for number in (1, 2):
+        assert f'id="segment-{number}-1"' in text and f'id="segment-{number}-2"' in text
+    alts = [one["alt"] for one in reader.all("img")]
+    assert sum(alt.startswith("SI-SDRi of segments over their confidence") for alt in alts) == 2
+    assert sum(alt.startswith("Mean SI-SDRi: Q1") for alt in alts) == 2
+    assert re.search(r"songs of \d+ s", text)
+    assert not re.search(r"https?://", text)
+    assert len(text) < 4e6
+
+
+def test_names_are_shortened_where_they_are_alike():
+    names = ["exp/run0:LOSS:WhitenedKMeansLoss", "exp/run1:LOSS:DeepClusteringLoss"]
+    assert shorten(names) == ["run0:L…edKMeansLoss", "run1:L…usteringLoss"]
+    assert shorten([*names, "oracle/run0"])[2] == "oracle/run0"
+    assert shorten(["run0"]) == ["run0"]
+    cues = ["out/run0:CUE:nussl.separation.primitive.Repet", "out/run1:CUE:timbre-nussl.x.FT2D"]
+    assert shorten(cues) == ["run0:CUE:Repet", "run1:C…:timbre-FT2D"]
+    alike = [f"a_name_that_differs_in_{n}_and_is_long_all_around" for n in (1, 2)]
+    assert len(set(shorten(alike))) == 2
+    assert shorten(["x" * 99] * 2) == shorten(["x" * 99]) * 2
 
 
 def test_audio_that_was_swapped_since_is_not_played_for_what_was_scored(speech, tmp_path, capsys):
@@ -391,7 +451,7 @@ def sorting(browser, number):
 @needs_chromium
 def test_any_column_sorts_by_mouse_and_by_keyboard(browser, page):
     names = browser.evaluate(
-        "[...document.querySelectorAll('.sortable thead th')].map(one => one.textContent.trim())"
+        "[...document.querySelectorAll('.sortable thead th')].map(one => one.dataset.name)"
     )
     before = browser.evaluate("document.querySelectorAll('.sortable tbody tr').length")
     assert sorting(browser, names.index("SI-SDRi")) == "ascending"
@@ -412,6 +472,51 @@ def test_any_column_sorts_by_mouse_and_by_keyboard(browser, page):
     )
 
 
+def choose(browser, selector, index):
+    browser.evaluate(
+        f"(one => {{ one.selectedIndex = {index}; for (const kind of ['input', 'change'])"
+        f" one.dispatchEvent(new Event(kind)); }})(document.querySelector('{selector}'))"
+    )
+
+
+VISIBLE = (
+    "[...document.querySelectorAll('#{} tbody tr')].filter(row => row.getClientRects().length)"
+)
+
+
+@needs_chromium
+def test_runs_are_put_side_by_side_and_rows_are_filtered(browser, runs):
+    choose(browser, "#view", 1)
+    rows = browser.evaluate(
+        VISIBLE.format("side-by-side")
+        + ".map(row => [...row.cells].map(c => c.title || c.textContent))"
+    )
+    scores = [score_table(run).set_index(["track", "source"])["SI-SDRi"] for run in runs]
+    assert len(rows) == len(scores[0]) == 8
+    for track, source, one, other, apart in rows:
+        assert float(one) == pytest.approx(scores[0][track, source], abs=0.006)
+        assert float(other) == pytest.approx(scores[1][track, source], abs=0.006)
+        assert float(apart) == pytest.approx(float(other) - float(one), abs=1e-6)
+    differences = [float(row[-1]) for row in rows]
+    assert differences == sorted(differences)
+    choose(browser, "#view", 0)
+    choose(browser, "#only-run", 2)
+    assert set(
+        browser.evaluate(VISIBLE.format("all-scores") + ".map(r => r.cells[0].innerText)")
+    ) == {"B"}
+    browser.evaluate(
+        "(one => { one.value = '<B>'; one.dispatchEvent(new Event('input')); })"
+        "(document.querySelector('#only-track'))"
+    )
+    assert browser.evaluate(VISIBLE.format("all-scores") + ".length") == 2
+    assert browser.evaluate("document.querySelector('#found').textContent") == "2 of 16 lines"
+    browser.evaluate("document.querySelector('#only-track').focus()")
+    browser.press("n")
+    assert browser.evaluate("document.querySelector('#deck').hidden")  # typed, not obeyed
+    browser.evaluate("document.querySelector('#only-track').value = ''")
+    choose(browser, "#only-run", 0)
+
+
 AUDIO = 'document.querySelector(\'#track-{0} [data-source="{1}"][data-kind="{2}"] audio\')'
 A, B = AUDIO.format(1, 0, 1), AUDIO.format(1, 0, 2)
 SOUNDING = "[...document.querySelectorAll('audio')].filter(one => !one.paused)"
@@ -428,12 +533,12 @@ def test_runs_are_switched_at_the_same_position(browser):
     browser.click("#track-1 [data-source='0'][data-kind='1'] button")
     plays_alone(browser, A)
     browser.click("#repeat")
-    browser.press("2")
+    browser.press("b")
     plays_alone(browser, B)
     browser.click("#choices button:nth-child(3)")
     plays_alone(browser, A)
     apart = browser.evaluate(
-        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: '2', bubbles: true})),"
+        "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'b', bubbles: true})),"
         f"Math.abs({A}.currentTime - {B}.currentTime)"
     )
     assert apart < 0.05
@@ -461,7 +566,7 @@ def test_a_click_on_a_picture_seeks_and_space_plays(browser):
         f"{A}.currentTime / document.querySelector('#track-1').dataset.seconds"
     )
     assert quarter == pytest.approx(0.25, abs=0.02)
-    browser.press("2")
+    browser.press("b")
     assert browser.evaluate(f"{B}.currentTime - {A}.currentTime") == pytest.approx(0, abs=1e-3)
     assert browser.evaluate("document.querySelector('#seek').value") == str(round(1000 * quarter))
     for key in ("ArrowRight", "ArrowLeft", "ArrowLeft"):
@@ -493,6 +598,16 @@ def test_the_page_fits_its_window_in_light_and_dark(browser, tmp_path, width):
     assert pictures["light"].shape == (900, width, 3)
     assert pictures["light"].mean() > 0.6 > 0.4 > pictures["dark"].mean()
     assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@needs_chromium
+def test_a_phone_shows_the_sorted_column_first(browser, tmp_path):
+    browser.screenshot(tmp_path / "phone.png", 400, 900)
+    first = "document.querySelector('#all-scores thead th:first-child')"
+    for name in ("SI-SAR", "Track", "SI-SDRi"):
+        browser.click(f"#all-scores [data-name='{name}'] button")
+        assert browser.evaluate(f"{first}.dataset.name") == name
+        assert browser.evaluate(f"{first}.hasAttribute('aria-sort')")
 
 
 @needs_chromium

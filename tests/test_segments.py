@@ -361,6 +361,7 @@ def test_the_correlation_has_its_interval():
 def test_the_calibration_is_drawn(segments):
     plot_calibration(None, segments, "vocals.SI-SDRi")
     assert (segments / "calibration.png").read_bytes().startswith(b"\x89PNG")
+    assert (segments / "calibration.pdf").read_bytes().startswith(b"%PDF")
     found = json.loads((segments / "calibration.json").read_text())
     assert set(found["measures"]) == set(MEASURED)
     assert found["measures"]["confidence"]["num"] == len(segment_table(segments))

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Renders songs and learns to separate them without ground truth; `primitives` only scores the cues.
-#   bash toy/music.sh bootstrap | primitives
+# Renders songs and learns to separate them without ground truth; `primitives` only scores the cues;
+# `companion` does both, then writes docs/index.html, a page to hear them.
+#   bash toy/music.sh bootstrap | primitives | companion [-b BINDING_OF_LISTENING_PAGE]
 # Continues where it was stopped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -38,5 +39,13 @@ case ${1:-bootstrap} in
         say "compare: dB on songs that no network has heard"
         run compare -c toy/exp/music/compare.gin
         ;;
-    *) echo "music.sh: $1 is neither bootstrap nor primitives" >&2; exit 2 ;;
+    companion)
+        for experiment in bootstrap primitives; do
+            compiled "$experiment"
+            sh "$out/$experiment/run.sh" --here
+        done
+        say "the companion page: the rounds, each cue by itself, the sure and the unsure"
+        run listening_page -c toy/exp/music/companion.gin "$out/bootstrap" "$out"/primitives/run[0-4]* "${@:2}"
+        ;;
+    *) echo "music.sh: $1 is none of bootstrap, primitives, companion" >&2; exit 2 ;;
 esac

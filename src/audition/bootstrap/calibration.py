@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from audition.errors import ConfigError
+from audition.reports.report_card import with_unit
 
 NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
 MOST_COLUMNS = 4  # panels side by side
@@ -44,13 +45,14 @@ def correlate(x: np.ndarray, y: np.ndarray) -> Correlation:
     return Correlation(r, float(low), float(high), float(slope), float(intercept), len(x))
 
 
-def draw_calibration(table, measures, score):
-    """A panel per measure: score in dB over confidence, with the least-squares line and r.
+def draw_calibration(table, measures, score, title=""):
+    """A panel per measure: score over confidence, with the least-squares line and r.
 
     Args:
         table: DataFrame with these columns.
         measures: list of columns with confidences.
         score: column with the score.
+        title: above the panels: where the segments are.
 
     Returns:
         matplotlib Figure; dict, measure → Correlation.
@@ -75,5 +77,8 @@ def draw_calibration(table, measures, score):
     for panel in panels.flat[len(measures) :]:
         panel.remove()
     for first in panels[:, 0]:
-        first.set_ylabel(f"{score} (dB)")
+        first.set_ylabel(with_unit(score))
+    figure.suptitle(title, fontsize=11)
+    told = [f"{name}: r = {fit.r:.2f}, N = {fit.num}" for name, fit in found.items()]
+    figure.set_label(f"{score} of segments over their confidence. {'; '.join(told)}.")
     return figure, found

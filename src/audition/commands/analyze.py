@@ -13,7 +13,7 @@ from audition.runs.folder import Run
 @gin.configurable(denylist=["run"])
 def analyze(run: Run, notes: str = "", each_source: bool = True) -> None:
     """Writes `report_card.txt`, which it also prints, and `report_card.csv`; draws `box_plots.png`,
-    and `input_sdr.png`, the improvement over the SI-SDR of the mixture.
+    and `input_sdr.png`, the improvement over the SI-SDR of the mixture; each as .pdf, too.
 
     The .csv has a row per track and source, at full precision.
 
@@ -25,7 +25,7 @@ def analyze(run: Run, notes: str = "", each_source: bool = True) -> None:
     card = write_card(run, notes, each_source)
     table = score_table(run)
     log_row(run, {f"test/{name}": mean for name, mean in overall_means(table).items()})
-    write_figure(run.box_plots, draw_box_plots(table))
-    write_figure(run.input_sdr, draw_against_input(table))
+    write_figure(run.box_plots, draw_box_plots(table, run.label))
+    write_figure(run.input_sdr, draw_against_input(table, run.label))
     configs.write_operative(run.operative("analyze"))
     print(card, end="")

@@ -11,6 +11,7 @@ import gin
 
 from audition import configs
 from audition.bootstrap.confidence import confidence_of
+from audition.bootstrap.exhibits import draw_exhibit, exhibited_rounds, segments_to_hear
 from audition.errors import ConfigError
 from audition.files import write_and_rename
 from audition.progress import Progress
@@ -40,6 +41,8 @@ def listening_page(
     max_seconds: float = 30.0,
     megabytes: float = 20,
     use_saved_audio: bool = True,
+    title: str | None = None,
+    note: str = "",
     num_workers: int = 0,
     device: str = "auto",
 ) -> None:
@@ -50,7 +53,9 @@ def listening_page(
     that evaluate.save_audio kept, if it did; otherwise the tracks are separated again with the
     run's own settings and seed, which also measures the confidence. Each run's config.gin is read
     on its own, so that runs of different experiments don't mix; other .gin files after -c, and -b,
-    apply to all of them.
+    apply to all of them. For the rounds of a bootstrap, the page also shows what their teachers were
+    sure of: true score over confidence, the fifths of the segments, and the least and the most
+    confident segment to hear.
 
     Args:
         runs: the Runs after -c; a bootstrap is shown as its rounds, and runs without results are
@@ -63,6 +68,8 @@ def listening_page(
         max_seconds: longest excerpt of a track: the loudest stretch of its mixture.
         megabytes: size of the page; excerpts are cut shorter than `max_seconds` if necessary.
         use_saved_audio: False separates again even if the audio was kept.
+        title: of the page; None names the runs.
+        note: a sentence or two for its readers, below the title.
         num_workers: processes that cluster and mask; 0 does it in this one.
         device: of a network; "auto" takes a GPU if there is one.
 
@@ -78,8 +85,10 @@ def listening_page(
     tables = [one.table for one in shown]
     ranked_by, scores = ranking_run(tables, metric)
     chosen = choose_tracks(scores, num_tracks, metric in shown[0].evaluation.lower_is_better)
+    rounds = exhibited_rounds([one.run for one in shown], metric)
     around = {
-        "title": title_of(shown),
+        "title": title or title_of(shown),
+        "note": note,
         "heads": [
             RunHead(number, one.name, run_facts(one, metric))
             for number, one in enumerate(shown, start=1)
@@ -91,11 +100,11 @@ def listening_page(
         "made": f"Written by main.py listening_page on {datetime.date.today()}.",
     }
     seconds = excerpt_seconds(
-        len(chosen) * signals_per_track(shown),
+        len(chosen) * signals_per_track(shown) + segments_to_hear(rounds),
         shown[0].data.sample_rate,
         max_seconds,
         megabytes,
-        len(render(**around, cards=[]).encode()),
+        len(render(**around, cards=[], exhibits=[]).encode()),
     )
     loop = {"device": device, "num_workers": num_workers}
     heard = [
@@ -110,7 +119,8 @@ def listening_page(
         )
         for track, rank in Progress(chosen.items(), "draw", unit="track")
     ]
-    write(path, render(**around, cards=cards).encode())
+    exhibits = [draw_exhibit(one, metric, seconds) for one in rounds]
+    write(path, render(**around, cards=cards, exhibits=exhibits).encode())
 
 
 def write(path: Path, content: bytes) -> None:

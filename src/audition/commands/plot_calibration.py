@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 def plot_calibration(
     run: Run | None, segments: str | Path = gin.REQUIRED, score: str = "SI-SDRi"
 ) -> None:
-    """Writes `<segments>/calibration.png` and, with the same numbers, `calibration.json`.
+    """Writes `<segments>/calibration.png`, `.pdf` and, with the same numbers, `calibration.json`.
 
     One panel per measure of confidence, and per kind of features if several were measured, with r
     and its 95 % interval by Fisher's z, which assumes independent segments.
@@ -39,7 +39,7 @@ def plot_calibration(
             f"in {str(folder)!r} have {', '.join(map(str, table.columns))}: "
             "separate data with sources."
         )
-    figure, found = draw_calibration(table, measures, score)
+    figure, found = draw_calibration(table, measures, score, title_of(folder))
     write_figure(folder / "calibration.png", figure)
     write_json(
         folder / "calibration.json",
@@ -50,3 +50,8 @@ def plot_calibration(
             "%s: r = %.2f, 95 %% interval %.2f to %.2f, N = %d",
             *(name, fit.r, fit.low, fit.high, fit.num),
         )
+
+
+def title_of(folder):
+    """`round1/segments`: the folder and the one around it."""
+    return "/".join(folder.resolve().parts[-2:])

@@ -1,43 +1,64 @@
 """Pictures of scores: their spread, their relation to a track's difficulty, their means."""
 
+import io
+
 import numpy as np
 
 from audition.files import write_and_rename
 from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports.intervals import mean_interval
-from audition.reports.report_card import KEYS, finite
+from audition.reports.listening.sounds import data_uri
+from audition.reports.report_card import KEYS, finite, rounding_scores, with_unit
 
 MOST_COLUMNS = 4  # panels side by side
 DOTS_PER_INCH = 150
+PAGE_DOTS_PER_INCH = 100
 MOST_DOTS = 100  # up to so many tracks, each is a dot; of more, only those beyond the whiskers
+SAME_DB = 0.005  # a smaller improvement is shown as 0.00
 IMPROVEMENT, INPUT = "SI-SDRi", f"{OF_THE_MIXTURE}SI-SDR"
 
 
 def write_figure(path, figure):
-    """Writes a .png; without a figure, removes any that shows older scores."""
-    if figure is None:
-        path.unlink(missing_ok=True)
-        return
-    with write_and_rename(path, "wb") as file:
-        figure.savefig(file, format="png", dpi=DOTS_PER_INCH)
+    """Writes a .png, and beside it a .pdf for a paper; without a figure, removes older ones.
+
+    The figure's label, a sentence for those who can't see it, is the description in the .png.
+    """
+    formats = {"png": {"dpi": DOTS_PER_INCH}, "pdf": {}}
+    for name, settings in formats.items():
+        one = path.with_suffix(f".{name}")
+        if figure is None:
+            one.unlink(missing_ok=True)
+            continue
+        about = {"Description" if name == "png" else "Subject": figure.get_label()}
+        with write_and_rename(one, "wb") as file:
+            figure.savefig(file, format=name, metadata=about, **settings)
 
 
-def draw_box_plots(table):
+def figure_uri(figure):
+    """A figure as a small WebP picture in a data URI, for a page."""
+    file = io.BytesIO()
+    figure.savefig(file, format="webp", dpi=PAGE_DOTS_PER_INCH, pil_kwargs={"quality": 85})
+    return data_uri("image/webp", file.getvalue())
+
+
+def draw_box_plots(table, title=""):
     """A panel per score, a box per source: quartiles and median, whiskers to 1.5 times their range.
 
     Args:
         table: DataFrame as of `score_table`.
+        title: above the panels: the run.
 
     Returns:
-        matplotlib Figure; None if no score is finite.
+        matplotlib Figure; None if no score is finite and more than rounding.
     """
     from matplotlib.figure import Figure  # half a second that no other command needs
 
     sources = sorted(set(table["source"]))
+    hidden = {*KEYS, *rounding_scores(table)}
     scores = [
         name
         for name in table.columns
-        if name not in KEYS and not name.startswith(OF_THE_MIXTURE) and len(finite(table[name]))
+        if name not in hidden and not name.startswith(OF_THE_MIXTURE) and len(finite(table[name]))
     ]
     if not scores:
         return None
@@ -50,11 +71,16 @@ def draw_box_plots(table):
     for panel, name in zip(panels.flat, scores, strict=False):
         groups = [finite(table.loc[table["source"] == source, name]) for source in sources]
         draw_boxes(panel, groups)
-        panel.set_title(name, fontsize=10)
+        panel.set_title(with_unit(name), fontsize=10)
     for panel in panels.flat[len(scores) :]:
         panel.remove()
     panels[0, 0].set_yticks(range(1, len(sources) + 1), sources)  # all panels share them
     panels[0, 0].set_ylim(len(sources) + 0.5, 0.5)
+    figure.suptitle(title, fontsize=11)
+    figure.set_label(
+        f"{title}: box plots of {', '.join(scores)} of {', '.join(sources)} over "
+        f"{table['track'].nunique()} tracks."
+    )
     return figure
 
 
@@ -77,21 +103,22 @@ def draw_boxes(panel, groups):
     panel.grid(axis="x", alpha=0.3)
 
 
-def draw_against_input(table):
+def draw_against_input(table, title=""):
     """Plots SI-SDRi over the SI-SDR of the mixture, in one colour per source.
 
     Args:
         table: DataFrame as of `score_table`.
+        title: above the panel: the run.
 
     Returns:
-        matplotlib Figure; None if the table lacks one of them.
+        matplotlib Figure; None if the table lacks one of them, or if the run improves nothing.
     """
     from matplotlib.figure import Figure
 
     if not {IMPROVEMENT, INPUT} <= set(table.columns):
         return None
     shown = table[np.isfinite(table[[IMPROVEMENT, INPUT]]).all(axis="columns")]
-    if not len(shown):
+    if not len(shown) or shown[IMPROVEMENT].abs().max() < SAME_DB:
         return None
     figure = Figure(figsize=(6.4, 4.4), layout="constrained")
     panel = figure.subplots()
@@ -99,10 +126,15 @@ def draw_against_input(table):
         label = f"{source} ({len(group)})"
         panel.scatter(group[INPUT], group[IMPROVEMENT], s=14, alpha=0.6, linewidths=0, label=label)
     panel.axhline(0, color="black", linewidth=1)
+    panel.set_title(title, fontsize=11)
     panel.set_xlabel("SI-SDR of the mixture (dB)")
     panel.set_ylabel(f"{IMPROVEMENT} (dB)")
     panel.grid(alpha=0.3)
     figure.legend(loc="outside lower center", ncols=2, fontsize=9, frameon=False)
+    figure.set_label(
+        f"{title}: {IMPROVEMENT} over the SI-SDR of the mixture, a dot per track and source, "
+        f"{len(shown)} dots."
+    )
     return figure
 
 
@@ -113,7 +145,7 @@ def draw_means(groups, score):
     whether two networks differ on the same tracks, look at their paired differences.
 
     Args:
-        groups: dict, name → Series of scores in dB.
+        groups: dict, name → Series of scores.
         score: name of the score, for the axis.
 
     Returns:
@@ -133,6 +165,8 @@ def draw_means(groups, score):
     )
     panel.axhline(0, color="black", linewidth=1)
     panel.set_xticks(range(len(shown)), [f"{n}\n({len(scores)})" for n, scores in shown.items()])
-    panel.set_ylabel(f"mean {score} (dB)")
+    panel.set_ylabel(f"mean {with_unit(score)}")
     panel.grid(axis="y", alpha=0.3)
+    bars = zip(shown, means, strict=True)
+    figure.set_label(f"Mean {score}: {', '.join(f'{name} {mean:z.2f}' for name, mean in bars)}.")
     return figure

@@ -1,5 +1,6 @@
 """The table and the report card of a run's scores."""
 
+import re
 import textwrap
 import warnings
 
@@ -21,6 +22,9 @@ SUMMARIES = {
 }
 PER_TRACK = "(a source of a track counts once, by the median over its channels or windows)"
 NOT_SOURCES = ("metadata",)  # other entries of a result file
+RATIO = re.compile(r"(^|[-.])(SDR|SIR|SAR|ISR|SNR|SRR)i?$")  # ends the name of a score in dB
+ARTIFACTS = ("SI-SAR", "SAR")
+ROUNDING_DB = 120.0  # above, these tell how arithmetic rounds, and nothing about the estimate
 
 
 def score_table(run):
@@ -76,13 +80,16 @@ def report_card(table, notes="", each_source=True, caveats=()):
     groups = {OVERALL: table}
     if each_source:
         groups |= dict(iter(table.groupby("source")))
-    columns = [column for column in table.columns if column not in KEYS]
+    rounding = rounding_scores(table)
+    columns = [column for column in table.columns if column not in (*KEYS, *rounding)]
     lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK]
     lines += [line for caveat in caveats for line in textwrap.wrap(caveat, WIDTH)] + [""]
     for title, summary in SUMMARIES.items():
         cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
         lines += [title, *draw_table(columns, cells), ""]
     lines += left_out(table, columns)
+    if rounding:
+        lines += [f"Not shown, as they only tell how arithmetic rounds: {', '.join(rounding)}", ""]
     lines += draw_box("NOTES", notes)
     return "\n".join(lines) + "\n"
 
@@ -94,6 +101,22 @@ def summarise(group, columns, summary):
         values = finite(group[column])
         texts.append(summary(values) if len(values) else "-")
     return texts
+
+
+def rounding_scores(table):
+    """Names of the scores that mean nothing: an estimate that is the mixture has no artifacts, and its
+    SI-SAR is the 150 or 310 dB that float32 or float64 rounds to."""
+    return [c for c in table if c in ARTIFACTS and finite(table[c]).median() > ROUNDING_DB]
+
+
+def with_unit(score):
+    """The name of a score with its unit, where that is known: `SI-SDRi (dB)`."""
+    return f"{score} (dB)" if is_ratio(score) else score
+
+
+def is_ratio(score):
+    """Whether a score is in dB, by its name: that of one of nussl's or museval's ratios."""
+    return RATIO.search(score) is not None
 
 
 def finite(column):

@@ -2,15 +2,25 @@
 
 from audition.reports.listening.choice import choose_tracks, ranking_run, score_rows
 from audition.reports.listening.facts import run_facts
-from audition.reports.listening.page import Curves, Heard, RunHead, draw_card, render
+from audition.reports.listening.page import (
+    Curves,
+    Exhibit,
+    Heard,
+    RunHead,
+    draw_card,
+    draw_segment,
+    render,
+)
 from audition.reports.listening.sounds import excerpt_seconds, loudest_start
 
 __all__ = [
     "Curves",
+    "Exhibit",
     "Heard",
     "RunHead",
     "choose_tracks",
     "draw_card",
+    "draw_segment",
     "excerpt_seconds",
     "loudest_start",
     "ranking_run",

@@ -78,12 +78,12 @@ def score_rows(tables, metric, chosen):
 
     Returns:
         dict with `rows`, the Rows of all runs, lowest `metric` first, and `metrics`, the names of
-        their scores.
+        their scores, `metric` first.
     """
     table = pd.concat([one.assign(number=number) for number, one in enumerate(tables, start=1)])
     table = table.sort_values(metric, kind="stable")
     cards = {track: number for number, track in enumerate(chosen, start=1)}
-    metrics = score_names(table)
+    metrics = [metric, *(name for name in score_names(table) if name != metric)]
     rows = [
         Row(number, track, source, list(scores), cards.get(track))
         for number, track, source, *scores in table[["number", *KEYS, *metrics]].itertuples(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from audition.reports.caveats import MARK, read_caveats
+from audition.reports.report_card import is_ratio
 from audition.runs.costs import duration, read_costs
 
 GIBIBYTE = 2**30
@@ -32,9 +33,10 @@ def score_facts(values, metric):
     if not len(values):
         return {f"{metric}, mean ± std": "–", f"{metric}, median": "–"}
     std = f" ± {values.std(ddof=1):.2f}" if len(values) > 1 else ""
+    unit = " dB" if is_ratio(metric) else ""
     return {
-        f"{metric}, mean ± std": f"{values.mean():z.2f}{std}",
-        f"{metric}, median": f"{np.median(values):z.2f}",
+        f"{metric}, mean ± std": f"{values.mean():z.2f}{std}{unit}",
+        f"{metric}, median": f"{np.median(values):z.2f}{unit}",
     }
 
 
@@ -46,7 +48,7 @@ def cost_facts(run):
         "training": f"{duration(train['seconds'])}, {train['epochs']} epochs" if train else "–",
         "peak memory in training": memory(train),
         "evaluation": duration(evaluate["seconds"]) if evaluate else "–",
-        "audio separated and scored per second": f"{speed(evaluate):.3g} s" if evaluate else "–",
+        "separated and scored at": f"{speed(evaluate):.3g} × real time" if evaluate else "–",
         "peak memory in evaluation": memory(evaluate),
     }
 

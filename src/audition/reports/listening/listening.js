@@ -12,18 +12,104 @@ function compare(a, b) {
   return Number.isNaN(x - y) && x !== y ? collator.compare(a, b) : x - y || 0;
 }
 
-// What has no score stays last, whichever way the column is sorted.
-function sortBy(head) {
-  const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
-  const body = head.closest("table").tBodies[0];
+// What has no score stays last, whichever way the column is sorted. A phone shows that column first.
+function sortBy(head, sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1) {
+  const table = head.closest("table");
+  const body = table.tBodies[0];
   const rows = [...body.rows].map((row) => [row.cells[head.cellIndex].textContent.trim(), row]);
   rows.sort(([a], [b]) => (a === "–") - (b === "–") || sign * compare(a, b));
   for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
   head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
   body.append(...rows.map(([, row]) => row));
+  if (matchMedia("(max-width: 40rem)").matches) bringForward(table, head.cellIndex);
 }
 
-for (const head of all(".sortable thead th")) head.addEventListener("click", () => sortBy(head));
+function bringForward(table, index) {
+  for (const row of table.rows) row.prepend(row.cells[index]);
+  table.parentNode.scrollLeft = 0;
+}
+
+document.addEventListener("click", (event) => {
+  const head = event.target.closest(".sortable thead th");
+  if (head) sortBy(head);
+});
+
+// The same scores with a column per run, and how much each is above the first one ----------------
+
+const textOf = (cell) => cell.textContent.trim();
+const badgeOf = (run) => byId("runs").querySelector(`th:nth-child(${run + 2}) .run`).cloneNode(true);
+const runs = all("#runs thead .run").map(textOf);
+const filled = (cell, ...parts) => (cell.append(...parts), cell);
+
+function difference(one, other) {
+  const value = numberOf(one) - numberOf(other);
+  if (Number.isNaN(value)) return "–";
+  return Number.isFinite(value) ? value.toFixed(2).replace(/^-(0\.00)$/, "$1") : value > 0 ? "∞" : "-∞";
+}
+
+function scoresByRun(metric) {
+  const found = new Map();
+  for (const row of byId("all-scores").tBodies[0].rows) {
+    const [run, track, source] = ["Run", "Track", "Source"].map((name) => cellOf(row, name));
+    const key = JSON.stringify([track.title, textOf(source)]);
+    const one = found.get(key) ?? { track, source, scores: {} };
+    one.scores[textOf(run)] = textOf(cellOf(row, metric));
+    found.set(key, one);
+  }
+  return [...found.values()];
+}
+
+const cellOf = (row, name) => row.cells[byId("all-scores").querySelector(`[data-name="${CSS.escape(name)}"]`).cellIndex];
+
+function showSideBySide(metric) {
+  const table = byId("side-by-side");
+  table.replaceChildren();
+  const heads = table.createTHead().insertRow();
+  const rest = runs.slice(1).map((run) => [`${run} − ${runs[0]}`]);
+  for (const parts of [["Track"], ["Source"], ...runs.map((_, i) => [badgeOf(i)]), ...rest]) {
+    const button = filled(document.createElement("button"), ...parts);
+    button.type = "button";
+    const head = filled(document.createElement("th"), button);
+    if (parts[0] === "Track" || parts[0] === "Source") head.className = "name";
+    heads.append(head);
+  }
+  const body = table.createTBody();
+  for (const { track, source, scores } of scoresByRun(metric)) {
+    const values = runs.map((run) => scores[run] ?? "–");
+    const cells = [...values, ...values.slice(1).map((value) => difference(value, values[0]))];
+    const row = body.insertRow();
+    row.append(track.cloneNode(true), source.cloneNode(true));
+    for (const text of cells) row.insertCell().textContent = text;
+  }
+  sortBy(heads.cells[heads.cells.length - 1], 1);
+}
+
+function showRows() {
+  const [track, run] = [byId("only-track").value.toLowerCase(), byId("only-run")?.value];
+  const view = byId("view")?.selectedOptions[0].dataset.name;
+  const rows = all(`#${view ? "side-by-side" : "all-scores"} tbody tr`);
+  for (const row of rows) {
+    const own = row.querySelector(".run");
+    const named = row.querySelector("th").title.toLowerCase().includes(track);
+    row.hidden = !(named && (!run || !own || textOf(own) === run));
+  }
+  byId("found").textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length} lines`;
+}
+
+function chooseView() {
+  const metric = byId("view").selectedOptions[0].dataset.name;
+  if (metric) showSideBySide(metric);
+  byId("all-scores").hidden = Boolean(metric);
+  byId("side-by-side").hidden = !metric;
+  byId("only-run").disabled = Boolean(metric);
+  showRows();
+}
+
+byId("view")?.addEventListener("change", chooseView);
+for (const id of ["only-run", "only-track"]) byId(id)?.addEventListener("input", showRows);
+document.querySelector(".filters").addEventListener("submit", (event) => event.preventDefault());
+sortBy(document.querySelector("#all-scores [aria-sort]"), 1);
+showRows();
 
 // Players: one signal sounds at a time; all signals of a track share one position ----------------
 
@@ -101,16 +187,24 @@ function sourceOf(signal) {
   return track.dataset.last ?? "0";
 }
 
-const keyOf = (signal) => ({ mixture: "M", reference: "R" })[signal.dataset.kind] ?? signal.dataset.kind;
-const labelOf = (signal) => (signal.querySelector(".run") ?? signal.querySelector(".what")).textContent;
+const labelOf = (signal) => textOf(signal.querySelector(".run") ?? signal.querySelector(".what"));
+
+// Runs have their letters as keys; those after K, which other keys begin with, have none.
+function keyOf(signal) {
+  const label = labelOf(signal);
+  const isRun = signal.querySelector(".run") !== null;
+  return isRun && !/^[A-K]$/.test(label) ? "" : label[0];
+}
 
 function choiceOf(signal) {
   const [button, key] = [document.createElement("button"), document.createElement("kbd")];
+  const name = filled(document.createElement("span"), textOf(signal.querySelector(".what")));
+  if (signal.querySelector(".run")) name.className = "of-run";
   button.type = "button";
   button.setAttribute("aria-pressed", signal === current);
-  key.textContent = keyOf(signal);
-  button.append(labelOf(signal), ...(key.textContent.length === 1 ? [key] : []));
-  button.title = signal.querySelector(".what").textContent;
+  key.textContent = keyOf(signal) || labelOf(signal);
+  button.append(key, name);
+  button.title = signal.querySelector(".what").title;
   button.addEventListener("click", () => chooseOrToggle(signal));
   return button;
 }
@@ -168,7 +262,9 @@ function chooseSource() {
   const names = [...new Set(all(".signal", trackOf(current)).map((one) => one.dataset.source))].slice(1);
   const next = names[(names.indexOf(sourceOf(current)) + 1) % names.length];
   const kind = current.dataset.kind === "mixture" ? "reference" : current.dataset.kind;
-  choose(trackOf(current).querySelector(`[data-source="${next}"][data-kind="${kind}"]`));
+  const those = `[data-source="${next}"]`;
+  const track = trackOf(current);
+  choose(track.querySelector(`${those}[data-kind="${kind}"]`) ?? track.querySelector(those));
 }
 
 const moveBy = (seconds) => seek((soundOf(current).currentTime + seconds) / secondsOf(trackOf(current)));
@@ -187,13 +283,14 @@ function act(key) {
   if (current === null) choose(document.querySelector(".signal"), false);
   const chosen = partners(current).find((signal) => keyOf(signal).toLowerCase() === key);
   if (chosen) choose(chosen);
-  else KEYS[key]();
+  else KEYS[key]?.();
 }
 
 document.addEventListener("keydown", (event) => {
   const key = event.key.toLowerCase();
-  const isOurs = key in KEYS || /^[mr1-9]$/.test(key);
+  const isOurs = key in KEYS || /^[a-kmr]$/.test(key);
   if (!isOurs || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.target.closest("select, [type=search]")) return; // letters are typed there
   const onControl = event.target.closest("button, a, summary, input, .scroll");
   if (onControl && (key === " " || key.startsWith("arrow"))) return; // these have a use there
   event.preventDefault();

@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 
 from audition.reports.listening import pictures, sounds
+from audition.reports.listening.names import letter, middle_out, shorten
+from audition.reports.report_card import is_ratio
 
 FOLDER = Path(__file__).parent
-MIXTURE, REFERENCE = "mixture", "reference"  # kinds of signals that don't come from a run
+MIXTURE, REFERENCE, ESTIMATE = "mixture", "reference", "estimate"  # or the number of a run
 
 
 class Heard(NamedTuple):
@@ -35,7 +37,7 @@ class Heard(NamedTuple):
 
 
 class Signal(NamedTuple):
-    """A player: `kind` is MIXTURE, REFERENCE or the run's number, counted from 1."""
+    """A player: `kind` is MIXTURE, REFERENCE, ESTIMATE or the run's number, counted from 1."""
 
     kind: str | int
     label: str
@@ -102,6 +104,15 @@ class Curves:
         return pictures.curve_points(getattr(self, name), *self.bounds)
 
 
+class Exhibit(NamedTuple):
+    """What a round of a bootstrap was sure of: `figures` are pairs (data URI, words for it)."""
+
+    title: str
+    text: str
+    figures: list
+    cards: list
+
+
 def draw_card(track, rank, heard, scores):
     """Encodes and draws all signals of a track, with the same gain and colour scale.
 
@@ -111,57 +122,74 @@ def draw_card(track, rank, heard, scores):
     """
     first = heard[0]
     own = [first.mix, *first.references.values()]
-    gain = sounds.common_gain([*own, *(e for one in heard for e in one.estimates.values())])
-    loudest_db = max(levels(audio, gain, first.sample_rate).max() for audio in own)
-
-    def draw(kind, label, audio, source=None, score=None):
-        return Signal(
-            *(kind, label, source, score),
-            sound=sounds.mp3_uri(gain * audio, first.sample_rate),
-            envelope=pictures.envelope_path(gain * audio),
-            spectrogram=pictures.spectrogram_uri(
-                levels(audio, gain, first.sample_rate), loudest_db
-            ),
-        )
+    draw = Painter(own, [e for one in heard for e in one.estimates.values()], first.sample_rate)
 
     def draw_source(name, reference):
         yield draw(REFERENCE, "Reference", reference, name)
         for number, (one, own_scores) in enumerate(zip(heard, scores, strict=True), start=1):
             yield draw(number, letter(number), one.estimates[name], name, own_scores.get(name))
 
+    sources = [(n, list(draw_source(n, r))) for n, r in first.references.items()]
+    return card_of(track, rank, first, draw, sources, [one.confidence for one in heard])
+
+
+def draw_segment(name, rank, heard):
+    """As `draw_card`, of what was separated without references."""
+    draw = Painter([heard.mix], list(heard.estimates.values()), heard.sample_rate)
+    sources = [(n, [draw(ESTIMATE, "Estimate", e, n)]) for n, e in heard.estimates.items()]
+    return card_of(name, rank, heard, draw, sources, [])
+
+
+class Painter:
+    """Encodes and draws signals, with one gain and one scale of colours.
+
+    Args:
+        own: list of arrays `(channel, sample)`: the loudest bin of these is the brightest.
+        others: list of arrays, which count for the gain.
+    """
+
+    def __init__(self, own, others, sample_rate):
+        self.gain = sounds.common_gain([*own, *others])
+        self.sample_rate = sample_rate
+        self.loudest_db = max(self.levels(audio).max() for audio in own)
+
+    def levels(self, audio):
+        return pictures.magnitudes_db(self.gain * audio, self.sample_rate)
+
+    def __call__(self, kind, label, audio, source=None, score=None):
+        return Signal(
+            *(kind, label, source, score),
+            sound=sounds.mp3_uri(self.gain * audio, self.sample_rate),
+            envelope=pictures.envelope_path(self.gain * audio),
+            spectrogram=pictures.spectrogram_uri(self.levels(audio), self.loudest_db),
+        )
+
+
+def card_of(track, rank, heard, draw, sources, confidences):
     return Card(
         track=track,
         rank=rank,
-        excerpt=describe_excerpt(first),
-        top_hz=first.sample_rate / 2,
-        middle_hz=pictures.middle_hz(first.sample_rate),
-        seconds=first.mix.shape[1] / first.sample_rate,
-        mixture=draw(MIXTURE, "Mixture", first.mix),
-        sources=[(n, list(draw_source(n, r))) for n, r in first.references.items()],
-        confidences=[one.confidence for one in heard],
+        excerpt=describe_excerpt(heard),
+        top_hz=heard.sample_rate / 2,
+        middle_hz=pictures.middle_hz(heard.sample_rate),
+        seconds=heard.mix.shape[1] / heard.sample_rate,
+        mixture=draw(MIXTURE, "Mixture", heard.mix),
+        sources=sources,
+        confidences=confidences,
     )
-
-
-def levels(audio, gain, sample_rate):
-    return pictures.magnitudes_db(gain * audio, sample_rate)
 
 
 def describe_excerpt(heard):
     seconds, whole = (n / heard.sample_rate for n in (heard.mix.shape[1], heard.num_samples))
     if heard.mix.shape[1] == heard.num_samples:
         return f"all {whole:.1f} s"
-    return f"the loudest {seconds:.1f} s of {whole:.1f} s, from {clock(heard.start / heard.sample_rate)} on"
+    start = clock(heard.start / heard.sample_rate)
+    return f"the loudest {seconds:.1f} s of {whole:.1f} s, from {start} on"
 
 
 def clock(seconds):
     """`1:05`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
-
-
-def letter(number):
-    """A for 1; after Z, AA."""
-    number, rest = divmod(number - 1, 26)
-    return (letter(number) if number else "") + chr(ord("A") + rest)
 
 
 def score_text(value):
@@ -181,8 +209,8 @@ def render(**content):
 
     Args:
         content: what listening.html shows: `title`, `heads` (RunHeads), `curves` (Curves), `cards`,
-            `rows`, `metrics` (names of the scores in a Row), `metric` (the one to sort by),
-            `ranked_by` (number of the run that ranks the cards), `made`.
+            `exhibits`, `rows`, `metrics` (names of the scores of a Row), `metric` (the one to sort
+            by), `ranked_by` (number of the run that ranks the cards), `note`, `made`.
     """
     import jinja2  # here, not at the top: no other command needs it
 
@@ -193,10 +221,13 @@ def render(**content):
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"score": score_text, "letter": letter}
+    environment.filters |= {"score": score_text, "letter": letter, "middle_out": middle_out}
+    environment.filters |= {"is_ratio": is_ratio}
     parts = {name: (FOLDER / f"listening.{name}").read_text() for name in ("css", "js")}
     hashes = {f"{name}_hash": sha256_source(text) for name, text in parts.items()}
-    return environment.get_template("listening.html").render(**parts, **hashes, **content)
+    return environment.get_template("listening.html").render(
+        **parts, **hashes, **content, short=shorten([head.name for head in content["heads"]])
+    )
 
 
 def sha256_source(text):

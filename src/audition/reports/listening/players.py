@@ -35,7 +35,7 @@ def players(rows, sample_rate):
         picture = spectrogram_uri(magnitudes_db(gain * audio, sample_rate), loudest_db)
         return (
             f'<td>{escape(caption)}<br><audio controls src="{sound}"></audio><br>'
-            f'<img src="{picture}" width="300" alt="spectrogram, 0 to {sample_rate / 2000:g} kHz"></td>'
+            f'<img src="{picture}" width="300" alt="Spectrogram of {escape(caption)}, 0 to {sample_rate / 2000:g} kHz"></td>'
         )
 
     lines = [
