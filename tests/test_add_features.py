@@ -104,13 +104,15 @@ def test_the_validation_loss_of_the_separated_model_is_that_of_the_training(ster
     history = state(stereo_run)["history"]["validation/loss"]
     items = [voices.two_voices(SECONDS, seed, num_channels=2) for seed in range(8, 12)]
     separator = MaskEstimation().located(stereo_run.folder)
-    masks = separator.on_device([mix for mix, _ in items], torch.device("cpu"))
+    outputs = separator.on_device([mix for mix, _ in items], torch.device("cpu"))
     batch = {
         "mix": tensor([mix.audio_data for mix, _ in items]),
         "sources": tensor([[one.audio_data for one in sources.values()] for _, sources in items]),
     }
     losses = Losses({"PermutationInvariantLoss": {"args": ["L1Loss"], "keys": KEYS}})
-    loss = losses({"mask": tensor(masks)}, separator.features(batch))["loss"]
+    loss = losses(
+        {"mask": tensor([output["mask"] for output in outputs])}, separator.features(batch)
+    )["loss"]
     assert float(loss) == pytest.approx(min(history), rel=1e-6)
     assert history[0] != history[1]
 

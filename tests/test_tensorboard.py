@@ -207,7 +207,7 @@ def test_examples_of_other_networks(tmp_path, num_channels, separator, settings)
         ("add_validation_examples.every_epochs = 0", "every_epochs = 0 must be at least 1"),
         (
             "add_validation_examples.separator = @WaveformEstimation()",
-            "WaveformEstimation needs a network that returns 'audio'; train.model_config returns",
+            "WaveformEstimation needs a network that returns 'audio', but train.model_config returns",
         ),
         (
             "add_validation_examples.separator = @nussl.separation.primitive.HPSS()",
