@@ -145,20 +145,23 @@ def test_sources_by_other_names_are_refused(cheat, capsys, speech, tmp_path):
 
 def test_the_best_of_many_estimates_is_told(cheat, capsys):
     run = cheat("many", PERMUTED)
-    sentence = "CHOSEN BY THE TRUTH: of more estimates than sources the best are scored (2 of 12"
+    sentence = "CHOSEN BY THE TRUTH: there are more estimates than sources, and the best are scored (2 of 12"
     assert sentence in " ".join(card_of(run).split())
     assert sentence in compare(capsys, run)
     assert "CHOSEN" not in card_of(cheat(None, PERMUTED))
 
 
-@pytest.mark.parametrize("trick", ["look", "overwrite", "read_the_truth"])
-@pytest.mark.parametrize("piece_seconds", [60.0, 0.5])
+@pytest.mark.parametrize(
+    ("trick", "piece_seconds"),
+    [
+        *(("look", 60.0), ("look", 0.5), ("overwrite", 60.0), ("overwrite", 0.5)),
+        ("read_the_truth", 60.0),  # it finds whole files only
+    ],
+)
 def test_who_knows_the_truth_is_marked_and_ranked_with_no_other(
     cheat, capsys, tmp_path, trick, piece_seconds
 ):
     pieces = f"evaluate.piece_seconds = {piece_seconds}", "evaluate.overlap_seconds = 0.1"
-    if trick == "read_the_truth" and piece_seconds < 1:
-        pytest.skip("it finds whole files only")
     honest, other, knowing = cheat(), cheat(None, *pieces), cheat(trick, *pieces)
     assert "ORACLE: its " in card_of(knowing) and "ORACLE" not in card_of(other)
     if trick == "overwrite" and piece_seconds > 1:  # a piece is a copy: no harm done
@@ -167,7 +170,7 @@ def test_who_knows_the_truth_is_marked_and_ranked_with_no_other(
     text = compare(capsys, honest, other, knowing)
     row = next(line for line in text.splitlines() if "out/run2 (oracle)" in line)
     assert not re.search(r"better|\+\d|\[", row), row
-    assert "out/run1 (" not in text and "out/run2: ORACLE: its " in text
+    assert "out/run1 (oracle)" not in text and "out/run2 (oracle): ORACLE: its " in text
 
 
 def test_an_oracle_is_marked_in_all_formats_and_lists(cheat, capsys, tmp_path):

@@ -62,7 +62,7 @@ def test_a_sweep_is_one_table_in_four_formats(two_runs, tmp_path, capsys):
     assert "out/run0" in mixture and "baseline" in mixture
     assert re.search("^out/run0: separator = .*MixAsEstimate", plain, re.MULTILINE)
     assert "0.00 ± 0.00" in mixture  # the mixture improves on itself by nothing
-    for about in ("separator", "Wilcoxon", "Hodges", "over 3 comparisons", "too few tracks: "):
+    for about in ("separator", "Wilcoxon", "Hodges", "for 3 comparisons", "too few tracks: "):
         assert about in plain
     assert f"{score_table(two_runs[1])['SI-SDR'].mean():.2f}" in plain
     check_long(pd.read_csv(tmp_path / "tables/comparison.csv"), two_runs)
@@ -256,7 +256,7 @@ def test_a_method_of_one_seed_is_marked(tmp_path, capsys):
     folders = [*seeds_of_two_methods(tmp_path)[:3], write_run(tmp_path / "mixture", scores(20))]
     compare(tmp_path, folders, "compare.each_source = False", "compare.columns = 'SI-SDR'")
     printed = capsys.readouterr().out
-    assert "One seed: out/run1: what is said is of these networks on these tracks" in printed
+    assert "One seed: out/run1: the verdict is about these networks on these tracks" in printed
     assert re.search(r"out/run0 \(2 seeds\) .* 2 ± 0", printed)
     assert re.search(r"/mixture +20  +-?\d+\.\d\d ± ", printed)  # nothing is trained: no seeds
 
@@ -371,7 +371,7 @@ def test_what_was_left_out_is_told(tmp_path, capsys):
     compare(tmp_path, folders)
     printed = capsys.readouterr().out
     assert "SI-SDR of out/run1: 1 pairs of scores left out" in printed
-    assert "1 tracks whose difference is infinite" in printed
+    assert "1 tracks with an infinite difference" in printed
     assert "WARNING: out/run0 and out/run1 were scored by numpy 2.4.6 and 2.4.5." in printed
 
 

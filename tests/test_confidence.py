@@ -109,7 +109,7 @@ def test_both_can_be_asked_for_by_name(corpus, chimera, tmp_path):
 
 def test_confidences_on_masks_never_pass_for_those_on_the_embedding(corpus, chimera, tmp_path):
     run_on(corpus, chimera, tmp_path / "segments", confidence_on="mask")
-    with pytest.raises(ConfigError, match="of other settings .separator differ"):
+    with pytest.raises(ConfigError, match="made with other settings .separator differ"):
         run_on(corpus, chimera, tmp_path / "segments")
 
 

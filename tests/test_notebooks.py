@@ -95,7 +95,7 @@ def test_bootstrapping(bootstrapped):
     pictures = [num_pictures(shown, name) for name in ("calibration", "quintiles", "models")]
     assert pictures == [2, 2, 2]  # a round each, and a source each
     for mean in table["OVERALL"]:
-        assert f"{mean:.2f}" in text_of(shown, "models")
+        assert f"{mean:z.2f}" in text_of(shown, "models")
     players = text_of(shown, "players")
     assert players.count("<audio") == 2 * 2 * 3  # rounds, segments, signals
     assert "confidence" in players

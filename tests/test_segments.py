@@ -113,7 +113,9 @@ def test_the_end_of_a_song_is_a_setting_of_the_segments(corpus, tmp_path):
     loud = table[~table["track"].str.endswith(" 2")]
     assert loud["start_seconds"].tolist() == [0, 1.5, 3, 4, 4.5]
     assert loud["duration_seconds"].tolist() == [3, 3, 3, 3, 2.5]
-    with pytest.raises(ConfigError, match="of other settings .window_and_hop_seconds differ"):
+    with pytest.raises(
+        ConfigError, match="made with other settings .window_and_hop_seconds differ"
+    ):
         run_on(corpus, tmp_path / "all", Halves(), measures=(), quietest_lufs=-200)
 
 

@@ -14,8 +14,8 @@ MARK = " (oracle)"  # behind the name of a run
 COPY_DB = 80.0  # SI-SDR that no separation reaches, and a copy in 16 bits does
 ORACLES = ("IdealBinaryMask", "IdealRatioMask")
 LOOKS = (
-    "ORACLE: its separator looks at the true sources; it tells what could be reached, and is ranked "
-    "with no run that does not."
+    "ORACLE: its separator looks at the true sources; it shows what could be reached, and is not "
+    "ranked against runs that don't look."
 )
 COPIES = (
     "ORACLE: its estimates copy the true sources, to 80 dB or more, in {} tracks, such as {!r}."
@@ -103,7 +103,7 @@ def silence(abouts):
         number = sum(len(about["silent_estimates"]) for about in found)
         yield (
             f"SILENT: {number} estimates in {len(found)} tracks, such as {found[0]['track']!r}; they "
-            "count, each with the worst score there is."
+            "count, each with the worst possible score."
         )
 
 
@@ -114,8 +114,8 @@ def choices(abouts):
     if found:
         counts = f"{found[0]['num_sources']} of {found[0]['num_estimates']}"
         yield (
-            f"CHOSEN BY THE TRUTH: of more estimates than sources the best are scored ({counts} in "
-            f"{found[0]['track']!r}), in {len(found)} tracks."
+            f"CHOSEN BY THE TRUTH: there are more estimates than sources, and the best are scored "
+            f"({counts} in {found[0]['track']!r}), in {len(found)} tracks."
         )
 
 

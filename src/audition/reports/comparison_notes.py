@@ -34,17 +34,17 @@ def explain(differences, baseline, lower_is_better, margin):
     """Lines that explain the table's numbers."""
     count = differences["comparisons"].max()
     yield (
-        f"shift: to {baseline}, by Hodges and Lehmann: the median over pairs of tracks of their mean "
-        "difference, a track's being the mean of its sources'."
+        f"shift: Hodges and Lehmann's estimate of the difference to {baseline}, the median of the "
+        "averages of all pairs of tracks' differences; a track scores the mean of its sources."
     )
     yield (
-        f"95 % interval: of the shift, by the signed-rank test; the {count} of one metric hold "
-        "together (Bonferroni)."
+        "95 % interval: of the shift, by inverting the signed-rank test; jointly 95 % for the "
+        f"{count} comparisons of one metric (Bonferroni)."
     )
     yield (
-        f"p: Wilcoxon signed-rank test over tracks, times the {count} comparisons of one metric; a "
-        "verdict is given where the interval excludes 0, and else nothing is shown, neither a "
-        "difference nor that there is none."
+        f"p: Wilcoxon's signed-rank test over tracks, times the {count} comparisons of one metric. "
+        "The verdict is better or worse where the interval excludes 0; 'not shown' means that "
+        "neither a difference nor its absence was shown."
     )
     if margin is not None:
         yield f"equivalent: the interval lies within ±{margin} dB (compare.margin; two one-sided tests)."
@@ -54,8 +54,8 @@ def explain(differences, baseline, lower_is_better, margin):
         yield "mixed: shifted to one side, while the mean difference lies on the other."
     if (differences["verdict"] == "too few tracks").any():
         yield (
-            "too few tracks: whatever their scores, no p, corrected over "
-            f"{count} comparisons, could reach {100 * LEVEL:.0f} %."
+            "too few tracks: whatever their scores, no p corrected for "
+            f"{count} comparisons could fall below {100 * LEVEL:.0f} %."
         )
 
 
@@ -64,13 +64,13 @@ def about_seeds(methods):
     trained = [method for method in methods.values() if method.trained]
     if any(len(method.runs) > 1 for method in trained):
         yield (
-            "seeds ± std: networks that differ in train.seed alone, and how far their mean scores "
-            "scatter; scores are means over them, and intervals take seeds and tracks as chance."
+            "seeds ± std: networks that differ in train.seed alone, and the spread of their mean "
+            "scores; scores are averaged over them, and intervals treat seeds and tracks as random."
         )
     if one := [method.label for method in trained if len(method.runs) == 1]:
         yield (
-            f"One seed: {', '.join(one)}: what is said is of these networks on these tracks, not of "
-            "the methods; train each with several values of train.seed."
+            f"One seed: {', '.join(one)}: the verdict is about these networks on these tracks, not "
+            "about the methods; train each with several values of train.seed."
         )
 
 
@@ -78,7 +78,7 @@ def about_groups(groups, differences):
     if groups is not None and len(differences):
         yield (
             f"Groups: {len(set(groups.values()))} groups of tracks (metadata 'group': a speaker, a "
-            "song) count as the independent units, each by the mean of its tracks."
+            "song) are the independent units, each with the mean of its tracks."
         )
 
 
@@ -86,8 +86,8 @@ def left_out(differences):
     overall = differences[differences["source"] == OVERALL]
     for row in overall[(overall["left_out"] > 0) | (overall["infinite"] > 0)].itertuples():
         yield (
-            f"{row.metric} of {row.run}: {row.left_out} pairs of scores left out, as one isn't "
-            f"defined; {row.infinite} tracks whose difference is infinite count in shift and p only."
+            f"{row.metric} of {row.run}: {row.left_out} pairs of scores left out because one is "
+            f"undefined; {row.infinite} tracks with an infinite difference count in shift and p only."
         )
 
 
@@ -99,4 +99,4 @@ def warnings(evaluations, baseline):
             yield f"WARNING: {what}."
     changed = [label for label, one in evaluations.items() if one.is_uncommitted]
     if changed and len(evaluations) > 1:
-        yield f"WARNING: {', '.join(changed)}: the code had changes that are in no commit."
+        yield f"WARNING: {', '.join(changed)}: scored by code with uncommitted changes."
