@@ -11,6 +11,7 @@ import glob
 import itertools
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from gpus import Trouble
@@ -40,7 +41,7 @@ def make_lock_folder() -> Path:
     return folder
 
 
-def make_for_everyone(make, path, *arguments):
+def make_for_everyone(make: Callable[..., int | None], path: Path, *arguments: int) -> int | None:
     """`make(path, …)` without a umask, as other users must be able to lock what the first one made;
     None if the path exists."""
     mask = os.umask(0)

@@ -51,7 +51,7 @@ class Nvml:
                 remedy = "the driver was updated, so reboot"
             raise Trouble(f"no usable NVIDIA driver on this machine ({error}); {remedy}") from error
 
-    def list_gpus(self):
+    def list_gpus(self) -> list[Gpu]:
         found = [self.read_gpu(index) for index in range(self.binding.nvmlDeviceGetCount())]
         gpus = sorted((gpu for gpu in found if not gpu.error), key=lambda gpu: gpu.address)
         for index, gpu in enumerate(found):
@@ -59,7 +59,7 @@ class Nvml:
                 gpus.insert(index, gpu)
         return gpus
 
-    def read_gpu(self, index):
+    def read_gpu(self, index: int) -> Gpu:
         try:
             handle = self.binding.nvmlDeviceGetHandleByIndex(index)
             pci = self.binding.nvmlDeviceGetPciInfo(handle)
@@ -82,7 +82,7 @@ class Nvml:
         except self.Error as error:
             return f"does not answer ({error})"
 
-    def find_use(self, gpu, share):
+    def find_use(self, gpu: Gpu, share: float) -> str:
         if self.is_split(gpu):
             return "is split into MIG instances"
         mode = self.binding.nvmlDeviceGetComputeMode(gpu.handle)
@@ -121,7 +121,7 @@ class Nvml:
         outputs = ctypes.byref(current), ctypes.byref(pending)
         return self.call("nvmlDeviceGetMigMode", gpu.handle, *outputs) and bool(current.value)
 
-    def call(self, name, *arguments):
+    def call(self, name: str, *arguments: object) -> bool:
         """Calls what nvidia-ml-py3 has no wrapper for; False if the card or driver lacks it."""
         try:
             code = self.binding._nvmlGetFunctionPointer(name)(*arguments)
@@ -138,7 +138,7 @@ class Nvml:
         except self.Error:
             return True
 
-    def close(self):
+    def close(self) -> None:
         self.binding.nvmlShutdown()
 
 

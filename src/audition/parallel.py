@@ -6,8 +6,8 @@ import os
 import pickle
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ class ItemsFailed(Exception):
         reasons = "; ".join(f"{name}: {one.reason}" for name, one in failures.items())
         super().__init__(f"{len(failures)} failed, all others are done: {reasons}")
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple]:
         return type(self), (self.failures,)
 
 
@@ -134,7 +134,7 @@ def pooled(function: Callable, jobs: Iterable, num_workers: int) -> Iterator[tup
         pass
 
 
-def one_pool(function, jobs, num_workers):
+def one_pool(function: Callable, jobs: Iterator, num_workers: int) -> Generator[tuple, None, bool]:
     """Yields outcomes until the jobs are done, then returns True; False if a worker was killed."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(num_workers, context, initializer=start_worker) as pool:
@@ -157,11 +157,11 @@ def one_pool(function, jobs, num_workers):
                     yield future.result()
 
 
-def broken(future):
+def broken(future: Future) -> bool:
     return future.done() and isinstance(future.exception(), BrokenProcessPool)
 
 
-def lost(pending):
+def lost(pending: dict[Future | None, str]) -> Iterator[tuple]:
     """Outcomes of what was in flight when a worker was killed, often for lack of memory."""
     for future, name in pending.items():
         if future is not None and future.done() and not broken(future):

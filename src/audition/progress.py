@@ -33,7 +33,7 @@ class Progress(tqdm):
         self.tenths, self.next_line = 0, time.monotonic() + SECONDS_BETWEEN_LINES
         super().__init__(iterable, desc, total, file=file, **settings)
 
-    def display(self, msg=None, pos=None):
+    def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         if not self.in_lines:
             return super().display(msg, pos)
         tenths = 10 * self.n // self.total if self.total else 0
@@ -49,11 +49,11 @@ class Progress(tqdm):
     def tell(self, text: str) -> None:
         print(f"{self.desc}: {text}", file=self.fp, flush=True)
 
-    def clear(self, nolock=False):
+    def clear(self, nolock: bool = False) -> None:
         if not self.in_lines:
             super().clear(nolock)
 
-    def close(self):
+    def close(self) -> None:
         if self.in_lines and not self.disable and self.leave and self.n:
             self.tell(f"{self.counted()} in {self.format_interval(self.format_dict['elapsed'])}")
         if self.in_lines:

@@ -1,28 +1,31 @@
 """Print and write one table of the scores of many runs, and whether they differ."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import gin
+import pandas as pd
 
 from audition.files import write_and_rename
 from audition.reports import comparison_table
 from audition.reports.compared import compare_runs
+from audition.runs.folder import Run
 
 log = logging.getLogger(__name__)
 
 
 @gin.configurable(denylist=["runs"])
 def compare(
-    runs,
-    folders=None,
-    baseline=None,
-    columns=None,
-    each_source=True,
-    folder=None,
-    group_seeds=True,
-    margin=None,
-):
+    runs: Sequence[Run],
+    folders: str | Sequence[str | Path] | None = None,
+    baseline: str | Path | None = None,
+    columns: str | Sequence[str] | None = None,
+    each_source: bool = True,
+    folder: str | Path | None = None,
+    group_seeds: bool = True,
+    margin: float | None = None,
+) -> None:
     """Prints each method's scores, and their paired differences from one of the methods.
 
     A method is a run, or several that differ only in `train.seed`. Mean, standard deviation and
@@ -54,7 +57,7 @@ def compare(
     print(comparison_table.to_plain(text, found.notes), end="")
 
 
-def write_tables(folder, table, text, notes):
+def write_tables(folder: Path, table: pd.DataFrame, text: pd.DataFrame, notes: list[str]) -> None:
     written = {
         "txt": comparison_table.to_plain(text, notes),
         "csv": table.to_csv(index=False),

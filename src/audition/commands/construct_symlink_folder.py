@@ -62,7 +62,7 @@ def construct_symlink_folder(
     log.info("%d of %d segments linked in %s", len(kept), len(table), destination)
 
 
-def joined_table(folders):
+def joined_table(folders: list[Path]) -> pandas.DataFrame:
     """The tables of all folders as one, with the `folder` of each segment."""
     table = pandas.concat([segment_table(folder).assign(folder=folder) for folder in folders])
     twice = table.index[table.index.duplicated()]
@@ -74,7 +74,7 @@ def joined_table(folders):
     return table
 
 
-def own_links(destination):
+def own_links(destination: Path) -> set[str]:
     """The links in `destination` that this command made, by its record; refuses anything else."""
     marker = destination / MARKER
     for unfinished in destination.glob(f".{MARKER}.*"):  # left by a process that was killed
@@ -91,7 +91,7 @@ def own_links(destination):
     return noted
 
 
-def make_link(path, target):
+def make_link(path: Path, target: Path) -> None:
     """A relative link, which stays valid if the two folders are moved together."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(os.path.relpath(target.resolve(), path.parent.resolve()))

@@ -3,10 +3,12 @@
 import itertools
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import gin
+import nussl
 
 from audition import configs
 from audition.audio.estimates import write_estimates
@@ -26,7 +28,14 @@ from audition.runs.costs import record_evaluation
 from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
 from audition.runs.results import Results, read_results
-from audition.separators import LoopSettings, Separator, rehearse, separate_all
+from audition.separators import (
+    LoopSettings,
+    Separation,
+    Separator,
+    Track,
+    rehearse,
+    separate_all,
+)
 
 log = logging.getLogger(__name__)
 PACKAGES = ("nussl", "museval", "numpy", "scipy", "scikit-learn", "torch")  # that shape scores
@@ -106,13 +115,13 @@ def evaluate(
     log.info("%s: %s", headline(score_table(run)), run.report_card_txt)
 
 
-def faulty(run, data):
+def faulty(run: Run, data: Split) -> list[int]:
     """Positions of the tracks whose results can't be used."""
     found = {name for name, result in read_results(run.results).items() if fault(name, result)}
     return [i for i, name in enumerate(data.names) if name in found]
 
 
-def write_evaluation(run, settings, data):
+def write_evaluation(run: Run, settings: dict, data: Split) -> None:
     about = {"tracks": data.names, "git": git_state()}
     write_json(run.evaluation, {**settings, **about})
 
@@ -125,11 +134,13 @@ class ScoreTrack:
         audio_folder: where estimates go, or None.
     """
 
-    def __init__(self, metrics, audio_folder):
+    def __init__(self, metrics: Sequence[Metric], audio_folder: Path | None):
         self.metrics = metrics
         self.audio_folder = audio_folder
 
-    def __call__(self, track, separation):
+    def __call__(
+        self, track: Track, separation: Separation
+    ) -> tuple[dict[str, dict[str, list[float]]], list[str], dict[str, Any]]:
         """`(dict, source → score → list of float; list of remarks; dict about the audio)`."""
         estimates = separation.estimates
         if self.audio_folder is not None:
@@ -152,13 +163,15 @@ class ScoreTrack:
             content["group"] = str(track.metadata["group"])
         return scores, [*silence(track.sources, content["silent_estimates"])], content
 
-    def scored(self, references, estimates):
+    def scored(
+        self, references: dict[str, nussl.AudioSignal], estimates: list[nussl.AudioSignal]
+    ) -> list[nussl.AudioSignal]:
         """The estimates in the order of the references, if any metric looks for that order."""
         metric = next((m for m in self.metrics if m.compute_permutation), self.metrics[0])
         return metric.matched(references, estimates)
 
 
-def silence(sources, silent_estimates):
+def silence(sources: dict[str, nussl.AudioSignal], silent_estimates: list[str]) -> Iterator[str]:
     for name in sources:
         if silent(sources[name]):
             yield f"source {name} is silent, so its scores are NaN"
@@ -166,7 +179,9 @@ def silence(sources, silent_estimates):
         yield f"the estimate of {name} is silent, so its scores are the worst possible"
 
 
-def check_columns(metric, present, columns):
+def check_columns(
+    metric: Metric, present: Mapping[str, list[float]], columns: Mapping[str, list[float]]
+) -> None:
     if common := set(present) & set(columns):
         raise ConfigError(
             f"evaluate.metrics: {type(metric).__name__} and one before it both give "
@@ -174,12 +189,18 @@ def check_columns(metric, present, columns):
         )
 
 
-def check_metrics(metrics):
+def check_metrics(metrics: Sequence[Metric]) -> None:
     if not metrics:
         raise ConfigError("evaluate.metrics is empty: bind it to a list such as [@BSSEvalScale()].")
 
 
-def describe_settings(data, separator, metrics, loop, save_audio):
+def describe_settings(
+    data: Split,
+    separator: Separator,
+    metrics: Sequence[Metric],
+    loop: LoopSettings,
+    save_audio: bool,
+) -> dict[str, Any]:
     """JSON-able: everything but the track that shapes a result.
 
     Device, batch size and workers are not in it, as they only change the speed.
@@ -197,12 +218,12 @@ def describe_settings(data, separator, metrics, loop, save_audio):
     }
 
 
-def describe_metric(metric, data):
+def describe_metric(metric: Metric, data: Split) -> dict[str, Any]:
     stft = {"stft": describe(data.stft_params)} if metric.uses_stft else {}
     return {**describe(metric), **stft}
 
 
-def tracks(data):
+def tracks(data: Split) -> dict[str, tuple]:
     """Dict, name of the track → what shows that it is unchanged: the sizes and times of its files,
     so that a restart need not read any audio."""
     return {name: (s,) for name, s in zip(data.names, file_states(data), strict=True)}

@@ -13,6 +13,8 @@ from audition.audio.files import write_wav
 from audition.errors import ConfigError
 from audition.files import claim, write_and_rename
 from audition.identity import describe
+from audition.mixing.mixers import Mixer
+from audition.mixing.scenes import Mixture
 from audition.parallel import map_items
 from audition.runs.folder import Run
 
@@ -26,7 +28,7 @@ BITDEPTHS = (16, 24, 32)
 def make_scaper_datasets(
     run: Run | None,
     destination: str = gin.REQUIRED,
-    mixers: dict[str, Any] = gin.REQUIRED,
+    mixers: dict[str, Mixer] = gin.REQUIRED,
     num_mixtures: dict[str, int] = gin.REQUIRED,
     quiet_db: float | None = -60.0,
     max_attempts: int = 10,
@@ -73,7 +75,7 @@ def make_scaper_datasets(
     )
 
 
-def check(mixers: dict[str, Any], num_mixtures: dict[str, int], bitdepth: int) -> None:
+def check(mixers: dict[str, Mixer], num_mixtures: dict[str, int], bitdepth: int) -> None:
     if set(mixers) != set(num_mixtures):
         raise ConfigError(
             f"make_scaper_datasets.mixers has {sorted(mixers)} and num_mixtures has "
@@ -83,7 +85,14 @@ def check(mixers: dict[str, Any], num_mixtures: dict[str, int], bitdepth: int) -
         raise ConfigError(f"make_scaper_datasets.bitdepth = {bitdepth} must be 16, 24 or 32.")
 
 
-def write_mixture(mixer, folder, number, quiet_db, max_attempts, bitdepth):
+def write_mixture(
+    mixer: Mixer,
+    folder: Path,
+    number: int,
+    quiet_db: float | None,
+    max_attempts: int,
+    bitdepth: int,
+) -> int:
     """Writes the files of one mixture, its jams last; returns how many draws were too quiet."""
     mixture, attempt = draw_mixture(mixer, number, quiet_db, max_attempts)
     annotation = mixture.jam.annotations[0]
@@ -104,7 +113,9 @@ def write_mixture(mixer, folder, number, quiet_db, max_attempts, bitdepth):
     return attempt
 
 
-def draw_mixture(mixer, number, quiet_db, max_attempts):
+def draw_mixture(
+    mixer: Mixer, number: int, quiet_db: float | None, max_attempts: int
+) -> tuple[Mixture, int]:
     """The first Mixture that is not quiet, and how many before it were."""
     for attempt in range(max_attempts):
         mixture = mixer.mix(number, attempt)

@@ -81,7 +81,9 @@ def make_toy_music(
     log.info("%d songs in %s", len(jobs), root)
 
 
-def render_song(root, subset, index, seconds, sample_rate, seed):
+def render_song(
+    root: Path, subset: str, index: int, seconds: float, sample_rate: int, seed: int
+) -> None:
     """Writes the five files of one song, unless all exist."""
     number, folder_name, style, ending = SUBSETS[subset]
     random = np.random.default_rng((seed, number, index))
@@ -100,13 +102,13 @@ def render_song(root, subset, index, seconds, sample_rate, seed):
         write_wav(folder / f"{name}.wav", audio, sample_rate)
 
 
-def draw_title(random):
+def draw_title(random: np.random.Generator) -> str:
     """`Artist - Title`."""
     artist = f"{random.choice(ADJECTIVES)} {random.choice(CREATURES)}"
     return f"{artist} - {random.choice(ADJECTIVES)} {random.choice(MOMENTS)}"
 
 
-def fade(audio, sample_rate):
+def fade(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """Fades the end of `audio`, `(sample, channel)`, to silence, since the song is cut there."""
     length = min(int(FADE_SECONDS * sample_rate), len(audio))
     envelope = np.ones((len(audio), 1))

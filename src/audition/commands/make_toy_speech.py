@@ -1,7 +1,7 @@
 """Render a small speech corpus with espeak-ng, in the layout of WHAM!."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -94,12 +94,12 @@ class Settings(NamedTuple):
     seed: int
     far: bool
 
-    def voices(self, split):
+    def voices(self, split: str) -> str:
         """Whose voices and words a split has, a key of VOICES and PHRASES."""
         return "far" if self.far else split
 
 
-def check(argument, values, known):
+def check(argument: str, values: Iterable[str | int], known: Sequence[str | int]) -> None:
     unknown = [value for value in values if value not in known]
     if unknown:
         raise ConfigError(
@@ -119,7 +119,7 @@ class Plan(NamedTuple):
     name: str
 
 
-def draw_plan(random, voices, index, same_register):
+def draw_plan(random: np.random.Generator, voices: str, index: int, same_register: float) -> Plan:
     speakers, babblers = draw_pairs(random, voices, same_register)
     reverberation = draw_reverberation(random)
     level_db = round(random.uniform(*SPEECH_DB), 4)
@@ -129,7 +129,9 @@ def draw_plan(random, voices, index, same_register):
     return Plan(speakers, babblers, reverberation, level_db, noise_db, name)
 
 
-def draw_pairs(random, voices, same_register):
+def draw_pairs(
+    random: np.random.Generator, voices: str, same_register: float
+) -> tuple[tuple[Speaker, Speaker], tuple[Speaker, Speaker]]:
     """The two speakers, and two other voices for babble."""
     low = draw_speakers(random, voices, "low", 2)
     high = draw_speakers(random, voices, "high", 2)
@@ -139,7 +141,7 @@ def draw_pairs(random, voices, same_register):
     return (speakers, babblers) if random.random() < 0.5 else (babblers, speakers)
 
 
-def render_mixture(root, split, index, settings):
+def render_mixture(root: Path, split: str, index: int, settings: Settings) -> None:
     """Writes the six files of one mixture, for each sample rate and mode, unless all exist."""
     random = np.random.default_rng((settings.seed, SPLITS.index(split), index))
     voices = settings.voices(split)
@@ -158,7 +160,9 @@ def render_mixture(root, split, index, settings):
             write_wav(folder / name / plan.name, audio, rate)
 
 
-def draw_sources(random, voices, plan, seconds):
+def draw_sources(
+    random: np.random.Generator, voices: str, plan: Plan, seconds: float
+) -> dict[str, np.ndarray]:
     """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; s1 and s2 keep their lengths."""
     levels = (plan.level_db, -plan.level_db)
     first, second = [
@@ -174,16 +178,24 @@ def draw_sources(random, voices, plan, seconds):
     }
 
 
-def hear(random, voices, speaker, seconds, reverberation):
+def hear(
+    random: np.random.Generator,
+    voices: str,
+    speaker: Speaker,
+    seconds: float,
+    reverberation: float,
+) -> np.ndarray:
     """A speaker in the room of the mixture, `(sample,)`, `seconds` long or a little longer."""
     return place(random, speak(random, voices, speaker, seconds), reverberation, ESPEAK_HZ)
 
 
-def at_level(audio, level_db):
+def at_level(audio: np.ndarray, level_db: float) -> np.ndarray:
     return audio * from_db(level_db) / rms(audio)
 
 
-def draw_noise(random, voices, plan, num_samples):
+def draw_noise(
+    random: np.random.Generator, voices: str, plan: Plan, num_samples: int
+) -> np.ndarray:
     """Coloured noise, steady or swelling, or voices over a coloured floor."""
     kind = random.choice(["steady", "swelling", "babble"])
     noise = coloured_noise(random, num_samples, ESPEAK_HZ)
@@ -198,11 +210,11 @@ def draw_noise(random, voices, plan, num_samples):
     return noise
 
 
-def resample(sources, sample_rate):
+def resample(sources: dict[str, np.ndarray], sample_rate: int) -> dict[str, np.ndarray]:
     return {name: soxr.resample(audio, ESPEAK_HZ, sample_rate) for name, audio in sources.items()}
 
 
-def cut(sources, mode):
+def cut(sources: dict[str, np.ndarray], mode: str) -> dict[str, np.ndarray]:
     """All sources at the length of the shorter speaker ("min") or of the longer one ("max")."""
     length = {"min": min, "max": max}[mode](len(sources["s1"]), len(sources["s2"]))
     return {
@@ -211,7 +223,7 @@ def cut(sources, mode):
     }
 
 
-def mixtures_and_sources(sources):
+def mixtures_and_sources(sources: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The content of the six folders as int16; the sums are exact."""
     exact = quantise(sources)
     sums = {mix: sum(exact[name] for name in names) for mix, names in SUMS.items()}

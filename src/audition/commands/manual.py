@@ -31,24 +31,24 @@ def manual(command: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def configurable(tree, function):
+def configurable(tree: ast.Module, function: str) -> ast.FunctionDef:
     """The function that gin knows by that name, from its decorator or its own name."""
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     named = [node for node in functions if f"gin.configurable('{function}'" in decorators(node)]
     return (named or [node for node in functions if node.name == function])[0]
 
 
-def decorators(node):
+def decorators(node: ast.FunctionDef) -> str:
     return " ".join(map(ast.unparse, node.decorator_list))
 
 
-def denied(node):
+def denied(node: ast.FunctionDef) -> list[str]:
     """Arguments that main.py passes and no binding may set."""
     listed = re.search(r"denylist=\[([^]]*)\]", decorators(node))
     return re.findall(r"'(\w+)'", listed[1]) if listed else [arg.arg for arg in node.args.args]
 
 
-def defaults_of(node, path):
+def defaults_of(node: ast.FunctionDef, path: Path) -> dict[str, str]:
     """dict, argument → its default as written in the source, or `required`."""
     names = [argument.arg for argument in node.args.args]
     values = ["required"] * (len(names) - len(node.args.defaults))
@@ -56,7 +56,7 @@ def defaults_of(node, path):
     return {n: "required" if v == "gin.REQUIRED" else v for n, v in zip(names, values, strict=True)}
 
 
-def constant(default, path):
+def constant(default: ast.expr, path: Path) -> str:
     """A default as written in the source; for a constant of one of our modules, its value."""
     if not (isinstance(default, ast.Name) and default.id.isupper()):
         return ast.unparse(default)
@@ -70,7 +70,7 @@ def constant(default, path):
     return default.id
 
 
-def sections(docstring):
+def sections(docstring: str) -> tuple[str, dict[str, str]]:
     """`(what stands before Args and after it, dict, argument → its meaning)`."""
     about, _, rest = docstring.partition("\nArgs:\n")
     arguments, _, after = rest.partition("\n\n")

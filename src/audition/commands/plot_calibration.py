@@ -52,6 +52,6 @@ def plot_calibration(
         )
 
 
-def title_of(folder):
+def title_of(folder: Path) -> str:
     """`round1/segments`: the folder and the one around it."""
     return "/".join(folder.resolve().parts[-2:])

@@ -110,19 +110,19 @@ def find_tracks(source: Path, patterns: Sequence[str]) -> list[Track]:
     return tracks
 
 
-def title_of(path):
+def title_of(path: Path) -> str:
     return path.name.removesuffix(MP4_SUFFIX)
 
 
-def choose_split(subset, title, patterns):
+def choose_split(subset: str, title: str, patterns: Sequence[str]) -> str:
     return "valid" if subset == "train" and fits(title, patterns) else subset
 
 
-def fits(title, patterns):
+def fits(title: str, patterns: Sequence[str]) -> bool:
     return title in patterns or any(fnmatch.fnmatchcase(title, pattern) for pattern in patterns)
 
 
-def check_patterns(patterns, tracks):
+def check_patterns(patterns: Sequence[str], tracks: Sequence[Track]) -> None:
     """Checks that each pattern that the user gave fits a training song."""
     titles = [track.title for track in tracks if track.split == "valid"]
     idle = [pattern for pattern in patterns if not any(fits(title, [pattern]) for title in titles)]
@@ -133,7 +133,7 @@ def check_patterns(patterns, tracks):
         )
 
 
-def destinations(track, destination):
+def destinations(track: Track, destination: Path) -> dict[str, Path]:
     """dict, name of stem → path to write."""
     folder = destination / track.split
     return {
@@ -141,11 +141,11 @@ def destinations(track, destination):
     }
 
 
-def is_prepared(track, destination):
+def is_prepared(track: Track, destination: Path) -> bool:
     return all(path.exists() for path in destinations(track, destination).values())
 
 
-def prepare_track(track, destination, sample_rate, num_channels):
+def prepare_track(track: Track, destination: Path, sample_rate: int, num_channels: int) -> None:
     """Writes the six files of a song."""
     signals = {}
     for name in (*STEMS, "mixture"):
@@ -158,7 +158,7 @@ def prepare_track(track, destination, sample_rate, num_channels):
         write_wav(path, signals[name], sample_rate)
 
 
-def read_stem(path, name):
+def read_stem(path: Path, name: str) -> tuple[np.ndarray, int]:
     """`(sample, channel)` of a stem or of the mixture, and its rate."""
     if path.is_dir():
         if not (path / f"{name}.wav").exists():
@@ -169,7 +169,7 @@ def read_stem(path, name):
     return musdb.stempeg.read_stems(str(path), stem_id=STEM_IDS[name])
 
 
-def check_lengths(track, signals):
+def check_lengths(track: Track, signals: dict[str, np.ndarray]) -> None:
     lengths = {name: len(audio) for name, audio in signals.items()}
     if len(set(lengths.values())) > 1:
         raise ConfigError(

@@ -98,6 +98,6 @@ def choose_target(path: Path, class_level: int | None) -> Path:
     return Path(label, ".".join([*folders, path.stem]) + ".wav")
 
 
-def resample_file(path, target, sample_rate, num_channels):
+def resample_file(path: Path, target: Path, sample_rate: int, num_channels: int | None) -> None:
     audio, rate = read(path)
     write_wav(target, to_16_bit(convert(audio, rate, sample_rate, num_channels)), sample_rate)

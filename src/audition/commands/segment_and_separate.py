@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
+import nussl
 
 from audition import configs
 from audition.audio.files import write_wav
@@ -19,7 +21,7 @@ from audition.metrics import BSSEvalScale, Metric
 from audition.progress import Progress
 from audition.runs.folder import Run
 from audition.runs.results import Results
-from audition.separators import LoopSettings, Separator, separate_all
+from audition.separators import LoopSettings, Separation, Separator, Track, separate_all
 
 log = logging.getLogger(__name__)
 MARKER = "segments.json"
@@ -110,7 +112,13 @@ def segment_and_separate(
     configs.write_operative(folder / "operative.segment_and_separate.gin")
 
 
-def describe_settings(data, teacher, metrics, cutting, seed):
+def describe_settings(
+    data: Split,
+    teacher: Teacher,
+    metrics: Sequence[Metric],
+    cutting: list[float | str],
+    seed: int,
+) -> dict[str, Any]:
     """JSON-able: everything but the track that shapes a segment's files.
 
     Args:
@@ -128,7 +136,7 @@ def describe_settings(data, teacher, metrics, cutting, seed):
     }
 
 
-def windows(segments):
+def windows(segments: Segments) -> dict[str, tuple[int, int, list]]:
     """Dict, segment's name → its place in the item, and the sizes and times of the item's files."""
     each = zip(segments.names, segments.windows, segments.file_states(), strict=True)
     return {name: (window.start, window.stop, state) for name, window, state in each}
@@ -142,11 +150,11 @@ class WriteSegment:
         metrics: list of Metrics.
     """
 
-    def __init__(self, folder, metrics):
+    def __init__(self, folder: Path, metrics: Sequence[Metric]):
         self.folder = folder
         self.metrics = metrics
 
-    def __call__(self, track, separation):
+    def __call__(self, track: Track, separation: Separation) -> dict[str, Any]:
         """The result of the segment."""
         estimates, loudness = separation.estimates, separation.loudness_lufs
         about = {**track.metadata, "loudness_lufs": loudness if np.isfinite(loudness) else None}
@@ -159,7 +167,9 @@ class WriteSegment:
             write_wav(path, signal.audio_data.T, signal.sample_rate, "FLOAT")
         return {**result, "scores": self.scores(track, estimates)}
 
-    def scores(self, track, estimates):
+    def scores(
+        self, track: Track, estimates: list[nussl.AudioSignal]
+    ) -> dict[str, dict[str, list[float]]]:
         """Dict, source → score → list of float; empty without sources."""
         scores = {name: {} for name in track.sources}
         for metric in self.metrics if track.sources else ():

@@ -3,12 +3,14 @@
 Each function takes the nussl module it corrects; line numbers are nussl's.
 """
 
+import types
+
 import numpy as np
 import scipy.io.wavfile
 import torch
 
 
-def clip_written_audio(audio_signal):
+def clip_written_audio(audio_signal: types.ModuleType) -> None:
     """core/audio_signal.py:877 lets loud samples wrap around: +1.0 is written as -1.0.
 
     Any peak-normalised signal has such a sample. It also truncates where it should round, and
@@ -31,7 +33,7 @@ def _to_int16(samples):
     return np.clip(np.rint(samples * 2.0**15), limits.min, limits.max).astype(np.int16)
 
 
-def keep_own_metadata(migration):
+def keep_own_metadata(migration: types.ModuleType) -> None:
     """core/migration.py:164 drops what a model file says beyond what nussl's own training writes.
 
     That includes the features that a network was trained on.
@@ -45,7 +47,7 @@ def keep_own_metadata(migration):
     loader._validate_and_populate = populate_and_keep
 
 
-def keep_dataset_labels(transforms):
+def keep_dataset_labels(transforms: types.ModuleType) -> None:
     """datasets/transforms.py:130: SumSources extends the dataset's own labels with each item.
 
     The list grows forever, and for WHAM it is a constant of the class, shared by the whole process.
@@ -61,7 +63,7 @@ def keep_dataset_labels(transforms):
     transforms.SumSources.__call__ = sum_sources_of_own_labels
 
 
-def nearest_cluster_confidence(confidence):
+def nearest_cluster_confidence(confidence: types.ModuleType) -> None:
     """ml/confidence.py:289,333 assign each point to the farthest of its clusters.
 
     With two clusters for two sources that happens to be right; with three, perfect clusters get a

@@ -4,7 +4,8 @@ import contextlib
 import importlib
 import importlib.machinery
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 class ImportHook:
@@ -19,7 +20,12 @@ class ImportHook:
         self.around = around
         self.after = after
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None = None,
+        target: types.ModuleType | None = None,
+    ) -> importlib.machinery.ModuleSpec | None:
         if fullname not in self.around and fullname not in self.after:
             return None
         spec = importlib.machinery.PathFinder.find_spec(fullname, path)
@@ -50,9 +56,9 @@ def find_patch(name: str) -> Callable:
 class SeenThrough(types.ModuleType):
     """A module with a few names replaced; all others are looked up in the real one when used."""
 
-    def __init__(self, module, **replaced):
+    def __init__(self, module: types.ModuleType, **replaced: Any):
         super().__init__(module.__name__)
         self.__dict__.update(replaced, _module=module)
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.__dict__["_module"], name)

@@ -4,6 +4,8 @@ Resampling is soxr's, the library that sox itself resamples with. Pitch shift an
 give different samples from sox's, so they are refused rather than imitated.
 """
 
+from typing import Any, NoReturn, Self
+
 import numpy as np
 import soundfile
 import soxr
@@ -18,34 +20,44 @@ class Transformer:
         self.effects = []
         self.output_format = (None, None)
 
-    def convert(self, samplerate=None, n_channels=None, bitdepth=None):
+    def convert(
+        self,
+        samplerate: int | None = None,
+        n_channels: int | None = None,
+        bitdepth: int | None = None,
+    ) -> Self:
         self.effects.append(lambda audio, rate: _convert(audio, rate, samplerate, n_channels))
         return self
 
-    def set_output_format(self, rate=None, channels=None):
+    def set_output_format(self, rate: int | None = None, channels: int | None = None) -> Self:
         self.output_format = (rate, channels)
         return self
 
-    def trim(self, start_time, end_time=None):
+    def trim(self, start_time: float, end_time: float | None = None) -> Self:
         self.effects.append(lambda audio, rate: (_trim(audio, rate, start_time, end_time), rate))
         return self
 
-    def pitch(self, n_semitones, quick=False):
+    def pitch(self, n_semitones: float, quick: bool = False) -> NoReturn:
         raise _needs_sox("pitch shift")
 
-    def tempo(self, factor, audio_type=None, quick=False):
+    def tempo(self, factor: float, audio_type: str | None = None, quick: bool = False) -> NoReturn:
         raise _needs_sox("time stretch")
 
-    def reverb(self, *args, **kwargs):
+    def reverb(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise _needs_sox("reverb")
 
-    def build_array(self, input_filepath=None, input_array=None, sample_rate_in=None):
+    def build_array(
+        self,
+        input_filepath: str | None = None,
+        input_array: np.ndarray | None = None,
+        sample_rate_in: int | None = None,
+    ) -> np.ndarray:
         """The effects' result for a file or an array `(sample[, channel])`: `(sample, channel)`."""
         if input_filepath is not None:
             input_array, sample_rate_in = soundfile.read(input_filepath)
         return self._run(np.asarray(input_array, dtype=np.float64), sample_rate_in)[0]
 
-    def build(self, input_filepath, output_filepath):
+    def build(self, input_filepath: str, output_filepath: str) -> None:
         """Writes the effects' result in the sample format of the input file."""
         audio, rate = soundfile.read(input_filepath)
         audio, rate = self._run(audio, rate)

@@ -9,6 +9,7 @@ import importlib.util
 import shutil
 import sys
 import types
+from collections.abc import Iterator
 
 from audition.errors import ConfigError
 
@@ -32,7 +33,7 @@ def _module(name, **contents):
     return module
 
 
-def stempeg():
+def stempeg() -> contextlib.AbstractContextManager[None]:
     """Without ffmpeg and ffprobe, importing stempeg raises RuntimeError, and so does nussl.
 
     nussl guards its own `import musdb`, but evaluation/bss_eval.py:2 imports museval, which imports
@@ -45,7 +46,7 @@ def stempeg():
     return _standing_in("stempeg", stems)
 
 
-def soxbindings():
+def soxbindings() -> contextlib.AbstractContextManager[None]:
     """scaper/core.py:2 and nussl/core/effects.py:29 import soxbindings, or failing that pysox.
 
     soxbindings needs libsox and a compiler; without the sox program, pysox prints a page of advice
@@ -59,7 +60,7 @@ def soxbindings():
 
 
 @contextlib.contextmanager
-def zarr():
+def zarr() -> Iterator[None]:
     """datasets/transforms.py:644-654 need zarr 2: ThreadSynchronizer and arrays of objects.
 
     zarr 3 has neither, so nussl's Cache says what to use instead. zarr need not even be installed,
@@ -81,7 +82,7 @@ def _no_zarr(location, **_):
     )
 
 
-def distributed_optimizers():
+def distributed_optimizers() -> contextlib.AbstractContextManager[None]:
     """ignite/handlers/checkpoint.py:16 imports torch.distributed.optim to recognise one class.
 
     Nothing is missing here, but that import takes a third of the time of importing nussl: it brings
@@ -95,7 +96,7 @@ def distributed_optimizers():
 
 
 class _RecognisedOnceImported(type):
-    def __instancecheck__(cls, instance):
+    def __instancecheck__(cls, instance: object) -> bool:
         optim = sys.modules.get("torch.distributed.optim")
         return optim is not None and isinstance(instance, optim.ZeroRedundancyOptimizer)
 

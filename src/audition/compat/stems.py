@@ -1,5 +1,8 @@
 """What musdb asks of stempeg, done with soundfile for wav: stands in where ffmpeg is missing."""
 
+from typing import Any
+
+import numpy as np
 import soundfile
 
 from audition.errors import ConfigError
@@ -8,20 +11,28 @@ from audition.errors import ConfigError
 class Info:
     """Length and rate of a wav file; `stem_id` is ignored, since a wav file holds one signal."""
 
-    def __init__(self, filename):
+    def __init__(self, filename: str):
         self.header = _read_header(filename)
 
-    def samples(self, stem_id):
+    def samples(self, stem_id: int | None) -> int:
         return self.header.frames
 
-    def duration(self, stem_id):
+    def duration(self, stem_id: int | None) -> float:
         return self.header.duration
 
-    def rate(self, stem_id):
+    def rate(self, stem_id: int | None) -> int:
         return self.header.samplerate
 
 
-def read_stems(filename, stem_id=None, start=0, duration=None, info=None, sample_rate=None, **_):
+def read_stems(
+    filename: str,
+    stem_id: int | None = None,
+    start: float | None = 0,
+    duration: float | None = None,
+    info: Info | None = None,
+    sample_rate: float | None = None,
+    **_: Any,
+) -> tuple[np.ndarray, int]:
     """Samples `(sample, channel)` of a wav file from `start` for `duration` seconds; its rate."""
     rate = _read_header(filename).samplerate
     if sample_rate not in (None, rate):

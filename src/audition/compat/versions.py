@@ -8,6 +8,7 @@ import contextlib
 import inspect
 import types
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from audition.compat.hook import SeenThrough
 
 
 @contextlib.contextmanager
-def no_deprecation_warnings():
+def no_deprecation_warnings() -> Iterator[None]:
     """Importing nussl warns about its own old habits, which users of this project cannot fix.
 
     ml/train/trainer.py:9 imports ignite.contrib, separation/primitive/ft2d.py:2 imports
@@ -29,7 +30,7 @@ def no_deprecation_warnings():
 
 
 @contextlib.contextmanager
-def scipy_window_names():
+def scipy_window_names() -> Iterator[None]:
     """core/constants.py:27,29,30 read windows from scipy.signal, which SciPy 1.13 dropped."""
     import scipy.signal
     import scipy.signal.windows as windows
@@ -44,7 +45,7 @@ def scipy_window_names():
             delattr(scipy.signal, name)
 
 
-def librosa_keywords_of_signals(audio_signal):
+def librosa_keywords_of_signals(audio_signal: types.ModuleType) -> None:
     """core/audio_signal.py:1434,1491 pass `rms` and `resample` arguments by position.
 
     Since 0.10 librosa only takes them by keyword. Since 0.9 it also pads `rms` with zeros, which
@@ -63,7 +64,7 @@ def librosa_keywords_of_signals(audio_signal):
     )
 
 
-def librosa_keywords_of_mel(blocks):
+def librosa_keywords_of_mel(blocks: types.ModuleType) -> None:
     """ml/networks/modules/blocks.py:270 also passes the arguments of `mel` by position."""
     librosa = blocks.librosa
 
@@ -73,7 +74,7 @@ def librosa_keywords_of_mel(blocks):
     blocks.librosa = SeenThrough(librosa, filters=types.SimpleNamespace(mel=mel))
 
 
-def hanning_window(audio_signal):
+def hanning_window(audio_signal: types.ModuleType) -> None:
     """'hanning', OverlapAdd's default (separation/composite/overlap_add.py:7), is SciPy's 'hann'.
 
     core/audio_signal.py:943 passes the name on to scipy.signal.get_window, which rejects it.
@@ -86,19 +87,19 @@ def hanning_window(audio_signal):
     audio_signal.AudioSignal.get_window = staticmethod(get_window_by_either_name)
 
 
-def numpy_mat(duet):
+def numpy_mat(duet: types.ModuleType) -> None:
     """separation/spatial/duet.py:227,364 use np.mat, which NumPy 2 removed."""
     if not hasattr(np, "mat"):
         duet.np = SeenThrough(np, mat=np.asmatrix)
 
 
-def numpy_inf(scaper_core):
+def numpy_inf(scaper_core: types.ModuleType) -> None:
     """scaper/core.py:1489,1512,1562,1598 use np.Inf, which NumPy 2 removed; every event does."""
     if not hasattr(np, "Inf"):
         scaper_core.np = SeenThrough(np, Inf=np.inf)
 
 
-def scores_in_double_precision(bss_eval):
+def scores_in_double_precision(bss_eval: types.ModuleType) -> None:
     """evaluation/bss_eval.py:166 scores in the precision of the audio: float32 if read from files.
 
     Under NumPy 2 the scores are then np.float32, which `json` cannot write, and sums over millions
@@ -114,7 +115,7 @@ def scores_in_double_precision(bss_eval):
     base.preprocess = preprocess
 
 
-def checkpoint_classes(migration):
+def checkpoint_classes(migration: types.ModuleType) -> None:
     """core/migration.py:81 calls torch.load, which since 2.6 only reads tensors and plain values.
 
     A nussl checkpoint also holds its dataset's transforms, STFTParams and NumPy numbers. We

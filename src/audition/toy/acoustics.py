@@ -15,7 +15,9 @@ MICROPHONE_HZ = (50, 150, 400, 1000, 2500, 6000, 11025)
 MICROPHONE_DB = 4.0  # each of these is up to this louder or softer
 
 
-def wander(random, audio, factor, sample_rate):
+def wander(
+    random: np.random.Generator, audio: np.ndarray, factor: float, sample_rate: int
+) -> np.ndarray:
     """`audio` played `factor` times as fast, unevenly, so that pitch and formants are never still."""
     num_samples = int(np.ceil(len(audio) / factor))
     semitones = drift(random, num_samples, SLOW_SECONDS * sample_rate, SLOW_SEMITONES)
@@ -25,25 +27,27 @@ def wander(random, audio, factor, sample_rate):
     return ndimage.map_coordinates(audio, [positions], order=3)
 
 
-def drift(random, num_samples, step, depth):
+def drift(random: np.random.Generator, num_samples: int, step: float, depth: float) -> np.ndarray:
     """Normal deviates of standard deviation `depth`, one every `step` samples, joined by lines."""
     points = random.normal(0, depth, int(num_samples / step) + 2)
     return np.interp(np.arange(num_samples) / step, np.arange(len(points)), points)
 
 
-def add_breath(random, voice, level_db, sample_rate):
+def add_breath(
+    random: np.random.Generator, voice: np.ndarray, level_db: float, sample_rate: int
+) -> np.ndarray:
     """`voice` and noise that follows its envelope, `level_db` over it."""
     envelope = ndimage.uniform_filter1d(np.abs(voice), int(0.01 * sample_rate))
     return voice + from_db(level_db) * envelope * random.standard_normal(len(voice))
 
 
-def draw_reverberation(random):
+def draw_reverberation(random: np.random.Generator) -> float:
     """Seconds until a room has fallen silent by 60 dB; 0 is no room."""
     seconds = random.uniform(*REVERBERATION_SECONDS)
     return 0.0 if random.random() < DRY else seconds
 
 
-def room_response(random, seconds, sample_rate):
+def room_response(random: np.random.Generator, seconds: float, sample_rate: int) -> np.ndarray:
     """Direct sound, then noise that decays exponentially (Polack, 1988).
 
     Args:
@@ -60,7 +64,9 @@ def room_response(random, seconds, sample_rate):
     return np.concatenate([[1.0], tail / (direct * energy)])
 
 
-def place(random, audio, seconds, sample_rate):
+def place(
+    random: np.random.Generator, audio: np.ndarray, seconds: float, sample_rate: int
+) -> np.ndarray:
     """`audio` heard in a room (see `room_response`) through a microphone that colours it.
 
     Returns:
@@ -73,14 +79,14 @@ def place(random, audio, seconds, sample_rate):
     return fft.irfft(heard, length)[: len(audio)]
 
 
-def microphone(random, frequencies):
+def microphone(random: np.random.Generator, frequencies: np.ndarray) -> np.ndarray:
     """Gain at each of `frequencies` in Hz: smooth, no two alike."""
     gains_db = random.uniform(-MICROPHONE_DB, MICROPHONE_DB, len(MICROPHONE_HZ))
     octaves = np.log2(np.maximum(frequencies, 1.0))
     return from_db(np.interp(octaves, np.log2(MICROPHONE_HZ), gains_db))
 
 
-def coloured_noise(random, num_samples, sample_rate):
+def coloured_noise(random: np.random.Generator, num_samples: int, sample_rate: int) -> np.ndarray:
     """Gaussian noise of unit level whose power falls by 0 to 6 dB per octave above 50 Hz."""
     length = fft.next_fast_len(num_samples, real=True)
     frequencies = fft.rfftfreq(length, 1 / sample_rate)
@@ -90,7 +96,7 @@ def coloured_noise(random, num_samples, sample_rate):
     return noise / rms(noise)
 
 
-def swell(random, num_samples, sample_rate):
+def swell(random: np.random.Generator, num_samples: int, sample_rate: int) -> np.ndarray:
     """Slow amplitude modulation between 0.1 and 1."""
     hz, phase = random.uniform(0.3, 4), random.uniform(0, 2 * np.pi)
     return 0.55 + 0.45 * np.sin(2 * np.pi * hz * np.arange(num_samples) / sample_rate + phase)

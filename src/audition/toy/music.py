@@ -2,8 +2,9 @@
 
 import importlib.util
 import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,7 +62,7 @@ class Song(NamedTuple):
     notes: dict[str, list[Note]]  # stem → its notes
 
 
-def compose(random, style, seconds):
+def compose(random: np.random.Generator, style: str, seconds: float) -> Song:
     """A song of sections: the accompaniment of a section repeats, the melody varies.
 
     Args:
@@ -88,13 +89,15 @@ def compose(random, style, seconds):
     return Song({**programs, "drums": 0}, notes)
 
 
-def draw_section(random, style):
+def draw_section(random: np.random.Generator, style: str) -> Section:
     progressions = PROGRESSIONS[style]
     tables = (progressions, KICK_PATTERNS, (0.5, 1.0, 0.25), BASS_PATTERNS, STRUM_PATTERNS)
     return Section(*(table[random.integers(len(table))] for table in tables))
 
 
-def play_section(random, section, key):
+def play_section(
+    random: np.random.Generator, section: Section, key: int
+) -> Iterator[tuple[str, tuple[float, float, int, int]]]:
     """Yields `(stem, (beat, length in beats, MIDI key, velocity))`."""
     sung = int(random.integers(7))  # degree of the scale, walks on from chord to chord
     for bar, degree in enumerate(section.progression):
@@ -111,13 +114,13 @@ def play_section(random, section, key):
             yield "vocals", (first_beat + beat, length, pitch(key, sung, 60), 100)
 
 
-def pitch(key, degree, base):
+def pitch(key: int, degree: int, base: int) -> int:
     """MIDI number of a scale degree, which may pass the octave either way."""
     octave, step = divmod(degree, len(MAJOR))
     return base + (key + 5) % 12 - 5 + 12 * octave + MAJOR[step]
 
 
-def drum_bar(section):
+def drum_bar(section: Section) -> Iterator[tuple[float, float, int, int]]:
     """Yields `(beat, length in beats, MIDI key, velocity)`: kick, back beat, hi-hat."""
     for beat in section.kick:
         yield beat, 0.25, KICK, 110
@@ -127,14 +130,14 @@ def drum_bar(section):
         yield float(beat), 0.2, OPEN_HAT if beat == 3.5 else CLOSED_HAT, 70
 
 
-def phrase(random):
+def phrase(random: np.random.Generator) -> list[tuple[float, float]]:
     """`(beat, length in beats)` of the sung notes of one bar; the last one is held."""
     beats = SUNG_PATTERNS[random.integers(len(SUNG_PATTERNS))]
     ends = (*beats[1:], 3.75)
     return [(beat, 0.95 * (end - beat)) for beat, end in zip(beats, ends, strict=True)]
 
 
-def nearest_in_chord(degree, chord, beat):
+def nearest_in_chord(degree: int, chord: int, beat: float) -> int:
     """On a beat the melody sings a note of the chord; between beats any of the scale."""
     degree = int(np.clip(degree, -3, 9))
     if beat != int(beat):
@@ -142,7 +145,9 @@ def nearest_in_chord(degree, chord, beat):
     return min(range(-3, 10), key=lambda d: ((d - chord) % 7 not in (0, 2, 4), abs(d - degree), d))
 
 
-def play(notes, stem, program, seconds, sample_rate):
+def play(
+    notes: list[Note], stem: str, program: int, seconds: float, sample_rate: int
+) -> np.ndarray:
     """Sound of one stem.
 
     Returns:
@@ -162,7 +167,7 @@ def play(notes, stem, program, seconds, sample_rate):
     return render(synth, actions, int(round(seconds * sample_rate)), sample_rate)
 
 
-def open_synth(stem, program, sample_rate):
+def open_synth(stem: str, program: int, sample_rate: int) -> tuple[Any, int]:
     """A fresh synthesizer, so that no stem hears the tail of another, and its channel."""
     synth = import_toy_package("tinysoundfont").Synth(gain=-12, samplerate=sample_rate)
     font = synth.sfload(str(find_soundfont()))
@@ -173,7 +178,7 @@ def open_synth(stem, program, sample_rate):
     return synth, CHANNEL
 
 
-def find_soundfont():
+def find_soundfont() -> Path:
     """The SoundFont inside the package pretty_midi, which is never imported (it needs mido)."""
     package = importlib.util.find_spec("pretty_midi")
     if package is None:
@@ -181,7 +186,9 @@ def find_soundfont():
     return Path(package.submodule_search_locations[0]) / "TimGM6mb.sf2"
 
 
-def vibrato(synth, channel, seconds):
+def vibrato(
+    synth: Any, channel: int, seconds: float
+) -> list[tuple[float, Callable, tuple[int, int]]]:
     """Pitch wheel movements all through a stem."""
     synth.pitchbend_range(channel, VIBRATO_SEMITONES)
     times = np.arange(0, seconds, VIBRATO_STEP_SECONDS)
@@ -192,7 +199,12 @@ def vibrato(synth, channel, seconds):
     ]
 
 
-def render(synth, actions, num_samples, sample_rate):
+def render(
+    synth: Any,
+    actions: list[tuple[float, Callable, tuple[int, ...]]],
+    num_samples: int,
+    sample_rate: int,
+) -> np.ndarray:
     """Carries out `(seconds, method, arguments)` in the order of time, each at its own sample."""
     chunks, position = [], 0
     for time, method, arguments in sorted(actions, key=lambda action: action[0]):
@@ -205,5 +217,5 @@ def render(synth, actions, num_samples, sample_rate):
     return np.concatenate(chunks).reshape(-1, 2).astype(np.float64)
 
 
-def samples_of(synth, num_samples):
+def samples_of(synth: Any, num_samples: int) -> np.ndarray:
     return np.frombuffer(synth.generate(num_samples), np.float32).copy()

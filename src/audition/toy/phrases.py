@@ -4,6 +4,8 @@ No word of five letters or more is in two splits; shorter ones (articles, prepos
 Phrases are parted by |.
 """
 
+import numpy as np
+
 PHRASES = {  # split → language → subjects, predicates, adverbials
     "tr": {
         "en": (
@@ -224,7 +226,7 @@ PHRASES = {  # split → language → subjects, predicates, adverbials
 }
 
 
-def draw_sentence(random, split, language):
+def draw_sentence(random: np.random.Generator, split: str, language: str) -> str:
     """One sentence, now and then without its adverbial or with that in front."""
     subject, predicate, adverbial = (
         random.choice(phrases.split("|")) for phrases in PHRASES[split][language]

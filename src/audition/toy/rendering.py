@@ -1,6 +1,8 @@
 """What the two toy corpora share: optional packages, their marker file, exact sums in 16 bit."""
 
 import importlib
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -11,7 +13,7 @@ PEAK = 0.9  # of full scale, for the loudest signal of a mixture
 FULL_SCALE = 32767
 
 
-def import_toy_package(name):
+def import_toy_package(name: str) -> ModuleType:
     """A package of requirements-toy.txt, which only the commands that render the toy corpora need."""
     try:
         return importlib.import_module(name)
@@ -19,14 +21,14 @@ def import_toy_package(name):
         raise missing_toy_package(name) from error
 
 
-def missing_toy_package(name):
+def missing_toy_package(name: str) -> ConfigError:
     return ConfigError(
         f"Rendering a toy corpus needs the package {name}, which is not installed: "
         "run pip install --no-deps -r requirements-toy.txt."
     )
 
 
-def claim(root, marker, settings, binding, version):
+def claim(root: Path, marker: str, settings: dict, binding: str, version: int) -> None:
     """Marks the folder `root` as a toy corpus of these settings, or refuses another one.
 
     Args:
@@ -42,7 +44,7 @@ def claim(root, marker, settings, binding, version):
     files.claim(root, marker, {"version": version, **settings}, binding, contents="a toy corpus")
 
 
-def quantise(sources):
+def quantise(sources: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Sources as 16-bit integers at one common gain, so that any sum of them is exact and unclipped.
 
     Args:
@@ -56,9 +58,9 @@ def quantise(sources):
     return {name: np.rint(gain * audio).astype(np.int16) for name, audio in sources.items()}
 
 
-def rms(audio):
+def rms(audio: np.ndarray) -> float:
     return np.sqrt(np.mean(np.square(audio)) + 1e-12)
 
 
-def from_db(level_db):
+def from_db(level_db: float | np.ndarray) -> float | np.ndarray:
     return 10 ** (level_db / 20)

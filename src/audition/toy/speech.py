@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -62,18 +63,22 @@ class Speaker(NamedTuple):
     rate: int
     tract: float
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.language}{self.variant}p{self.pitch}r{self.rate}t{self.tract:.2f}"
 
 
-def draw_speakers(random, split, register, count):
+def draw_speakers(
+    random: np.random.Generator, split: str, register: str, count: int
+) -> list[Speaker]:
     """`count` speakers of one split and register ("low", "high"), each of another voice variant."""
     voices = VOICES[split][register]
     variants = random.choice(voices.variants.split(), count, replace=False)
     return [draw_speaker(random, split, voices, str(variant)) for variant in variants]
 
 
-def draw_speaker(random, split, voices, variant):
+def draw_speaker(
+    random: np.random.Generator, split: str, voices: Register, variant: str
+) -> Speaker:
     return Speaker(
         str(random.choice(list(PHRASES[split]))),
         variant,
@@ -84,7 +89,7 @@ def draw_speaker(random, split, voices, variant):
     )
 
 
-def speak(random, split, speaker, seconds):
+def speak(random: np.random.Generator, split: str, speaker: Speaker, seconds: float) -> np.ndarray:
     """Sentences by one speaker, until at least `seconds` are filled.
 
     Returns:
@@ -103,7 +108,7 @@ def speak(random, split, speaker, seconds):
     return add_breath(random, voice, random.uniform(*BREATH_DB), ESPEAK_HZ)
 
 
-def choose_voice(library, speaker):
+def choose_voice(library: ctypes.CDLL, speaker: Speaker) -> None:
     voice = f"{speaker.language}+{speaker.variant}"
     if library.espeak_SetVoiceByName(voice.encode()) != 0:
         raise RuntimeError(f"espeak-ng has no voice {voice!r}")
@@ -112,13 +117,13 @@ def choose_voice(library, speaker):
         library.espeak_SetParameter(parameter, value, 0)
 
 
-def say(library, text):
+def say(library: ctypes.CDLL, text: str) -> None:
     encoded = text.encode()
     library.espeak_Synth(encoded, len(encoded) + 1, 0, 1, 0, UTF8, None, None)
 
 
 @contextlib.contextmanager
-def espeak():
+def espeak() -> Iterator[tuple[ctypes.CDLL, list[np.ndarray]]]:
     """A fresh espeak-ng library, and the list to which its speech is appended, as int16 arrays.
 
     Its flutter, echo and random state are C statics that nothing resets, so the same words sound
