@@ -45,7 +45,7 @@ def headline(table: pd.DataFrame) -> str:
     return f"{name} {figures[0]}, median {figures[1]}, {tracks} tracks"
 
 
-def compose_notes(run, notes, table):
+def compose_notes(run: Run, notes: str, table: pd.DataFrame) -> str:
     """The text of the NOTES box, one fact per line."""
     lines = [f"run: {run.name}"]
     for binding, value in sweep_point(run).items():
@@ -54,7 +54,7 @@ def compose_notes(run, notes, table):
     return "\n".join([*lines, *notes.splitlines()])
 
 
-def evaluation_notes(run, table):
+def evaluation_notes(run: Run, table: pd.DataFrame) -> list[str]:
     """How the tracks were separated and scored, and whether any are missing."""
     if not run.evaluation.is_file():
         return []

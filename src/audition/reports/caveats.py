@@ -1,7 +1,10 @@
 """What readers of scores must know besides the numbers: oracles, silence, best matches, copies."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import NamedTuple
+
+import nussl
 
 from audition.files import read_json
 from audition.identity import fingerprint
@@ -34,13 +37,15 @@ class Caveats(NamedTuple):
     lines: list[str]
 
 
-def observe(references: dict, estimates: list, mix) -> dict:
+def observe(
+    references: dict[str, nussl.AudioSignal],
+    estimates: list[nussl.AudioSignal],
+    mix: nussl.AudioSignal,
+) -> dict[str, list[str]]:
     """What a result records about its estimates besides their scores.
 
     Args:
-        references: dict, name → AudioSignal.
-        estimates: list of AudioSignals in the order of the references, as they were scored.
-        mix: AudioSignal.
+        estimates: in the order of the references, as they were scored.
     """
     pairs = [(*item, one) for item, one in zip(references.items(), estimates, strict=True)]
     heard = [(name, source, one) for name, source, one in pairs if not silent(source)]
@@ -50,7 +55,7 @@ def observe(references: dict, estimates: list, mix) -> dict:
     }
 
 
-def is_copy(source, estimate, mix):
+def is_copy(source: nussl.AudioSignal, estimate: nussl.AudioSignal, mix: nussl.AudioSignal) -> bool:
     """Whether an estimate copies its source, unless the mixture contains nothing else."""
     truth, guess, whole = stack_channels([source, estimate, mix]).swapaxes(0, 1)
     return bool(
@@ -88,7 +93,7 @@ def read_caveats(run: Run) -> Caveats:
     return Caveats(bool(lines), [*lines, *silence(abouts), *choices(abouts), *duplicates(abouts)])
 
 
-def names_an_oracle(description):
+def names_an_oracle(description: object) -> bool:
     """Whether a separator's description in evaluation.json contains one of nussl's oracles."""
     if isinstance(description, dict):
         name = str(description.get("class")).rpartition(".")[2]
@@ -97,7 +102,7 @@ def names_an_oracle(description):
     return isinstance(description, list) and any(map(names_an_oracle, description))
 
 
-def silence(abouts):
+def silence(abouts: list[dict]) -> Iterator[str]:
     found = [about for about in abouts if about.get("silent_estimates")]
     if found:
         number = sum(len(about["silent_estimates"]) for about in found)
@@ -107,7 +112,7 @@ def silence(abouts):
         )
 
 
-def choices(abouts):
+def choices(abouts: list[dict]) -> Iterator[str]:
     found = [
         about for about in abouts if about.get("num_estimates", 0) > about.get("num_sources", 0)
     ]
@@ -119,7 +124,7 @@ def choices(abouts):
         )
 
 
-def duplicates(abouts):
+def duplicates(abouts: list[dict]) -> Iterator[str]:
     same = defaultdict(list)
     for about in abouts:
         same[fingerprint(about.get("audio", about["track"]))].append(about["track"])

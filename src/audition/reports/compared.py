@@ -1,5 +1,6 @@
 """Compares runs: finds them, checks that they are comparable, and tabulates their scores."""
 
+from collections.abc import Collection, Hashable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,10 +11,11 @@ from audition.reports import comparison_table
 from audition.reports.caveats import MARK, read_caveats
 from audition.reports.comparison import paired_differences
 from audition.reports.comparison_notes import notes_on
-from audition.reports.evaluations import check_comparable, read_evaluation
-from audition.reports.methods import group_by_method, mean_over_seeds, point_of
+from audition.reports.evaluations import Evaluation, check_comparable, read_evaluation
+from audition.reports.methods import Method, group_by_method, mean_over_seeds, point_of
 from audition.reports.report_card import score_table
 from audition.runs.folder import (
+    Run,
     has_results,
     run_number,
     runs_in,
@@ -26,26 +28,26 @@ class Comparison(NamedTuple):
     """Runs whose scores can be compared.
 
     Attributes:
-        runs: dict, label → Run.
-        scores: DataFrame as of `joined_scores`, of each run.
-        table: DataFrame as of `long_table`; runs that differ only in their seed are one method.
-        notes: list of str: what the table's numbers mean, and what to beware of.
+        runs: by label.
+        scores: as of `joined_scores`, of each run.
+        table: as of `long_table`; runs that differ only in their seed are one method.
+        notes: what the table's numbers mean, and what to beware of.
     """
 
-    runs: dict
+    runs: dict[str, Run]
     scores: pd.DataFrame
     table: pd.DataFrame
-    notes: list
+    notes: list[str]
 
 
 def compare_runs(
-    folders=None,
-    baseline=None,
-    columns=None,
-    each_source=True,
-    group_seeds=True,
-    margin=None,
-    runs=(),
+    folders: str | Sequence[str | Path] | None = None,
+    baseline: str | Path | None = None,
+    columns: str | list[str] | None = None,
+    each_source: bool = True,
+    group_seeds: bool = True,
+    margin: float | None = None,
+    runs: Sequence[Run] = (),
 ) -> Comparison:
     """The Comparison that `compare` prints, with the same arguments."""
     check_margin(margin)
@@ -93,21 +95,23 @@ def compare_runs(
     return Comparison(runs, comparison_table.joined_scores(scores, points), table, notes)
 
 
-def check_margin(margin):
+def check_margin(margin: float | None) -> None:
     if margin is not None and not (isinstance(margin, (int, float)) and margin > 0):
         raise ConfigError(
             f"compare.margin = {margin!r} is not a positive number of dB; bind it to one, or to None."
         )
 
 
-def groups_of(evaluations):
+def groups_of(evaluations: Collection[Evaluation]) -> dict[str, Hashable] | None:
     """dict, track → its group, where a track without one is its own; None if no track has one."""
     found = {track: group for one in evaluations for track, group in one.groups.items()}
     tracks = dict.fromkeys(track for one in evaluations for track in one.audio)
     return {track: found.get(track, ("track", track)) for track in tracks} if found else None
 
 
-def without_incomplete(runs, evaluations):
+def without_incomplete(
+    runs: dict[str, Run], evaluations: dict[str, Evaluation]
+) -> tuple[dict[str, Run], list[str]]:
     """The runs with a result for every track of their test set, and a sentence about each of the
     others: their mean, perhaps over the easier tracks, can't be compared."""
     notes = [
@@ -122,7 +126,7 @@ def without_incomplete(runs, evaluations):
     return complete, notes
 
 
-def scored_runs(folders, runs):
+def scored_runs(folders: str | Sequence[str | Path] | None, runs: Sequence[Run]) -> list[Run]:
     """The Runs that have results, each once.
 
     Args:
@@ -144,7 +148,7 @@ def scored_runs(folders, runs):
     return scored
 
 
-def some_in(folder):
+def some_in(folder: Path) -> list[Path]:
     """`runs_in`, or a ConfigError if the folder has no results."""
     found = runs_in(folder)
     if found == [folder] and not has_results(folder):
@@ -155,7 +159,7 @@ def some_in(folder):
     return found
 
 
-def labelled(runs):
+def labelled(runs: list[Run]) -> dict[str, Run]:
     """dict, `<experiment>/run<N>` → Run, or its folder if two would have the same label."""
     short = [f"{one.folder.resolve().parent.name}/{short_name(one)}" for one in runs]
     return {
@@ -164,12 +168,14 @@ def labelled(runs):
     }
 
 
-def short_name(run):
+def short_name(run: Run) -> str:
     number = run_number(run.name)
     return run.name if number < 0 else f"run{number}"
 
 
-def choose_baseline(methods, baseline, oracles):
+def choose_baseline(
+    methods: dict[str, Method], baseline: str | Path | None, oracles: dict[str, str]
+) -> str:
     """Label of the method that `baseline` names, or has as one of its runs; for None, the first
     method that isn't an oracle, if there is one."""
     if baseline is None:
@@ -185,7 +191,7 @@ def choose_baseline(methods, baseline, oracles):
     )
 
 
-def check_columns(tables, columns):
+def check_columns(tables: dict[str, pd.DataFrame], columns: str | list[str] | None) -> list[str]:
     """`columns` that any run has; a name that none has is an error, as a column of a table that
     nobody asked for would be."""
     columns = [columns] if isinstance(columns, str) else columns

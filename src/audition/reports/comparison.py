@@ -1,5 +1,6 @@
 """Whether methods score differently: paired over tracks, with simultaneous intervals."""
 
+from collections.abc import Hashable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ def paired_differences(
     each_source: bool = True,
     lower_is_better: tuple | list = (),
     seeds: dict[str, list[pd.DataFrame]] | None = None,
-    groups: dict[str, str] | None = None,
+    groups: dict[str, Hashable] | None = None,
     margin: float | None = None,
 ) -> pd.DataFrame:
     """Differences between each method and the baseline, over the same tracks.
@@ -56,13 +57,13 @@ def paired_differences(
     (`ShiftOfMethods`); of one, the verdict is on that network alone.
 
     Args:
-        tables: dict, label → DataFrame as of `score_table`; of several seeds, their mean.
+        tables: label → table as of `score_table`; of several seeds, their mean.
         baseline: label of the method that the others are compared to.
         columns: scores to compare; None: all but those of the mixture itself.
         each_source: also a row per source, if there are several.
         lower_is_better: the columns whose scores are better when lower.
-        seeds: dict, label → list of DataFrames, one per seed; None: each method has one.
-        groups: dict, track → its group (a speaker, a song); None: each track is its own.
+        seeds: label → one table per seed; None: each method has one.
+        groups: track → its group (a speaker, a song); None: each track is its own.
         margin: dB within which methods count as equivalent; None tests no equivalence.
 
     Returns:
@@ -90,25 +91,31 @@ def paired_differences(
     return pd.DataFrame(rows, columns=["metric", "source", "run", *fields])
 
 
-def score_columns(tables):
+def score_columns(tables: dict[str, pd.DataFrame]) -> list[str]:
     """All columns of scores that any table has, in order."""
     found = dict.fromkeys(column for table in tables.values() for column in table.columns)
     return [column for column in found if column not in KEYS]
 
 
-def several_sources(tables):
+def several_sources(tables: dict[str, pd.DataFrame]) -> list[str]:
     """Names of the sources; none if there is only one, whose rows would repeat the overall ones."""
     names = sorted({name for table in tables.values() for name in table["source"]})
     return names if len(names) > 1 else []
 
 
-def scores_of(table, column):
+def scores_of(table: pd.DataFrame, column: str) -> pd.Series:
     """Series indexed by (track, source), NaN where a table has no such score."""
     indexed = table.set_index(KEYS)
     return indexed.get(column, pd.Series(np.nan, indexed.index))
 
 
-def scores_by_seed(tables, seeds, label, column, source):
+def scores_by_seed(
+    tables: dict[str, pd.DataFrame],
+    seeds: dict[str, list[pd.DataFrame]],
+    label: str,
+    column: str,
+    source: str,
+) -> list[pd.Series]:
     """Series of one source, or OVERALL: the mean over the seeds, then each seed, if any."""
     found = [scores_of(table, column) for table in (tables[label], *seeds.get(label, ()))]
     if source == OVERALL:
@@ -116,7 +123,12 @@ def scores_by_seed(tables, seeds, label, column, source):
     return [scores[scores.index.get_level_values("source") == source] for scores in found]
 
 
-def difference_of(method, baseline, groups, level):
+def difference_of(
+    method: list[pd.Series],
+    baseline: list[pd.Series],
+    groups: dict[str, Hashable] | None,
+    level: float,
+) -> Difference:
     """The Difference of one row.
 
     Args:
@@ -148,13 +160,13 @@ def difference_of(method, baseline, groups, level):
     return Difference(**about, shift=shift.estimate, low=low, high=high, p=p_value(shift))
 
 
-def track_means(pairs):
+def track_means(pairs: pd.Series) -> pd.Series:
     """Series, track → mean of its sources' differences, as far as they are defined."""
     with np.errstate(invalid="ignore"):  # one source infinitely better, another infinitely worse
         return pairs.dropna().groupby("track").mean().dropna().round(DECIMALS)
 
 
-def unit_means(by_track, groups):
+def unit_means(by_track: pd.Series, groups: dict[str, Hashable] | None) -> np.ndarray:
     """Array of independent differences."""
     if groups is None:
         return by_track.to_numpy()
@@ -162,12 +174,12 @@ def unit_means(by_track, groups):
         return by_track.groupby(by_track.index.map(groups)).mean().dropna().to_numpy()
 
 
-def shift_of_seed(pairs, groups):
+def shift_of_seed(pairs: pd.Series, groups: dict[str, Hashable] | None) -> float:
     units = unit_means(track_means(pairs), groups)
     return Shift(units).estimate if len(units) else np.nan
 
 
-def verdict(found, comparisons, sign, margin):
+def verdict(found: Difference, comparisons: int, sign: int, margin: float | None) -> str:
     """The verdict in words; `sign` is -1 for a score that is better when lower."""
     if not found.units or comparisons * 2.0 ** (1 - found.units) > LEVEL:
         return "too few tracks"

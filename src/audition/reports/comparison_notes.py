@@ -1,20 +1,32 @@
 """Notes below a comparison: what its numbers mean, and what to beware of."""
 
-from audition.reports.evaluations import other_code, other_versions
+from collections.abc import Hashable, Iterator
+
+import pandas as pd
+
+from audition.reports.caveats import Caveats
+from audition.reports.evaluations import Evaluation, other_code, other_versions
 from audition.reports.intervals import LEVEL
+from audition.reports.methods import Method
 from audition.reports.report_card import OVERALL
 
 
 def notes_on(
-    differences, baseline, methods, evaluations, caveats, groups=None, margin=None
+    differences: pd.DataFrame,
+    baseline: str,
+    methods: dict[str, Method],
+    evaluations: dict[str, Evaluation],
+    caveats: dict[str, Caveats],
+    groups: dict[str, Hashable] | None = None,
+    margin: float | None = None,
 ) -> list[str]:
     """All the notes, as lines.
 
     Args:
-        differences: DataFrame as of `paired_differences`.
+        differences: as of `paired_differences`.
         baseline: label of the method that the others are compared to.
-        methods: dict, label → Method.
-        evaluations, caveats: dicts, label of a run → Evaluation, Caveats.
+        methods: by label.
+        evaluations, caveats: by the label of a run.
         groups, margin: see `paired_differences`.
     """
     first = next(iter(methods[baseline].runs))
@@ -30,7 +42,9 @@ def notes_on(
     ]
 
 
-def explain(differences, baseline, lower_is_better, margin):
+def explain(
+    differences: pd.DataFrame, baseline: str, lower_is_better: list[str], margin: float | None
+) -> Iterator[str]:
     """Lines that explain the table's numbers."""
     count = differences["comparisons"].max()
     yield (
@@ -59,7 +73,7 @@ def explain(differences, baseline, lower_is_better, margin):
         )
 
 
-def about_seeds(methods):
+def about_seeds(methods: dict[str, Method]) -> Iterator[str]:
     """Lines that say whether verdicts are about networks or about methods."""
     trained = [method for method in methods.values() if method.trained]
     if any(len(method.runs) > 1 for method in trained):
@@ -74,7 +88,7 @@ def about_seeds(methods):
         )
 
 
-def about_groups(groups, differences):
+def about_groups(groups: dict[str, Hashable] | None, differences: pd.DataFrame) -> Iterator[str]:
     if groups is not None and len(differences):
         yield (
             f"Groups: {len(set(groups.values()))} groups of tracks (metadata 'group': a speaker, a "
@@ -82,7 +96,7 @@ def about_groups(groups, differences):
         )
 
 
-def left_out(differences):
+def left_out(differences: pd.DataFrame) -> Iterator[str]:
     overall = differences[differences["source"] == OVERALL]
     for row in overall[(overall["left_out"] > 0) | (overall["infinite"] > 0)].itertuples():
         yield (
@@ -91,7 +105,7 @@ def left_out(differences):
         )
 
 
-def warnings(evaluations, baseline):
+def warnings(evaluations: dict[str, Evaluation], baseline: str) -> Iterator[str]:
     for label, one in evaluations.items():
         if others := other_versions(evaluations[baseline], one):
             yield f"WARNING: {baseline} and {label} were scored by {', '.join(others)}."

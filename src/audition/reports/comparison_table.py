@@ -1,5 +1,8 @@
 """The table of a comparison, as numbers for pandas and as text for terminals, notes and papers."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -20,17 +23,25 @@ BASELINE = "baseline"
 MAX_WIDTH = 140  # of a line of the plain table, in characters
 
 
-def long_table(tables, points, differences, baseline, columns=None, each_source=True, seeds=None):
+def long_table(
+    tables: dict[str, pd.DataFrame],
+    points: dict[str, dict[str, Any]],
+    differences: pd.DataFrame,
+    baseline: str,
+    columns: list[str] | None = None,
+    each_source: bool = True,
+    seeds: dict[str, list[pd.DataFrame]] | None = None,
+) -> pd.DataFrame:
     """All numbers, at full precision.
 
     Args:
-        tables: dict, label → DataFrame as of `score_table`; of several seeds, their mean.
-        points: dict, label → dict, swept binding → value.
-        differences: DataFrame as of `paired_differences`.
+        tables: label → table as of `score_table`; of several seeds, their mean.
+        points: label → swept binding → value.
+        differences: as of `paired_differences`.
         baseline: label.
         columns: scores to show; None: all.
         each_source: also rows per source.
-        seeds: dict, label → list of DataFrames, one per seed, of the methods that are trained.
+        seeds: label → one table per seed, of the methods that are trained.
 
     Returns:
         DataFrame, a row per metric, source and method: its point of the sweep; the number of tracks
@@ -55,7 +66,9 @@ def long_table(tables, points, differences, baseline, columns=None, each_source=
     return whole
 
 
-def joined_scores(tables, points):
+def joined_scores(
+    tables: dict[str, pd.DataFrame], points: dict[str, dict[str, Any]]
+) -> pd.DataFrame:
     """All scores of all runs in one table.
 
     Args:
@@ -70,7 +83,9 @@ def joined_scores(tables, points):
     return with_points(joined[columns].reset_index(drop=True), points, score_columns(tables))
 
 
-def with_points(table, points, scores):
+def with_points(
+    table: pd.DataFrame, points: dict[str, dict[str, Any]], scores: list[str]
+) -> pd.DataFrame:
     """`table` with a column per swept binding after `run`; none shares its name with a score."""
     first = table.columns.get_loc("run") + 1
     for place, (name, title) in enumerate(short_names(points, scores).items(), start=first):
@@ -79,7 +94,7 @@ def with_points(table, points, scores):
     return table
 
 
-def summary(scores):
+def summary(scores: pd.Series) -> dict[str, float]:
     return {
         "tracks": scores.index.get_level_values("track").nunique(),
         "mean": scores.mean(),
@@ -88,12 +103,12 @@ def summary(scores):
     }
 
 
-def spread(by_seed):
+def spread(by_seed: list[pd.Series]) -> dict[str, Any]:
     means = pd.Series([finite(scores).mean() for scores in by_seed], dtype=float)
     return {"seeds": len(means) or pd.NA, "seed_std": means.std()}
 
 
-def short_names(points, scores):
+def short_names(points: dict[str, dict[str, Any]], scores: list[str]) -> dict[str, str]:
     """dict, swept binding → title of its column: its last part, if that is unique."""
     names = list(dict.fromkeys(name for point in points.values() for name in point))
     last = [name.split(".")[-1] for name in names]
@@ -114,11 +129,11 @@ def short_names(points, scores):
     }
 
 
-def as_text(table):
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
     """The table for people: every cell a rounded text, "" where there is nothing.
 
     Args:
-        table: DataFrame as of `long_table`.
+        table: as of `long_table`.
     """
     swept = swept_columns(table)
     text = table[[*ROW, *swept]].map(lambda value: "" if pd.isna(value) else str(value))
@@ -139,34 +154,34 @@ def as_text(table):
     return text
 
 
-def swept_columns(table):
+def swept_columns(table: pd.DataFrame) -> list[str]:
     return list(table.columns[len(ROW) : table.columns.get_loc(SUMMARY[0])])
 
 
-def rounded(value, sign=""):
+def rounded(value: float, sign: str = "") -> str:
     return "" if np.isnan(value) else f"{value:{sign}z.2f}"
 
 
-def plus_minus(mean, std):
+def plus_minus(mean: float, std: float) -> str:
     return rounded(mean) if np.isnan(std) else f"{rounded(mean)} ± {std:.2f}"
 
 
-def of_seeds(number, std):
+def of_seeds(number: int, std: float) -> str:
     return str(number) if np.isnan(std) else f"{number} ± {std:.2f}"
 
 
-def interval(low, high):
+def interval(low: float, high: float) -> str:
     unknown = np.isnan(low) or np.isinf([low, high]).all()
     return "" if unknown else f"[{rounded(low)}, {rounded(high)}]"
 
 
-def probability(p):
+def probability(p: float) -> str:
     if np.isnan(p):
         return ""
     return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
-def to_plain(text, notes):
+def to_plain(text: pd.DataFrame, notes: list[str]) -> str:
     """Plain text; if lines would get too long, the sweep is listed below, a line per run."""
     table = aligned(text)
     if len(table.partition("\n")[0]) > MAX_WIDTH:
@@ -175,11 +190,11 @@ def to_plain(text, notes):
     return "\n\n".join([table, "\n".join(notes)]).rstrip() + "\n"
 
 
-def aligned(text):
+def aligned(text: pd.DataFrame) -> str:
     return text.set_index([c for c in text.columns if c not in (*NUMBERS, "verdict")]).to_string()
 
 
-def legend(text):
+def legend(text: pd.DataFrame) -> Iterator[str]:
     """`<run>: <swept> = <value>, …`, for the runs that are part of a sweep."""
     for run, *values in text[["run", *swept_columns(text)]].drop_duplicates().to_numpy():
         pairs = zip(swept_columns(text), values, strict=True)
@@ -187,14 +202,14 @@ def legend(text):
             yield f"{run}: {said}"
 
 
-def to_markdown(text, notes):
+def to_markdown(text: pd.DataFrame, notes: list[str]) -> str:
     head = [list(text.columns), ["---:" if name in NUMBERS else "---" for name in text.columns]]
     lines = [[cell.replace("|", "\\|") for cell in row] for row in [*head, *text.to_numpy()]]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return "\n\n".join([table, *notes]) + "\n"
 
 
-def to_latex(text, notes):
+def to_latex(text: pd.DataFrame, notes: list[str]) -> str:
     r"""A tabular for `\usepackage{booktabs}`, with the notes as comments."""
     again = text[["metric", "source"]].eq(text[["metric", "source"]].shift()).cummin(axis="columns")
     frame = text.assign(**text[["metric", "source"]].mask(again, ""))
@@ -208,6 +223,6 @@ def to_latex(text, notes):
     return "\n".join([*comments, tabular.replace("±", r"$\pm$")])
 
 
-def in_math(cell):
+def in_math(cell: str) -> str:
     formula = cell.replace("±", r"\pm")
     return f"${formula}$" if cell else ""

@@ -1,25 +1,32 @@
 """What a run's scores were measured on, and whether those of several runs can be compared."""
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import nussl
 
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.identity import array_passport, fingerprint, without_addresses
+from audition.runs.folder import Run
 from audition.runs.results import read_results
+
+if TYPE_CHECKING:  # comparing needs no separators
+    from audition.separators import Track
 
 
 class Evaluation(NamedTuple):
     """How a run was scored, and on what."""
 
     label: str
-    metrics: dict  # name of the class → its passport
-    packages: dict  # name → version
-    audio: dict  # track that has a result → fingerprints of what was scored, {"mix", "sources"}
-    asked: list  # names of all tracks of the test set
-    code: dict  # "made", "scored" → state of git at that time, None if unknown
-    groups: dict  # track → its group, for tracks that have one
+    metrics: dict[str, dict]  # name of the class → its passport
+    packages: dict[str, str]  # name → version
+    audio: dict[str, dict]  # track that has a result → what `fingerprints` says of it
+    asked: list[str]  # names of all tracks of the test set
+    code: dict[str, dict | None]  # "made", "scored" → state of git at that time, None if unknown
+    groups: dict[str, str]  # track → its group, for tracks that have one
 
     @property
     def missing(self) -> list[str]:
@@ -27,7 +34,7 @@ class Evaluation(NamedTuple):
         return sorted(set(self.asked) - set(self.audio))
 
     @property
-    def lower_is_better(self):
+    def lower_is_better(self) -> list[str]:
         return [name for metric in self.metrics.values() for name in metric["lower_is_better"]]
 
     @property
@@ -35,7 +42,7 @@ class Evaluation(NamedTuple):
         return any(git and git["dirty"] for git in self.code.values())
 
 
-def fingerprints(track):
+def fingerprints(track: "Track") -> dict[str, Any]:
     """Fingerprints of the mixture and its sources, by content: two copies of a corpus have the same
     ones, and another recording under the same name doesn't.
 
@@ -46,14 +53,14 @@ def fingerprints(track):
     return {"mix": audio_fingerprint(track.mix), "sources": sources}
 
 
-def audio_fingerprint(signal):
+def audio_fingerprint(signal: nussl.AudioSignal) -> str:
     """Hashes float32, which is exact for 16 and 24 bits and rounds off the last bit of sums."""
     return fingerprint(
         [signal.sample_rate, array_passport(signal.audio_data.astype(np.float32, order="C"))]
     )
 
 
-def read_evaluation(run, label):
+def read_evaluation(run: Run, label: str) -> Evaluation:
     """The Evaluation of a run; `label` is its name in errors."""
     results = list(read_results(run.results).values())
     check_one_evaluation(run, results)
@@ -75,11 +82,11 @@ def read_evaluation(run, label):
     )
 
 
-def git_of(record):
+def git_of(record: Path) -> dict | None:
     return read_json(record).get("git") if record.is_file() else None
 
 
-def check_one_evaluation(run, results):
+def check_one_evaluation(run: Run, results: list[dict]) -> None:
     """Refuses results of several settings, whose mean would be meaningless.
 
     Args:
@@ -92,22 +99,19 @@ def check_one_evaluation(run, results):
         )
 
 
-def check_comparable(one, other):
+def check_comparable(one: Evaluation, other: Evaluation) -> None:
     """Raises a ConfigError that names the difference, unless both are scores of the same kind, on
     the same audio.
 
     Separators and models may differ, since they are what is compared. So may versions of packages:
     they change scores in distant digits, if at all; `other_versions` lists them.
-
-    Args:
-        one, other: Evaluations.
     """
     what = other_metrics(one, other) or other_tracks(one, other) or other_audio(one, other)
     if what:
         raise ConfigError(f"{one.label} and {other.label} can't be compared: {what}.")
 
 
-def other_metrics(one, other):
+def other_metrics(one: Evaluation, other: Evaluation) -> str | None:
     """What differs in how they were scored, in words; None if nothing does."""
     if set(one.metrics) != set(other.metrics):
         names = [", ".join(sorted(evaluation.metrics)) for evaluation in (one, other)]
@@ -123,12 +127,12 @@ def other_metrics(one, other):
     return None
 
 
-def flat(metric):
+def flat(metric: dict[str, Any]) -> dict[str, Any]:
     """A metric's passport with its settings on the same level."""
     return {**metric, **metric["settings"], "settings": None}
 
 
-def first_difference(one, other):
+def first_difference(one: dict, other: dict) -> tuple[str, tuple[Any, Any]] | None:
     """`(key, (value, value))` for the first key in which two dicts differ, else None."""
     for key in {**one, **other}:
         if one.get(key) != other.get(key):
@@ -136,7 +140,7 @@ def first_difference(one, other):
     return None
 
 
-def other_tracks(one, other):
+def other_tracks(one: Evaluation, other: Evaluation) -> str | None:
     for has, lacks in ((one, other), (other, one)):
         if missing := sorted(set(has.audio) - set(lacks.audio)):
             return (
@@ -146,7 +150,7 @@ def other_tracks(one, other):
     return None
 
 
-def other_audio(one, other):
+def other_audio(one: Evaluation, other: Evaluation) -> str | None:
     for track, audio in one.audio.items():
         sources, others = audio["sources"], other.audio[track]["sources"]
         if set(sources) != set(others):
@@ -163,7 +167,7 @@ def other_audio(one, other):
     return None
 
 
-def other_versions(one, other):
+def other_versions(one: Evaluation, other: Evaluation) -> list[str]:
     """Packages that affect scores and differ, as `numpy 2.4.6 and 2.4.5`."""
     both = {name: (one.packages.get(name), other.packages.get(name)) for name in one.packages}
     return [
@@ -171,7 +175,7 @@ def other_versions(one, other):
     ]
 
 
-def other_code(one, other):
+def other_code(one: Evaluation, other: Evaluation) -> Iterator[str]:
     """Sentences about runs that were made or scored by different commits of this code."""
     for what in one.code:
         gits = one.code[what], other.code[what]

@@ -1,14 +1,21 @@
 """Pictures of scores: their spread, their relation to a track's difficulty, their means."""
 
 import io
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from audition.files import write_and_rename
 from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports.intervals import mean_interval
 from audition.reports.listening.sounds import data_uri
 from audition.reports.report_card import KEYS, finite, rounding_scores, with_unit
+
+if TYPE_CHECKING:  # slow to import: see draw_box_plots
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MOST_COLUMNS = 4  # panels side by side
 DOTS_PER_INCH = 150
@@ -18,7 +25,7 @@ SAME_DB = 0.005  # a smaller improvement is shown as 0.00
 IMPROVEMENT, INPUT = "SI-SDRi", f"{OF_THE_MIXTURE}SI-SDR"
 
 
-def write_figure(path, figure):
+def write_figure(path: Path, figure: "Figure | None") -> None:
     """Writes a .png, and beside it a .pdf for a paper; without a figure, removes older ones.
 
     The figure's label, a sentence for those who can't see it, is the description in the .png.
@@ -34,18 +41,18 @@ def write_figure(path, figure):
             figure.savefig(file, format=name, metadata=about, **settings)
 
 
-def figure_uri(figure):
+def figure_uri(figure: "Figure") -> str:
     """A figure as a small WebP picture in a data URI, for a page."""
     file = io.BytesIO()
     figure.savefig(file, format="webp", dpi=PAGE_DOTS_PER_INCH, pil_kwargs={"quality": 85})
     return data_uri("image/webp", file.getvalue())
 
 
-def draw_box_plots(table, title=""):
+def draw_box_plots(table: pd.DataFrame, title: str = "") -> "Figure | None":
     """A panel per score, a box per source: quartiles and median, whiskers to 1.5 times their range.
 
     Args:
-        table: DataFrame as of `score_table`.
+        table: as of `score_table`.
         title: above the panels: the run.
 
     Returns:
@@ -84,7 +91,7 @@ def draw_box_plots(table, title=""):
     return figure
 
 
-def draw_boxes(panel, groups):
+def draw_boxes(panel: "Axes", groups: list[pd.Series]) -> None:
     """Horizontal boxes, to fit long names; `groups` is a list of Series of finite scores."""
     few = max(map(len, groups)) <= MOST_DOTS
     panel.boxplot(
@@ -103,11 +110,11 @@ def draw_boxes(panel, groups):
     panel.grid(axis="x", alpha=0.3)
 
 
-def draw_against_input(table, title=""):
+def draw_against_input(table: pd.DataFrame, title: str = "") -> "Figure | None":
     """Plots SI-SDRi over the SI-SDR of the mixture, in one colour per source.
 
     Args:
-        table: DataFrame as of `score_table`.
+        table: as of `score_table`.
         title: above the panel: the run.
 
     Returns:
@@ -138,14 +145,14 @@ def draw_against_input(table, title=""):
     return figure
 
 
-def draw_means(groups, score):
+def draw_means(groups: dict[str, pd.Series], score: str) -> "Figure":
     """A bar per group: the mean of its finite scores, with the 95 % interval of `mean_interval`.
 
     The interval treats the scores in a group as independent, and is about its own bar only: to see
     whether two networks differ on the same tracks, look at their paired differences.
 
     Args:
-        groups: dict, name → Series of scores.
+        groups: name → scores.
         score: name of the score, for the axis.
 
     Returns:

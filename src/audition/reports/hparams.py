@@ -1,17 +1,17 @@
 """A run's row in TensorBoard's HParams tab, which compares the runs of a sweep."""
 
-from audition.runs.folder import sweep_point
+from audition.runs.folder import Run, sweep_point
 
 
-def log_row(run, metrics):
+def log_row(run: Run, metrics: dict[str, float]) -> None:
     """Writes the run's point of the sweep and its final numbers to `logs/hparams`.
 
     `tensorboard --logdir <out folder>` shows one row per run, however often its commands are run,
     with the last value of each metric. TensorBoard collects the columns from all rows.
 
     Args:
-        run: Run; one without a record, such as debug's, isn't part of a sweep and gets no row.
-        metrics: dict, name → float.
+        run: one without a record, such as debug's, isn't part of a sweep and gets no row.
+        metrics: its final numbers, by name.
     """
     if not run.record.is_file():
         return

@@ -30,10 +30,10 @@ class Shift:
     of 0 count against a difference.
 
     Args:
-        changes: array of floats, without NaN, at least one.
+        changes: at least one, none of them NaN.
     """
 
-    def __init__(self, changes):
+    def __init__(self, changes: np.ndarray):
         changes = np.sort(np.clip(np.round(changes, DECIMALS), -BEYOND, BEYOND))
         first, second = pairs(len(changes))
         self.number = len(changes)
@@ -60,12 +60,12 @@ class ShiftOfMethods:
     MOVER, the square root of the sum of squares of the distances to either end (Zou and Donner 2008).
 
     Args:
-        tracks: Shift.
-        seeds: list of arrays, a method each: the shifts of its seeds against the other method's
-            mean. A method of one seed adds nothing: it stands for that network alone.
+        tracks: the Shift over tracks.
+        seeds: for each method, the shifts of its seeds against the other method's mean. A method of
+            one seed adds nothing: it stands for that network alone.
     """
 
-    def __init__(self, tracks, seeds):
+    def __init__(self, tracks: Shift, seeds: list[np.ndarray | list[float]]):
         self.tracks, self.estimate = tracks, tracks.estimate
         with np.errstate(invalid="ignore"):
             parts = [(np.var(s, ddof=1) / len(s), len(s) - 1) for s in seeds if len(s) > 1]
@@ -101,7 +101,7 @@ def excludes_zero(low: float, high: float) -> bool:
     return low > 0 or high < 0
 
 
-def mean_interval(values, level: float = LEVEL) -> tuple[float, float]:
+def mean_interval(values: np.ndarray | list[float], level: float = LEVEL) -> tuple[float, float]:
     """Ends of the interval of the mean; NaN for fewer than two values.
 
     The wider, at each end, of Student's t, which is too short on the long side of skewed values, and
@@ -109,7 +109,7 @@ def mean_interval(values, level: float = LEVEL) -> tuple[float, float]:
     the values are outliers. Of skewed values, ten and fewer, both are too short.
 
     Args:
-        values: array of independent, finite floats.
+        values: independent and finite.
     """
     values = np.asarray(values, float)
     if len(values) < 2:
@@ -123,7 +123,7 @@ def mean_interval(values, level: float = LEVEL) -> tuple[float, float]:
     return float(mean - low * error), float(mean + high * error)
 
 
-def studentised_resamples(values, mean):
+def studentised_resamples(values: np.ndarray, mean: float) -> np.ndarray:
     """Array: the t of resamples about `mean`; a resample of one value alone has none."""
     drawn = np.random.default_rng(0).integers(len(values), size=(NUM_RESAMPLES, len(values)))
     resamples = values[drawn]
@@ -132,22 +132,22 @@ def studentised_resamples(values, mean):
     return (resamples.mean(axis=1)[several] - mean) / errors[several]
 
 
-def standard_error(values):
+def standard_error(values: np.ndarray) -> np.ndarray:
     """Standard error of the mean over the last axis; 0 if all values are the same."""
     size = values.shape[-1]
     return np.where(np.ptp(values, axis=-1) > 0, values.std(axis=-1, ddof=1) / np.sqrt(size), 0.0)
 
 
-def unclipped(value):
+def unclipped(value: float) -> float:
     """`value`, or infinity if it is an average that includes an infinite change."""
     return float(np.copysign(np.inf, value) if abs(value) > BEYOND / 4 else value)
 
 
-def widening(changes, middle):
+def widening(changes: np.ndarray, middle: float) -> float:
     """How much more the statistic varies than for symmetric changes, whose variance is 1/12; ≥ 1.
 
     Args:
-        changes: array, sorted.
+        changes: sorted.
         middle: their shift.
     """
     mirrored = 2 * middle - changes
@@ -156,12 +156,12 @@ def widening(changes, middle):
 
 
 @functools.lru_cache(maxsize=8)
-def pairs(number):
+def pairs(number: int) -> tuple[np.ndarray, np.ndarray]:
     """Indices of all pairs, including each change with itself."""
     return np.triu_indices(number)
 
 
-def critical_count(number, level):
+def critical_count(number: int, level: float) -> int:
     """The largest number of averages on one side of 0 that a test at `level` still rejects; -1 if
     none is small enough."""
     if number <= MOST_EXACT:
@@ -172,7 +172,7 @@ def critical_count(number, level):
 
 
 @functools.lru_cache(maxsize=MOST_EXACT)
-def signed_rank(number):
+def signed_rank(number: int) -> np.ndarray:
     """The distribution function of Wilcoxon's statistic at 0, 1, …, if no change is 0."""
     mass = np.ones(1)
     for rank in range(1, number + 1):

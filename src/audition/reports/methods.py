@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import pandas as pd
@@ -21,7 +22,7 @@ class Method(NamedTuple):
 
     Attributes:
         label: label of its only run, or `<first run> (<N> seeds)`.
-        runs: dict, label → Run, one per seed.
+        runs: label → Run, one per seed.
         trained: whether a network separates, so that its seed is a random choice.
     """
 
@@ -33,7 +34,7 @@ class Method(NamedTuple):
 class Origin(NamedTuple):
     """Where a run's network comes from; a field is None if there is no such thing."""
 
-    settings: tuple | None  # bindings but for the seed; of a bootstrap, with the name of the round
+    settings: tuple[str, str | None] | None  # bindings but the seed; name of a bootstrap's round
     seed: str | None
     network: str | None  # the separator, by content
 
@@ -46,7 +47,6 @@ def group_by_method(runs: dict[str, Run], group_seeds: bool = True) -> dict[str,
     bootstrap don't, as each learns from the one before.
 
     Args:
-        runs: dict, label → Run.
         group_seeds: False makes each run a method.
     """
     grouped = []  # dicts, label → Origin
@@ -61,7 +61,7 @@ def group_by_method(runs: dict[str, Run], group_seeds: bool = True) -> dict[str,
     return {method.label: method for method in methods}
 
 
-def origin_of(run):
+def origin_of(run: Run) -> Origin:
     about = read_json(run.evaluation) if run.evaluation.is_file() else {}
     separator = json.dumps(about.get("separator"))
     network = separator if OF_A_NETWORK in separator else None
@@ -73,7 +73,7 @@ def origin_of(run):
     return Origin((SEED.sub("", text), number), seeds[-1], network)  # the last binding wins
 
 
-def is_replicate(origin, others):
+def is_replicate(origin: Origin, others: Iterable[Origin]) -> bool:
     """Whether it belongs to the same method as the Origins in `others`."""
     return None not in (origin.settings, origin.network) and all(
         one.settings == origin.settings
@@ -83,7 +83,7 @@ def is_replicate(origin, others):
     )
 
 
-def method_of(runs, origins):
+def method_of(runs: dict[str, Run], origins: dict[str, Origin]) -> Method:
     first = next(iter(runs))
     label = f"{first} ({len(runs)} seeds)" if len(runs) > 1 else first
     return Method(label, runs, origins[first].network is not None)

@@ -3,12 +3,15 @@
 import re
 import textwrap
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from audition.errors import ConfigError
 from audition.reports.caveats import fault
+from audition.runs.folder import Run
 from audition.runs.results import read_results
 
 WIDTH = 100
@@ -27,14 +30,11 @@ ARTIFACTS = ("SI-SAR", "SAR")
 ROUNDING_DB = 120.0  # above, these tell how arithmetic rounds, and nothing about the estimate
 
 
-def score_table(run):
+def score_table(run: Run) -> pd.DataFrame:
     """Scores of a run folder.
 
-    Args:
-        run: Run.
-
     Returns:
-        DataFrame, one row per track and source, sorted; a column per score. A score with several
+        one row per track and source, sorted; a column per score. A score with several
         values (channels, windows) becomes their median without NaN, as in nussl and museval.
 
     Raises:
@@ -53,7 +53,7 @@ def score_table(run):
     return pd.DataFrame(rows).sort_values(KEYS, ignore_index=True)
 
 
-def result_rows(result):
+def result_rows(result: dict[str, dict]) -> Iterator[dict[str, Any]]:
     track = result["metadata"]["track"]
     for source, scores in result.items():
         if source not in NOT_SOURCES:
@@ -61,18 +61,20 @@ def result_rows(result):
             yield {"track": track, "source": source, **values}
 
 
-def median(entries):
+def median(entries: list[float]) -> float:
     """Median without NaN; NaN if there is nothing else."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of an all-NaN list
         return float(np.nanmedian(np.array(entries, dtype=float)))
 
 
-def report_card(table, notes="", each_source=True, caveats=()):
+def report_card(
+    table: pd.DataFrame, notes: str = "", each_source: bool = True, caveats: Sequence[str] = ()
+) -> str:
     """The report card, as text of at most 100 columns.
 
     Args:
-        table: DataFrame as of `score_table`.
+        table: as of `score_table`.
         notes: text of the NOTES box.
         each_source: add a column per source to the overall one.
         caveats: sentences to put above the figures.
@@ -94,7 +96,9 @@ def report_card(table, notes="", each_source=True, caveats=()):
     return "\n".join(lines) + "\n"
 
 
-def summarise(group, columns, summary):
+def summarise(
+    group: pd.DataFrame, columns: list[str], summary: Callable[[pd.Series], str]
+) -> list[str]:
     """List of texts: the number of rows, then a summary of each column's finite values."""
     texts = [str(len(group))]
     for column in columns:
@@ -103,33 +107,33 @@ def summarise(group, columns, summary):
     return texts
 
 
-def rounding_scores(table):
+def rounding_scores(table: pd.DataFrame) -> list[str]:
     """Names of the scores that mean nothing: an estimate that is the mixture has no artifacts, and its
     SI-SAR is the 150 or 310 dB that float32 or float64 rounds to."""
     return [c for c in table if c in ARTIFACTS and finite(table[c]).median() > ROUNDING_DB]
 
 
-def with_unit(score):
+def with_unit(score: str) -> str:
     """The name of a score with its unit, where that is known: `SI-SDRi (dB)`."""
     return f"{score} (dB)" if is_ratio(score) else score
 
 
-def is_ratio(score):
+def is_ratio(score: str) -> bool:
     """Whether a score is in dB, by its name: that of one of nussl's or museval's ratios."""
     return RATIO.search(score) is not None
 
 
-def finite(column):
+def finite(column: pd.Series) -> pd.Series:
     return column[np.isfinite(column)]
 
 
-def overall_means(table):
+def overall_means(table: pd.DataFrame) -> dict[str, float]:
     """dict, score → mean over all sources of all tracks, without scores that are never finite."""
     means = {name: finite(table[name]).mean() for name in table.columns if name not in KEYS}
     return {name: float(mean) for name, mean in means.items() if np.isfinite(mean)}
 
 
-def left_out(table, columns):
+def left_out(table: pd.DataFrame, columns: list[str]) -> list[str]:
     """Lines that say which values are in no mean or median."""
     lines = []
     for column in columns:
@@ -142,7 +146,7 @@ def left_out(table, columns):
     return [head, *lines, ""]
 
 
-def draw_table(rows, cells):
+def draw_table(rows: list[str], cells: dict[str, list[str]]) -> list[str]:
     """Lines of a table: row names, then one right-aligned column per entry of `cells`, in as many
     blocks as `WIDTH` requires."""
     names = ["#", *rows]
@@ -158,7 +162,9 @@ def draw_table(rows, cells):
     return lines + draw_block(names, name_width, block)
 
 
-def draw_block(names, name_width, block):
+def draw_block(
+    names: list[str], name_width: int, block: list[tuple[str, list[str], int]]
+) -> list[str]:
     head = " | ".join([" " * name_width, *(f"{title:^{width}}" for title, _, width in block)])
     rule = "-+-".join(["-" * name_width, *("-" * width for _, _, width in block)])
     lines = [head.rstrip(), rule]
@@ -168,7 +174,7 @@ def draw_block(names, name_width, block):
     return lines
 
 
-def draw_box(title, text):
+def draw_box(title: str, text: str) -> list[str]:
     """Lines of a box around `text`, whose lines are wrapped."""
     inner = WIDTH - 4
     lines = [part for line in text.splitlines() for part in textwrap.wrap(line, inner) or [""]]

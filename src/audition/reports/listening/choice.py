@@ -10,12 +10,12 @@ KEYS = ["track", "source"]
 SAME = 0.005  # scores closer than this are shown as the same
 
 
-def ranking_run(tables, metric):
+def ranking_run(tables: list[pd.DataFrame], metric: str) -> tuple[int, pd.Series]:
     """The first run whose tracks differ in their score: unprocessed mixtures, which all gain 0 dB,
     can't be used for ranking.
 
     Args:
-        tables: list of DataFrames as of `score_table`, one per run.
+        tables: as of `score_table`, one per run.
 
     Returns:
         `(number of the run, from 1; Series, track → its mean score)`.
@@ -32,11 +32,13 @@ def ranking_run(tables, metric):
     return place + 1, means[place]
 
 
-def choose_tracks(scores, num_tracks, lower_is_better=False):
+def choose_tracks(
+    scores: pd.Series, num_tracks: int, lower_is_better: bool = False
+) -> dict[str, str]:
     """Tracks spaced evenly from the worst to the best, including the median.
 
     Args:
-        scores: Series, track → score; those without a finite one are never chosen.
+        scores: track → score; those without a finite one are never chosen.
         num_tracks: how many to choose, at most.
 
     Returns:
@@ -55,7 +57,7 @@ def choose_tracks(scores, num_tracks, lower_is_better=False):
     return {ranked.index[place]: rank_name(place, last) for place in places}
 
 
-def rank_name(place, last):
+def rank_name(place: int, last: int) -> str:
     if place == 0:
         return "worst"
     if place == last:
@@ -63,7 +65,7 @@ def rank_name(place, last):
     return f"{'median, ' if place == last // 2 else ''}rank {place + 1} of {last + 1}"
 
 
-def mean_scores(table, metric):
+def mean_scores(table: pd.DataFrame, metric: str) -> pd.Series:
     """Series, track → mean score over its sources."""
     if metric not in table:
         raise ConfigError(
@@ -73,7 +75,7 @@ def mean_scores(table, metric):
     return table.groupby("track")[metric].mean()
 
 
-def score_rows(tables, metric, chosen):
+def score_rows(tables: list[pd.DataFrame], metric: str, chosen: list[str]) -> dict[str, list]:
     """The contents of the page's table.
 
     Returns:
@@ -93,5 +95,5 @@ def score_rows(tables, metric, chosen):
     return {"rows": rows, "metrics": metrics}
 
 
-def score_names(table):
+def score_names(table: pd.DataFrame) -> list[str]:
     return [name for name in table if name not in (*KEYS, "number")]

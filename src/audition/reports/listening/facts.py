@@ -1,15 +1,22 @@
 """What the table of runs says about each one: a summary of its scores, and what it cost."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+import pandas as pd
 
 from audition.reports.caveats import MARK, read_caveats
 from audition.reports.report_card import is_ratio
 from audition.runs.costs import duration, read_costs
+from audition.runs.folder import Run
+
+if TYPE_CHECKING:  # which imports all that separates
+    from audition.reports.listening.runs import Evaluated
 
 GIBIBYTE = 2**30
 
 
-def run_facts(evaluated, metric):
+def run_facts(evaluated: "Evaluated", metric: str) -> dict[str, str]:
     """dict, heading → text.
 
     Args:
@@ -26,7 +33,7 @@ def run_facts(evaluated, metric):
     }
 
 
-def score_facts(values, metric):
+def score_facts(values: pd.Series, metric: str) -> dict[str, str]:
     """dict, heading → text, for the finite scores of all tracks and sources."""
     values = np.asarray(values, float)
     values = values[np.isfinite(values)]
@@ -40,7 +47,7 @@ def score_facts(values, metric):
     }
 
 
-def cost_facts(run):
+def cost_facts(run: Run) -> dict[str, str]:
     """dict, heading → text, from `cost.json`; – for what it lacks."""
     costs = read_costs(run)
     train, evaluate = costs.get("train"), costs.get("evaluate")
@@ -53,12 +60,12 @@ def cost_facts(run):
     }
 
 
-def speed(evaluation):
+def speed(evaluation: dict[str, float]) -> float:
     """Seconds of audio separated and scored per second."""
     return evaluation["seconds_of_audio"] / max(evaluation["seconds"], 1e-3)
 
 
-def memory(cost):
+def memory(cost: dict[str, Any] | None) -> str:
     """`1.2 GiB`, followed by the memory of GPUs if any were used."""
     if not cost:
         return "–"

@@ -5,7 +5,7 @@ import hashlib
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,15 +21,15 @@ class Heard(NamedTuple):
     """An excerpt of a track, as arrays `(channel, sample)`.
 
     Attributes:
-        references, estimates: dict, source → array; estimates matched to sources as when scored.
+        references, estimates: source → array; estimates matched to sources as when scored.
         start: first sample of the excerpt.
         num_samples: length of the whole track.
         confidence: silhouette × posterior of the separation; None if it has none.
     """
 
     mix: np.ndarray
-    references: dict
-    estimates: dict
+    references: dict[str, np.ndarray]
+    estimates: dict[str, np.ndarray]
     sample_rate: int
     start: int
     num_samples: int
@@ -58,8 +58,8 @@ class Card(NamedTuple):
     middle_hz: float
     seconds: float
     mixture: Signal
-    sources: list
-    confidences: list
+    sources: list[tuple[str, list[Signal]]]
+    confidences: list[float | None]
 
 
 class RunHead(NamedTuple):
@@ -67,7 +67,7 @@ class RunHead(NamedTuple):
 
     number: int
     name: str
-    facts: dict
+    facts: dict[str, str]
 
 
 class Row(NamedTuple):
@@ -76,7 +76,7 @@ class Row(NamedTuple):
     number: int
     track: str
     source: str
-    scores: list
+    scores: list[float]
     card: int | None
 
 
@@ -86,21 +86,21 @@ class Curves:
 
     number: int
     name: str
-    train: list
-    validation: list
+    train: list[float]
+    validation: list[float]
 
     @property
-    def bounds(self):
+    def bounds(self) -> tuple[float, float]:
         """Lowest and highest finite loss; (0, 1) if there is none."""
         finite = [value for value in [*self.train, *self.validation] if math.isfinite(value)]
         return (min(finite), max(finite)) if finite else (0.0, 1.0)
 
     @property
-    def best_epoch(self):
+    def best_epoch(self) -> int:
         losses = self.validation or self.train
         return 1 + min(range(len(losses)), key=losses.__getitem__)
 
-    def points(self, name):
+    def points(self, name: str) -> str:
         return pictures.curve_points(getattr(self, name), *self.bounds)
 
 
@@ -109,16 +109,16 @@ class Exhibit(NamedTuple):
 
     title: str
     text: str
-    figures: list
-    cards: list
+    figures: list[tuple[str, str]]
+    cards: list[Card]
 
 
-def draw_card(track, rank, heard, scores):
+def draw_card(track: str, rank: str, heard: list[Heard], scores: list[dict[str, float]]) -> Card:
     """Encodes and draws all signals of a track, with the same gain and colour scale.
 
     Args:
-        heard: list of Heard of the same excerpt, one per run.
-        scores: list of dict, source → float, one per run.
+        heard: of the same excerpt, one per run.
+        scores: source → its score, one dict per run.
     """
     first = heard[0]
     own = [first.mix, *first.references.values()]
@@ -133,7 +133,7 @@ def draw_card(track, rank, heard, scores):
     return card_of(track, rank, first, draw, sources, [one.confidence for one in heard])
 
 
-def draw_segment(name, rank, heard):
+def draw_segment(name: str, rank: str, heard: Heard) -> Card:
     """As `draw_card`, of what was separated without references."""
     draw = Painter([heard.mix], list(heard.estimates.values()), heard.sample_rate)
     sources = [(n, [draw(ESTIMATE, "Estimate", e, n)]) for n, e in heard.estimates.items()]
@@ -144,19 +144,26 @@ class Painter:
     """Encodes and draws signals, with one gain and one scale of colours.
 
     Args:
-        own: list of arrays `(channel, sample)`: the loudest bin of these is the brightest.
-        others: list of arrays, which count for the gain.
+        own: arrays `(channel, sample)`: the loudest bin of these is the brightest.
+        others: arrays, which count for the gain.
     """
 
-    def __init__(self, own, others, sample_rate):
+    def __init__(self, own: list[np.ndarray], others: list[np.ndarray], sample_rate: int):
         self.gain = sounds.common_gain([*own, *others])
         self.sample_rate = sample_rate
         self.loudest_db = max(self.levels(audio).max() for audio in own)
 
-    def levels(self, audio):
+    def levels(self, audio: np.ndarray) -> np.ndarray:
         return pictures.magnitudes_db(self.gain * audio, self.sample_rate)
 
-    def __call__(self, kind, label, audio, source=None, score=None):
+    def __call__(
+        self,
+        kind: str | int,
+        label: str,
+        audio: np.ndarray,
+        source: str | None = None,
+        score: float | None = None,
+    ) -> Signal:
         return Signal(
             *(kind, label, source, score),
             sound=sounds.mp3_uri(self.gain * audio, self.sample_rate),
@@ -165,7 +172,14 @@ class Painter:
         )
 
 
-def card_of(track, rank, heard, draw, sources, confidences):
+def card_of(
+    track: str,
+    rank: str,
+    heard: Heard,
+    draw: Painter,
+    sources: list[tuple[str, list[Signal]]],
+    confidences: list[float | None],
+) -> Card:
     return Card(
         track=track,
         rank=rank,
@@ -179,7 +193,7 @@ def card_of(track, rank, heard, draw, sources, confidences):
     )
 
 
-def describe_excerpt(heard):
+def describe_excerpt(heard: Heard) -> str:
     seconds, whole = (n / heard.sample_rate for n in (heard.mix.shape[1], heard.num_samples))
     if heard.mix.shape[1] == heard.num_samples:
         return f"all {whole:.1f} s"
@@ -187,12 +201,12 @@ def describe_excerpt(heard):
     return f"the loudest {seconds:.1f} s of {whole:.1f} s, from {start} on"
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     """`1:05`."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-def score_text(value):
+def score_text(value: float | None) -> str:
     """Two decimals; – for NaN and None, ∞ for infinite."""
     if value is None or math.isnan(value):
         return "–"
@@ -201,7 +215,7 @@ def score_text(value):
     return f"{value:z.2f}"
 
 
-def render(**content):
+def render(**content: Any) -> str:
     """The page's text: one file that requests nothing from the network, which its policy forbids.
 
     The template escapes every name. Only the script and the style sheet in this folder may run, by
@@ -230,6 +244,6 @@ def render(**content):
     )
 
 
-def sha256_source(text):
+def sha256_source(text: str) -> str:
     """How a Content-Security-Policy names an inline script or style sheet."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

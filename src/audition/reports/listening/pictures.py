@@ -13,11 +13,11 @@ RANGE_DB = 60  # from the colour of the loudest bin of a track to black
 QUALITY = 60  # of WebP: about 15 kB each
 
 
-def envelope_path(audio):
+def envelope_path(audio: np.ndarray) -> str:
     """SVG path in a box of 300 × 100, around the lowest and highest sample of each column.
 
     Args:
-        audio: array `(channel, sample)` in [-1, 1].
+        audio: `(channel, sample)`, in [-1, 1].
     """
     audio = finite(audio).clip(-1, 1)
     bounds = np.linspace(0, audio.shape[1], ENVELOPE_COLUMNS + 1).astype(int)
@@ -27,11 +27,11 @@ def envelope_path(audio):
     return f"M{'L'.join([*upper, *reversed(lower)])}Z"
 
 
-def magnitudes_db(audio, sample_rate):
+def magnitudes_db(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """Level of each bin in dB, `(row, column)`, rows equally spaced on the mel scale, lowest first.
 
     Args:
-        audio: array `(channel, sample)`.
+        audio: `(channel, sample)`.
     """
     length = 2 ** round(np.log2(WINDOW_SECONDS * sample_rate))
     audio = finite(audio)
@@ -45,18 +45,18 @@ def magnitudes_db(audio, sample_rate):
     return 10 * np.log10(rows.T + 1e-12)
 
 
-def mel_rows_hz(sample_rate):
+def mel_rows_hz(sample_rate: int) -> np.ndarray:
     """Frequency of each row of a spectrogram, by O'Shaughnessy's mel formula."""
     top = np.log1p(sample_rate / 2 / 700)
     return 700 * np.expm1(np.linspace(0, top, ROWS))
 
 
-def middle_hz(sample_rate):
+def middle_hz(sample_rate: int) -> float:
     """Frequency halfway up a spectrogram."""
     return float(np.median(mel_rows_hz(sample_rate)))
 
 
-def spectrogram_uri(levels, loudest_db):
+def spectrogram_uri(levels: np.ndarray, loudest_db: float) -> str:
     """Levels in dB, `(row, column)`, as a WebP picture; `loudest_db` gets the brightest colour."""
     from matplotlib.image import imsave  # a second that no other command needs
 
@@ -74,7 +74,7 @@ def spectrogram_uri(levels, loudest_db):
     return data_uri("image/webp", file.getvalue())
 
 
-def curve_points(values, low, high):
+def curve_points(values: list[float], low: float, high: float) -> str:
     """`points` of an SVG polyline in a box of 100 × 100, `low` at its bottom; gaps are left out."""
     x = np.linspace(0, 100, len(values)) if len(values) > 1 else [50.0]
     y = 100 - 100 * (np.asarray(values, float) - low) / ((high - low) or 1.0)

@@ -2,15 +2,18 @@
 
 from html import escape
 
+import numpy as np
+
+from audition.reports.listening.page import Heard
 from audition.reports.listening.pictures import magnitudes_db, spectrogram_uri
 from audition.reports.listening.sounds import common_gain, mp3_uri
 
 
-def track_players(heard):
+def track_players(heard: dict[str, Heard]) -> str:
     """`players` for the mixture and, for each source, its reference and each run's estimate.
 
     Args:
-        heard: dict, label of a run → Heard of the same excerpt.
+        heard: label of a run → Heard of the same excerpt.
     """
     first = next(iter(heard.values()))
     rows = {"mixture": {"": first.mix}}
@@ -20,11 +23,11 @@ def track_players(heard):
     return players(rows, first.sample_rate)
 
 
-def players(rows, sample_rate):
+def players(rows: dict[str, dict[str, np.ndarray]], sample_rate: int) -> str:
     """HTML of a table that plays and draws signals, all with the same gain and colour scale.
 
     Args:
-        rows: dict, title of a row → dict, caption → signal `(channel, sample)`.
+        rows: title of a row → caption → signal `(channel, sample)`.
     """
     signals = [audio for row in rows.values() for audio in row.values()]
     gain = common_gain(signals)

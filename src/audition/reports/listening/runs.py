@@ -1,7 +1,9 @@
 """A run to listen to: its scores, and excerpts of the audio that was scored."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import gin
 import numpy as np
@@ -9,6 +11,7 @@ import pandas as pd
 
 from audition import configs
 from audition.audio.estimates import has_estimates, read_estimates
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.identity import describe, former
@@ -24,7 +27,7 @@ from audition.reports.listening.page import Curves, Heard
 from audition.reports.listening.sounds import loudest_start
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run, own_paths, runs_in, with_results
-from audition.separators import LoopSettings, Separation, separate_all
+from audition.separators import LoopSettings, Separation, Separator, Track, separate_all
 from audition.separators.loop import read_track
 from audition.training.checkpoints import read as read_checkpoint
 
@@ -40,21 +43,28 @@ class Evaluated:
 
     name: str
     run: Run
-    bindings: dict
+    bindings: dict[str, Any]
     table: pd.DataFrame
     evaluation: Evaluation
-    settings: dict
+    settings: dict[str, Any]
 
     @property
-    def data(self):
+    def data(self) -> Split:
         return self.bindings["test_data"]
 
-    def scores_of(self, track, metric):
+    def scores_of(self, track: str, metric: str) -> dict[str, float]:
         """dict, source → score."""
         rows = self.table[self.table.track == track]
         return dict(zip(rows.source, rows[metric], strict=True))
 
-    def listen(self, tracks, seconds, use_saved_audio, loop, confidence_of):
+    def listen(
+        self,
+        tracks: list[str],
+        seconds: float,
+        use_saved_audio: bool,
+        loop: dict[str, Any],
+        confidence_of: Callable[[Separation], float | None],
+    ) -> dict[str, Heard]:
         """dict, name of the track → Heard.
 
         Args:
@@ -76,11 +86,11 @@ class Evaluated:
             found = separate_all(self.data, indices, self.separator(), take, settings)
         return dict(Progress(found, f"listen to {self.run.name}", len(indices), unit="track"))
 
-    def loop_bindings(self):
+    def loop_bindings(self) -> dict[str, Any]:
         names = [field.name for field in fields(LoopSettings)]
         return {name: self.bindings[name] for name in names if name in self.bindings}
 
-    def separator(self):
+    def separator(self) -> Separator:
         """The separator that was scored; raises a ConfigError if it has changed since."""
         separator = self.bindings["separator"].located(self.run.folder)
         separator.check(self.data)
@@ -98,14 +108,14 @@ class Evaluated:
             )
         return separator.with_features()  # to measure the confidence on
 
-    def has_audio(self, tracks):
+    def has_audio(self, tracks: list[str]) -> bool:
         """Whether evaluate kept the audio that it scored, and it is still there."""
         sources = {track: group.source for track, group in self.table.groupby("track")}
         return self.settings["save_audio"] and all(
             has_estimates(self.run.audio / track, sources[track]) for track in tracks
         )
 
-    def read(self, index, take):
+    def read(self, index: int, take: "TakeExcerpt") -> Heard:
         track = read_track(self.data, index)
         folder = self.run.audio / track.name
         return take(track, Separation(read_estimates(folder, track.sources, track.mix)))
@@ -117,17 +127,23 @@ class TakeExcerpt:
     Args:
         seconds: length of the excerpt; shorter tracks are used whole.
         orders: whether to match estimates to references, as the metrics did.
-        scored: dict, name of a track → fingerprints of the audio that was scored.
+        scored: name of a track → fingerprints of the audio that was scored.
         confidence_of: see `Evaluated.listen`.
     """
 
-    def __init__(self, seconds, orders, scored, confidence_of):
+    def __init__(
+        self,
+        seconds: float,
+        orders: bool,
+        scored: dict[str, dict],
+        confidence_of: Callable[[Separation], float | None],
+    ):
         self.seconds = seconds
         self.orders = orders
         self.scored = scored
         self.confidence_of = confidence_of
 
-    def __call__(self, track, separation):
+    def __call__(self, track: Track, separation: Separation) -> Heard:
         if fingerprints(track) != self.scored[track.name]:
             raise ConfigError(
                 f"The audio of track {track.name!r} changed since it was scored: run evaluate again."
@@ -152,12 +168,11 @@ class TakeExcerpt:
         )
 
 
-def open_runs(runs, given):
+def open_runs(runs: Sequence[Run], given: configs.Loaded) -> list[Evaluated]:
     """Opens runs, each with its own config and what else was given, but not with each other's.
 
     Args:
-        runs: Runs.
-        given: configs.Loaded.
+        given: what else was given on the command line.
     """
     folders = [run.folder.resolve() for run in runs]
     if not folders:
@@ -174,7 +189,7 @@ def open_runs(runs, given):
     return shown
 
 
-def open_run(name, run, given):
+def open_run(name: str, run: Run, given: configs.Loaded) -> Evaluated:
     table, evaluation = score_table(run), read_evaluation(run, name)
     configs.load(own_paths(run, given.paths), given.bindings, run=run)
     bound = gin.get_bindings("evaluate")
@@ -188,18 +203,18 @@ def open_run(name, run, given):
     return Evaluated(name, run, bound, table, evaluation, settings)
 
 
-def signals_per_track(shown):
+def signals_per_track(shown: list[Evaluated]) -> int:
     """The mixture, the references, and each run's estimates."""
     return 1 + shown[0].table.source.nunique() * (1 + len(shown))
 
 
-def title_of(shown):
+def title_of(shown: list[Evaluated]) -> str:
     """`<experiment>/<run>`, or the experiments of several runs."""
     experiments = dict.fromkeys(one.run.folder.parent.name for one in shown)
     return shown[0].run.label if len(shown) == 1 else f"{', '.join(experiments)}: {len(shown)} runs"
 
 
-def curves_of(number, one):
+def curves_of(number: int, one: Evaluated) -> Iterator[Curves]:
     """Yields the Curves of a run, if it was trained."""
     path = one.run.latest
     if not path.is_file():

@@ -20,12 +20,14 @@ SHORTEST_SECONDS = 1.0
 PICTURE_BYTES = 40_000  # at most, per signal: its waveform, spectrogram and surrounding tags
 
 
-def bytes_per_second(sample_rate):
+def bytes_per_second(sample_rate: int) -> float:
     """Size of a signal in the page: 48 kbit/s up to 24 kHz, else 96, mono or stereo, as base64."""
     return (48_000 if mp3_rate(sample_rate) <= 24_000 else 96_000) / 8 * BASE64
 
 
-def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes, other_bytes):
+def excerpt_seconds(
+    num_signals: int, sample_rate: int, max_seconds: float, megabytes: float, other_bytes: int
+) -> float:
     """`max_seconds`, or less if a page with `num_signals` signals and `other_bytes` of text would
     otherwise exceed `megabytes`.
 
@@ -49,16 +51,16 @@ def excerpt_seconds(num_signals, sample_rate, max_seconds, megabytes, other_byte
     return min(fit, max_seconds)
 
 
-def mp3_rate(sample_rate):
+def mp3_rate(sample_rate: int) -> int:
     """The lowest MP3 rate that is at least `sample_rate`, else the highest."""
     return next((rate for rate in MP3_RATES if rate >= sample_rate), MP3_RATES[-1])
 
 
-def loudest_start(audio, num_samples):
+def loudest_start(audio: np.ndarray, num_samples: int) -> int:
     """First of the `num_samples` consecutive samples with the most energy; 0 if that is all.
 
     Args:
-        audio: array `(channel, sample)`.
+        audio: `(channel, sample)`.
     """
     power = np.square(finite(audio), dtype=np.float64).sum(axis=0)
     sums = np.concatenate([[0.0], np.cumsum(power)])
@@ -67,12 +69,12 @@ def loudest_start(audio, num_samples):
     return int(np.argmax(sums[num_samples:] - sums[:-num_samples]))
 
 
-def finite(audio):
+def finite(audio: np.ndarray) -> np.ndarray:
     """`audio` with NaN and infinite samples set to 0."""
     return np.where(np.isfinite(audio), audio, 0.0)
 
 
-def common_gain(signals):
+def common_gain(signals: list[np.ndarray]) -> float:
     """The gain that brings the highest peak of all signals to HEADROOM; 1 if all are silent.
 
     The same gain for all signals of a track keeps their loudness comparable.
@@ -81,7 +83,7 @@ def common_gain(signals):
     return HEADROOM / peak if peak > 0 else 1.0
 
 
-def mp3_uri(audio, sample_rate):
+def mp3_uri(audio: np.ndarray, sample_rate: int) -> str:
     """`audio`, `(channel, sample)`, as a data URI; more than two channels are averaged into one."""
     audio = finite(audio).astype(np.float32)
     audio = audio if len(audio) <= 2 else audio.mean(axis=0, keepdims=True)
@@ -101,5 +103,5 @@ def mp3_uri(audio, sample_rate):
     return data_uri("audio/mpeg", file.getvalue())
 
 
-def data_uri(kind, content):
+def data_uri(kind: str, content: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
