@@ -1,11 +1,16 @@
 """How well a confidence predicts the true score, where that is known."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from audition.errors import ConfigError
 from audition.reports.report_card import with_unit
+
+if TYPE_CHECKING:  # slow to import: see draw_calibration
+    from matplotlib.figure import Figure
 
 NORMAL_QUANTILE = 1.959964  # of 95 %, two-sided
 MOST_COLUMNS = 4  # panels side by side
@@ -45,7 +50,9 @@ def correlate(x: np.ndarray, y: np.ndarray) -> Correlation:
     return Correlation(r, float(low), float(high), float(slope), float(intercept), len(x))
 
 
-def draw_calibration(table, measures, score, title=""):
+def draw_calibration(
+    table: pd.DataFrame, measures: Sequence[str], score: str, title: str = ""
+) -> tuple["Figure", dict[str, Correlation]]:
     """A panel per measure: score over confidence, with the least-squares line and r.
 
     Args:

@@ -1,13 +1,17 @@
 """Estimates from its features alone how far a separation can be trusted."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import nussl
 import pandas as pd
+import torch
 
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.identity import describe
 from audition.separators.base import Separation, Separator
@@ -25,7 +29,12 @@ LOUD_PERCENTILE = 95  # nussl's own default
 SHORTEST_SECONDS = 0.4  # one block of BS.1770's loudness
 
 
-def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE, on=None):
+def measure_confidence(
+    separation: Separation,
+    measures: Sequence[str],
+    loud_percentile: float = LOUD_PERCENTILE,
+    on: str | None = None,
+) -> dict[str, float]:
     """nussl's confidence measures of a separation, by how clearly its features form clusters.
 
     All are clipped to 0 to 1; higher is better. `loudness` is the share of the smallest cluster, so
@@ -62,7 +71,9 @@ def measure_confidence(separation, measures, loud_percentile=LOUD_PERCENTILE, on
     return values
 
 
-def measure(name, magnitude, features, num_sources, loud_percentile):
+def measure(
+    name: str, magnitude: np.ndarray, features: np.ndarray, num_sources: int, loud_percentile: float
+) -> float:
     function = getattr(nussl.ml.confidence, f"{name}_confidence")
     value = function(
         None, features, num_sources, threshold=loud_percentile, representation=magnitude
@@ -127,18 +138,18 @@ class Teacher(Separator):
         self.loud_percentile = loud_percentile
         self.confidence_on = names_in(confidence_on)
 
-    def located(self, folder):
+    def located(self, folder: Path) -> Self:
         located = copy.copy(self)
         located.separator = self.separator.located(folder)
         return located
 
-    def check(self, data):
+    def check(self, data: Split) -> None:
         """Checks the separator, and settles which of its features are measured."""
         self.separator.check(data)
         if self.measures:
             self.separator = self.separator.with_features(self.confidence_on)
 
-    def passport(self):
+    def passport(self) -> dict:
         """Includes the features measured on only if version 0.1, without a choice, used others."""
         settings = {name: value for name, value in vars(self).items() if name != "confidence_on"}
         measured_on = self.confidence_on or self.separator.feature_keys
@@ -146,10 +157,12 @@ class Teacher(Separator):
             settings["confidence_on"] = measured_on
         return {"class": "Teacher", "settings": describe(settings)}
 
-    def on_device(self, mixes, device):
+    def on_device(self, mixes: list[nussl.AudioSignal], device: torch.device) -> list:
         return self.separator.on_device(mixes, device)
 
-    def finish(self, mix, device_output, sources=None):
+    def finish(
+        self, mix: nussl.AudioSignal, device_output: Any, sources: Mapping | None = None
+    ) -> Separation:
         loudness = loudness_lufs(mix)
         if loudness < self.quietest_lufs:
             return Separation([], loudness_lufs=loudness)
@@ -157,7 +170,7 @@ class Teacher(Separator):
         confidences = separation.confidences | self.measured(separation)
         return replace(separation, confidences=confidences, loudness_lufs=loudness)
 
-    def measured(self, separation):
+    def measured(self, separation: Separation) -> dict[str, float]:
         """dict, name → float; with several features, those of the first, then those of each as
         `<name> (<features>)`."""
         if not self.measures:
@@ -171,7 +184,7 @@ class Teacher(Separator):
         named = {f"{key} ({on})": value for on in names for key, value in each[on].items()}
         return each[names[0]] | (named if len(names) > 1 else {})
 
-    def check_has(self, separation, names):
+    def check_has(self, separation: Separation, names: Sequence[str]) -> None:
         who, given = type(self.separator).__name__, ", ".join(separation.features)
         if not given:
             raise ConfigError(
@@ -186,6 +199,6 @@ class Teacher(Separator):
                 )
 
 
-def names_in(confidence_on):
+def names_in(confidence_on: str | Sequence[str] | None) -> tuple[str, ...]:
     """A setting that is one name, several or None, as a tuple."""
     return (confidence_on,) if isinstance(confidence_on, str) else tuple(confidence_on or ())

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from audition.bootstrap.calibration import draw_calibration
+from audition.bootstrap.calibration import Correlation, draw_calibration
 from audition.bootstrap.segments import read_segment, segment_table
 from audition.bootstrap.summary import CONFIDENCE, NUM_FIFTHS, calibration, quintiles
 from audition.reports.figures import draw_means, figure_uri
@@ -35,11 +35,11 @@ def segments_to_hear(rounds: list[ExhibitedRound]) -> int:
     return sum(len(chosen(one)) * len(read_stems(one)) for one in rounds)
 
 
-def read_stems(one):
+def read_stems(one: ExhibitedRound) -> dict[str, np.ndarray]:
     return read_segment(one.run.segments, one.segments.index[0])[0]
 
 
-def chosen(one):
+def chosen(one: ExhibitedRound) -> list[str]:
     """The names of the least and of the most confident segment."""
     return one.segments[CONFIDENCE].agg(["idxmin", "idxmax"]).tolist()
 
@@ -67,7 +67,7 @@ def draw_exhibit(one: ExhibitedRound, score: str, seconds: float) -> Exhibit:
     )
 
 
-def words(table, fit, score):
+def words(table: pd.DataFrame, fit: Correlation, score: str) -> str:
     """What stands above the figures."""
     return (
         f"{len(table)} segments of {table['track'].nunique()} tracks, "
@@ -80,13 +80,13 @@ def words(table, fit, score):
     )
 
 
-def rank_of(table, name, place, score):
+def rank_of(table: pd.DataFrame, name: str, place: str, score: str) -> str:
     value, unit = table[score][name], " dB" if is_ratio(score) else ""
     true = f", true {score} {value:z.2f}{unit}" if len(finite(table.loc[[name], score])) else ""
     return f"{place} confident of {len(table)}: {table[CONFIDENCE][name]:.2f}{true}"
 
 
-def hear(run, name, seconds):
+def hear(run: Run, name: str, seconds: float) -> Heard:
     audio, sample_rate = read_segment(run.segments, name)
     length = round(seconds * sample_rate)
     start = loudest_start(audio["mix"], length)

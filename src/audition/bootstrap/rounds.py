@@ -1,5 +1,8 @@
 """One round of a bootstrap: its folder, its config, and whether it is done."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from audition import configs
 from audition.bootstrap.segments import segment_table
 from audition.bootstrap.selection import chosen_segments
@@ -21,7 +24,7 @@ ONLY_SPEED = (
 OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that don't change a round
 
 
-def first_teacher(rounds):
+def first_teacher(rounds: Sequence[dict]) -> Any:
     """The teacher that round 1 binds, or else all rounds, as gin parsed it."""
     name = "segment_and_separate.separator"
     teacher = rounds[0].get(name, configs.raw_binding(name))

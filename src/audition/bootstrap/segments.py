@@ -11,6 +11,7 @@ import soundfile
 from audition.audio.signals import cut
 from audition.datasets.audio_folder import UNLABELLED
 from audition.datasets.identity import file_states
+from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.runs.results import STAMP, read_results
 
@@ -39,7 +40,9 @@ class Segments:
         windows: Window of each.
     """
 
-    def __init__(self, corpus, window_seconds, hop_seconds, to_the_end=False):
+    def __init__(
+        self, corpus: Split, window_seconds: float, hop_seconds: float, to_the_end: bool = False
+    ):
         if not 0 < hop_seconds <= window_seconds:
             raise ConfigError(
                 f"segment_and_separate.hop_seconds = {hop_seconds} with window_seconds = "
@@ -55,7 +58,7 @@ class Segments:
             self.names += [f"{name}_{number:04d}" for number in range(len(bounds))]
         self.held = None, None
 
-    def bounds(self, item, length, hop):
+    def bounds(self, item: int, length: int, hop: int) -> list[tuple[int, int]]:
         """`window_bounds` of an item; if its file can't be read, one empty segment, so that the
         error comes when that segment is read, and affects no other item."""
         try:
@@ -64,18 +67,18 @@ class Segments:
             self.unreadable[item] = error
             return [(0, 0)]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.windows)
 
     @property
-    def sample_rate(self):
+    def sample_rate(self) -> int:
         return self.corpus.sample_rate
 
     @property
-    def num_channels(self):
+    def num_channels(self) -> int:
         return self.corpus.num_channels
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict:
         window = self.windows[i]
         data = self.read(window.item)
         mix = cut(data["mix"], window.start, window.stop)
@@ -90,7 +93,7 @@ class Segments:
         }
         return {"mix": mix, "sources": sources, "metadata": about}
 
-    def read(self, item):
+    def read(self, item: int) -> dict:
         """Reads an item and keeps it until another one is read, since its segments come in a row."""
         if item in self.unreadable:
             raise self.unreadable[item]
@@ -98,19 +101,21 @@ class Segments:
             self.held = item, self.corpus[item]
         return self.held[1]
 
-    def file_states(self):
+    def file_states(self) -> list[list[list[int] | None]]:
         """For each segment, `[size, time]` of each file of the item that it is cut from."""
         states = file_states(self.corpus)
         return [states[window.item] for window in self.windows]
 
 
-def num_samples(corpus, item):
+def num_samples(corpus: Split, item: int) -> int:
     """Length of an item in samples, from its file's header."""
     seconds = corpus.described.duration_seconds(corpus.dataset.items[item])
     return round(seconds * corpus.sample_rate)
 
 
-def window_bounds(total, length, hop, to_the_end=False):
+def window_bounds(
+    total: int, length: int, hop: int, to_the_end: bool = False
+) -> list[tuple[int, int]]:
     """`(start, stop)` of each window of `length`, all in samples.
 
     Args:
@@ -140,18 +145,18 @@ def segment_table(folder: str | Path) -> pandas.DataFrame:
     return pandas.DataFrame.from_dict(kept, orient="index")
 
 
-def row(result):
+def row(result: dict) -> dict:
     metadata = {key: value for key, value in result["metadata"].items() if key not in STAMP}
     scores = {source: means(columns) for source, columns in result["scores"].items()}
     each = {f"{s}.{key}": value for s, columns in scores.items() for key, value in columns.items()}
     return {**metadata, **result["confidences"], **each, **means_over_sources(scores)}
 
 
-def means(columns):
+def means(columns: dict[str, list[float]]) -> dict[str, float]:
     return {key: float(np.mean(values)) for key, values in columns.items()}
 
 
-def means_over_sources(scores):
+def means_over_sources(scores: dict[str, dict[str, float]]) -> dict[str, float]:
     """Means over the sources, of the scores that every source has."""
     columns = [set(columns) for columns in scores.values()]
     shared = sorted(set.intersection(*columns)) if columns else []

@@ -1,9 +1,11 @@
 """Selects the segments to learn from: a rule gets their table and returns which rows to keep."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import gin
+import pandas as pd
 
 from audition.errors import ConfigError
 from audition.files import read_json
@@ -27,7 +29,7 @@ class PercentilesBetween:
     perc_max: float
     column: str = "confidence"
 
-    def __call__(self, table):
+    def __call__(self, table: pd.DataFrame) -> pd.Series:
         values = column_of(table, self.column, "PercentilesBetween")
         percentile = 100 * values.rank(method="first") / max(1, values.count())
         return (percentile > self.perc_min) & (percentile <= self.perc_max)
@@ -41,12 +43,12 @@ class LabelIn:
     labels: tuple | str
     column: str = "label"
 
-    def __call__(self, table):
+    def __call__(self, table: pd.DataFrame) -> pd.Series:
         labels = [self.labels] if isinstance(self.labels, str) else list(self.labels)
         return column_of(table, self.column, "LabelIn").isin(labels)
 
 
-def column_of(table, column, rule):
+def column_of(table: pd.DataFrame, column: str, rule: str) -> pd.Series:
     if column not in table:
         raise ConfigError(
             f"{rule}.column = {column!r} is not a column of the segments; choose from "
@@ -55,7 +57,7 @@ def column_of(table, column, rule):
     return table[column]
 
 
-def select(table, rules):
+def select(table: pd.DataFrame, rules: Iterable[Callable]) -> pd.DataFrame:
     """The rows that every rule keeps; each rule sees only what the rules before it kept."""
     for rule in rules:
         table = table[rule(table)]

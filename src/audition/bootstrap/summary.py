@@ -1,11 +1,12 @@
 """Tables of a bootstrap: its rounds' scores on the test set, and their segments by confidence."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from audition.bootstrap.calibration import correlate
+from audition.bootstrap.calibration import Correlation, correlate
 from audition.bootstrap.confidence import CONFIDENCE, confidence_columns
 from audition.errors import ConfigError
 from audition.reports.comparison import paired_differences
@@ -31,7 +32,7 @@ class Round(NamedTuple):
     chosen: frozenset = frozenset()
 
 
-def round_table(rounds, score):
+def round_table(rounds: list[Round], score: str) -> pd.DataFrame:
     """How each round scores on the test set, and how much better than round 0.
 
     Args:
@@ -55,7 +56,7 @@ def round_table(rounds, score):
     return rows.merge(against.rename(columns={"run": "round", "p_corrected": "p"}), how="left")
 
 
-def check_score(table, name, score):
+def check_score(table: pd.DataFrame, name: str, score: str) -> None:
     """Raises a ConfigError unless the scores of round `name` have the column `score`."""
     if score not in table:
         raise ConfigError(
@@ -64,7 +65,7 @@ def check_score(table, name, score):
         )
 
 
-def row_of(one, score):
+def row_of(one: Round, score: str) -> dict:
     found = calibration(one.segments, score)
     means = {OVERALL: finite(one.scores[score]).mean()}
     for source, table in one.scores.groupby("source"):
@@ -80,7 +81,9 @@ def row_of(one, score):
     }
 
 
-def calibration(segments, score, confidence=CONFIDENCE):
+def calibration(
+    segments: pd.DataFrame | None, score: str, confidence: str = CONFIDENCE
+) -> Correlation | None:
     """The Correlation of a column of confidences with the true score; None if the score is unknown
     or there are too few segments."""
     if segments is None or score not in segments or confidence not in segments:
@@ -91,13 +94,13 @@ def calibration(segments, score, confidence=CONFIDENCE):
         return None
 
 
-def can_be_drawn(segments, score):
+def can_be_drawn(segments: pd.DataFrame, score: str) -> bool:
     """Whether `plot_calibration` can draw all confidences of these segments."""
     columns = confidence_columns(segments)
     return bool(columns) and all(calibration(segments, score, name) for name in columns)
 
 
-def confidence_table(rounds, score):
+def confidence_table(rounds: list[Round], score: str) -> pd.DataFrame:
     """How well each confidence predicts the true score, for rounds measured on several features.
 
     Returns:
@@ -117,7 +120,7 @@ def confidence_table(rounds, score):
     return pd.DataFrame(rows)
 
 
-def quintile_table(rounds, score):
+def quintile_table(rounds: list[Round], score: str) -> pd.DataFrame:
     """How good the segments of each round are, by fifths of their confidence, lowest first.
 
     Returns:
@@ -134,7 +137,7 @@ def quintile_table(rounds, score):
     )
 
 
-def fifths(one, score):
+def fifths(one: Round, score: str) -> Iterator[dict]:
     """Rows of `quintile_table`, for the segments that have a confidence."""
     for number, part in one.segments.groupby(quintiles(one.segments[CONFIDENCE])):
         row = {
@@ -147,13 +150,15 @@ def fifths(one, score):
         yield {**row, score: finite(part[score]).mean()} if score in part else row
 
 
-def quintiles(values):
+def quintiles(values: pd.Series) -> pd.Series:
     """Series of 1, for the lowest fifth, to 5; missing for values that are NaN."""
     percentile = values.rank(method="first") / values.count()
     return np.ceil(NUM_FIFTHS * percentile).astype("Int64")
 
 
-def tables_text(rounds, confidences, quintiles, score):
+def tables_text(
+    rounds: pd.DataFrame, confidences: pd.DataFrame, quintiles: pd.DataFrame, score: str
+) -> str:
     """The tables as text, without empty ones."""
     parts = [
         f"ROUNDS: mean {score} (dB) on the test set; r of confidence and true {score} of the segments;",

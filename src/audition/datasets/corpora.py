@@ -6,7 +6,7 @@
 import contextlib
 import copy
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,9 @@ class Corpus(ReadsBySoundfile, DescribesItems, nussl.datasets.BaseDataset):
         super().__init__(str(folder), **settings)
 
 
-def properties(signal_or_dataset):
+def properties(
+    signal_or_dataset: nussl.AudioSignal | nussl.datasets.BaseDataset,
+) -> tuple[int | None, int | None, nussl.STFTParams | None]:
     return (
         signal_or_dataset.sample_rate,
         signal_or_dataset.num_channels,
@@ -98,7 +100,7 @@ def empty_signal(sample_rate: int, stft_params: nussl.STFTParams) -> nussl.Audio
 
 
 @contextlib.contextmanager
-def plain_errors(noun):
+def plain_errors(noun: str) -> Iterator[None]:
     """Turns nussl's complaints about arguments into a ConfigError."""
     try:
         yield
@@ -120,12 +122,18 @@ class MixSourceFolder(ReadsBySoundfile, FolderItems, nussl.datasets.MixSourceFol
     """`<folder>/<mix_folder>/x.wav` is the sum of `<folder>/<each source folder>/x.wav`."""
 
     def __init__(
-        self, folder, mix_folder="mix", source_folders=None, ext=None, make_mix=False, **kwargs
+        self,
+        folder: str | Path,
+        mix_folder: str = "mix",
+        source_folders: list[str] | None = None,
+        ext: list[str] | None = None,
+        make_mix: bool = False,
+        **kwargs: Any,
     ):
         with plain_errors("MixSourceFolder"):
             super().__init__(folder, mix_folder, source_folders, ext, make_mix, **kwargs)
 
-    def get_items(self, folder):
+    def get_items(self, folder: str | Path) -> list[str]:
         names = [*([] if self.make_mix else [self.mix_folder]), *(self.source_folders or [])]
         require_folders("MixSourceFolder.folder", folder, names or [""])
         return super().get_items(folder)
@@ -140,12 +148,18 @@ class WHAM(ReadsBySoundfile, FolderItems, nussl.datasets.WHAM):
     """
 
     def __init__(
-        self, root, mix_folder="mix_clean", mode="min", split="tr", sample_rate=8000, **kwargs
+        self,
+        root: str | Path,
+        mix_folder: str = "mix_clean",
+        mode: str = "min",
+        split: str = "tr",
+        sample_rate: int = 8000,
+        **kwargs: Any,
     ):
         with plain_errors("WHAM"):
             super().__init__(root, mix_folder, mode, split, sample_rate, **kwargs)
 
-    def get_items(self, folder):
+    def get_items(self, folder: str) -> list[str]:
         require_folders("WHAM.root", folder, [self.mix_folder, *self.source_folders])
         return super().get_items(folder)
 
@@ -157,12 +171,19 @@ class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
     nussl's own class can download a sample; this one never does.
     """
 
-    def __init__(self, folder, is_wav=False, subsets=None, split=None, **kwargs):
+    def __init__(
+        self,
+        folder: str | Path,
+        is_wav: bool = False,
+        subsets: list[str] | None = None,
+        split: str | None = None,
+        **kwargs: Any,
+    ):
         require_folders("MUSDB18.folder", folder, subsets or ["train", "test"])
         with plain_errors("MUSDB18"):
             super().__init__(folder, is_wav, False, subsets, split, **kwargs)
 
-    def process_item(self, item):
+    def process_item(self, item: int) -> dict:
         track = self.musdb[item]
         missing = sorted({"bass", "drums", "other", "vocals"} - set(track.sources))
         if missing:  # musdb would mix up the audio of the stems that come after it
@@ -179,7 +200,7 @@ class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
         mix = self.load_stem(track.path, track.name)
         return {"mix": mix, "sources": sources, "metadata": {"labels": sorted(sources)}}
 
-    def load_stem(self, path, name):
+    def load_stem(self, path: str | Path, name: str) -> nussl.AudioSignal:
         """The audio of a file, with the file name that nussl's class would give it."""
         signal = self._load_audio_file(path)
         signal.path_to_input_file = name
@@ -196,7 +217,7 @@ class FindsMovedAudio:
         source_paths[:] = [self.find(path, 2) for path in source_paths]
         return jam, annotation, self.find(mix_path, 1), source_paths
 
-    def find(self, path, num_parts):
+    def find(self, path: str, num_parts: int) -> str:
         """The last parts of `path` in the dataset's folder if they are there, else `path`."""
         beside = Path(self.folder, *Path(path).parts[-num_parts:])
         return str(beside) if beside.exists() else path
@@ -206,7 +227,7 @@ class FindsMovedAudio:
 class Scaper(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.Scaper):
     """Soundscapes made by Scaper: `<folder>/x.jams`, x.wav and its isolated events."""
 
-    def __init__(self, folder, **kwargs):
+    def __init__(self, folder: str | Path, **kwargs: Any):
         require_folders("Scaper.folder", folder)
         with plain_errors("Scaper"):
             super().__init__(folder, **kwargs)
@@ -219,11 +240,11 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FU
     A mix has one to four sources; for training, filter the mixes down to one number of sources.
     """
 
-    def __init__(self, root, split="train", **kwargs):
+    def __init__(self, root: str | Path, split: str = "train", **kwargs: Any):
         with plain_errors("FUSS"):
             super().__init__(root, split, **kwargs)
 
-    def get_items(self, folder):
+    def get_items(self, folder: str) -> list[str]:
         require_folders("FUSS.root", folder)
         return super().get_items(folder)
 
@@ -232,6 +253,6 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FU
 class OnTheFly(ReadsBySoundfile, DescribesItems, nussl.datasets.OnTheFly):
     """`num_mixtures` mixtures; `mix_closure(dataset, i)` makes mixture i on request."""
 
-    def __init__(self, mix_closure, num_mixtures, **kwargs):
+    def __init__(self, mix_closure: Callable, num_mixtures: int, **kwargs: Any):
         with plain_errors("OnTheFly"):
             super().__init__(mix_closure, num_mixtures, **kwargs)

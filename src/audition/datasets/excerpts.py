@@ -1,6 +1,7 @@
 """Fixed-length excerpts for training, and which of them each iteration reads."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -48,16 +49,16 @@ class Excerpts(Dataset):
         )
         log.info("%s: %d items, read from %s", data.name, len(data), where)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, global_index):
+    def __getitem__(self, global_index: int) -> dict[str, torch.Tensor]:
         """dict of `mix` `(channel, sample)`, `sources` `(source, channel, sample)`, float32, `index`,
         the item's number in the corpus, and what the split's item transforms add."""
         batch = self.__getitems__([global_index])
         return {key: value[0] for key, value in batch.items()}
 
-    def __getitems__(self, global_indices):
+    def __getitems__(self, global_indices: list[int]) -> dict[str, torch.Tensor]:
         """The same for several excerpts, each entry with a leading batch axis."""
         size, num_sources = len(global_indices), len(self.data.source_names)
         shape = self.data.num_channels, self.num_samples
@@ -132,10 +133,10 @@ class EpochBatches:
             if getattr(self, name) < 1:
                 raise ConfigError(f"train.{name} = {getattr(self, name)} must be at least 1.")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return max(0, self.num_epochs * self.epoch_length - self.start_iteration)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[list[int]]:
         for iteration in range(self.start_iteration, self.num_epochs * self.epoch_length):
             first = iteration * self.batch_size
             yield list(range(first, first + self.batch_size))

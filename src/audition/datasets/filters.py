@@ -3,9 +3,11 @@
 import fnmatch
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
+import nussl
 
 from audition.datasets.items import described
 from audition.errors import ConfigError
@@ -18,7 +20,7 @@ class LongerThan:
 
     seconds: float
 
-    def __call__(self, dataset, item):
+    def __call__(self, dataset: nussl.datasets.BaseDataset, item: Any) -> bool:
         return described(dataset).duration_seconds(item) > self.seconds
 
 
@@ -29,7 +31,7 @@ class ShorterThan:
 
     seconds: float
 
-    def __call__(self, dataset, item):
+    def __call__(self, dataset: nussl.datasets.BaseDataset, item: Any) -> bool:
         return described(dataset).duration_seconds(item) < self.seconds
 
 
@@ -43,7 +45,7 @@ class NotSilent:
 
     threshold_db: float = -60.0
 
-    def __call__(self, dataset, item):
+    def __call__(self, dataset: nussl.datasets.BaseDataset, item: Any) -> bool:
         sources = dataset.process_item(item)["sources"].values()
         threshold = 10 ** (self.threshold_db / 20)
         return all(np.sqrt(np.mean(s.audio_data**2)) > threshold for s in sources)
@@ -59,7 +61,7 @@ class NamedLike:
 
     patterns: tuple | str
 
-    def __call__(self, dataset, item):
+    def __call__(self, dataset: nussl.datasets.BaseDataset, item: Any) -> bool:
         files = described(dataset).item_files(item)
         if not files:
             raise ConfigError(

@@ -7,6 +7,7 @@ import copy
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 import nussl
 import soundfile
@@ -26,14 +27,14 @@ class DescribesItems:
 
     unlabelled = False
 
-    def item_name(self, item) -> str:
+    def item_name(self, item: Any) -> str:
         """Name of the item in results, outputs and errors; used as a file name, so without slashes.
 
         By default the stem of an item that is a path, else the item as text.
         """
         return Path(item).stem if isinstance(item, str | Path) else str(item).replace("/", ".")
 
-    def item_files(self, item) -> list[Path]:
+    def item_files(self, item: Any) -> list[Path]:
         """The files that the item is read from, starting with the mix if that is a file.
 
         A track is evaluated again when the size or modification time of any of them changes. By
@@ -41,7 +42,7 @@ class DescribesItems:
         """
         return []
 
-    def duration_seconds(self, item) -> float:
+    def duration_seconds(self, item: Any) -> float:
         """Duration of the mix.
 
         By default it comes from the header of the first file, or from reading the item if it has no
@@ -59,7 +60,7 @@ class DescribesItems:
             raise unreadable(files[0], error) from error
         return header.frames / header.samplerate
 
-    def check_item(self, item, where: str) -> None:
+    def check_item(self, item: Any, where: str) -> None:
         """Called before the item is read. By default, all its files must exist.
 
         Args:
@@ -79,7 +80,7 @@ class DescribesItems:
 class FolderItems(DescribesItems):
     """Items of nussl's MixSourceFolder and WHAM, which drop a missing source silently."""
 
-    def item_files(self, item):
+    def item_files(self, item: str) -> list[Path]:
         folders = [*([] if self.make_mix else [self.mix_folder]), *self.source_folders]
         return [Path(self.folder, folder, item) for folder in folders]
 
@@ -87,25 +88,25 @@ class FolderItems(DescribesItems):
 class MusdbItems(DescribesItems):
     """Items of nussl's MUSDB18: numbers of the tracks in `self.musdb`."""
 
-    def item_name(self, item):
+    def item_name(self, item: int) -> str:
         return self.musdb[item].name.replace("/", ".")
 
-    def item_files(self, item):
+    def item_files(self, item: int) -> list[Path]:
         track = self.musdb[item]
         return [Path(path) for path in (track.path, *(s.path for s in track.sources.values()))]
 
-    def duration_seconds(self, item):
+    def duration_seconds(self, item: int) -> float:
         return self.musdb[item].duration
 
 
 class SoundscapeItems(DescribesItems):
     """Items of nussl's Scaper and FUSS: .jams files, which name the audio."""
 
-    def item_files(self, item):
+    def item_files(self, item: str) -> list[Path]:
         _, _, mix_path, source_paths = self._get_info_from_item(item)
         return [Path(path) for path in (mix_path, *source_paths)]
 
-    def check_item(self, item, where):
+    def check_item(self, item: str, where: str) -> None:
         """Does nothing: reading fails on a missing file anyway, and loading a .jams is slow."""
 
 

@@ -3,7 +3,7 @@
 import copy
 import functools
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import audioread
@@ -111,7 +111,7 @@ class Split:
         self.source_names = list(self[0]["sources"])
         self.item_transforms = list(item_transforms)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.dataset.items)
 
     @property
@@ -132,7 +132,7 @@ class Split:
         """The dataset, with the methods of DescribesItems."""
         return described(self.dataset)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict:
         self.described.check_item(self.dataset.items[i], self.where(i))
         try:
             data = self.dataset[i]
@@ -145,7 +145,7 @@ class Split:
         sources = {key: data["sources"][key] for key in sorted(data["sources"])}
         return {"mix": data["mix"], "sources": sources, "metadata": data.get("metadata", {})}
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[dict]:
         return (self[i] for i in range(len(self)))
 
     def only(self, indices: Iterable[int]) -> "Split":

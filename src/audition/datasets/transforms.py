@@ -1,5 +1,6 @@
 """Transforms of a dataset's sources, applied before they are cut, cached and separated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import gin
@@ -20,7 +21,7 @@ NOT_AUDIO = (
 )
 
 
-def check_keeps_audio(transform, name):
+def check_keeps_audio(transform: Callable | None, name: str) -> None:
     """Refuses nussl's transforms to features: a dataset has to yield AudioSignals."""
     chain = transform.transforms if isinstance(transform, transforms.Compose) else [transform]
     wrong = [type(step).__name__ for step in chain if isinstance(step, NOT_AUDIO)]

@@ -12,6 +12,7 @@ import errno
 import fcntl
 import logging
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ class WaveformCache:
         self.index = np.fromfile(folder / "index.bin", INDEX)
         self.data = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.index)
 
     def __getstate__(self):
@@ -137,7 +138,7 @@ def fill(corpus: Split, num_workers: int = 0) -> bool:
 
 
 @contextlib.contextmanager
-def lock(path):
+def lock(path: Path) -> Iterator[None]:
     """A lock that one process holds at a time; it is released even if that process is killed."""
     with path.open("w") as file:
         try:
@@ -148,18 +149,18 @@ def lock(path):
         yield
 
 
-def leftover_prefix(folder):
+def leftover_prefix(folder: Path) -> str:
     return f".{folder.name}.filling."
 
 
-def remove_leftovers(folder):
+def remove_leftovers(folder: Path) -> None:
     """Removes what a killed fill left behind; the lock ensures that no other fill is running."""
     for leftover in folder.parent.glob(f"{leftover_prefix(folder)}*"):
         log.info("removing %s, left behind by an interrupted fill", leftover)
         remove(leftover)
 
 
-def remove(partial):
+def remove(partial: Path) -> None:
     """Removes the files that a fill writes, then the folder, but nothing that others put there."""
     for name in ("waveforms.bin", "index.bin", "manifest.json"):
         (partial / name).unlink(missing_ok=True)
@@ -168,7 +169,7 @@ def remove(partial):
     partial.rmdir()
 
 
-def write_cache(corpus, folder, num_workers):
+def write_cache(corpus: Split, folder: Path, num_workers: int) -> None:
     index = np.zeros(len(corpus), INDEX)
     try:
         with (folder / "waveforms.bin").open("wb") as file:
@@ -188,7 +189,7 @@ def write_cache(corpus, folder, num_workers):
         ) from error
 
 
-def encoded_items(corpus, num_workers):
+def encoded_items(corpus: Split, num_workers: int) -> Iterator[tuple[int, np.ndarray]]:
     """Yields (number, array) of every item, as each one is ready."""
     chunks = [
         range(start, min(start + ITEMS_PER_JOB, len(corpus)))
@@ -214,7 +215,7 @@ def encoded_items(corpus, num_workers):
         raise ConfigError(f"{corpus.cache_folder} was not made: {reasons}") from error
 
 
-def encode_items(corpus, chunk):
+def encode_items(corpus: Split, chunk: Iterable[int]) -> list[tuple[int, np.ndarray]]:
     return [(i, encode(corpus.waveforms(i))) for i in chunk]
 
 

@@ -110,7 +110,7 @@ class Losses(Closure):
                         f"loss or set its 'keys', which are {keys} now."
                     )
 
-    def check_means(self):
+    def check_means(self) -> None:
         """Raises ConfigError where the loss of a batch isn't the mean of those of its parts."""
         if self.combination_func == self.combine_by_multiply and len(self.losses) > 1:
             raise ConfigError(

@@ -1,7 +1,10 @@
 """BSSEval: the scale-invariant scores of "SDR, half-baked or well done?", and museval's version 4."""
 
+from collections.abc import Mapping
+
 import gin
 import numpy as np
+import nussl
 from nussl import evaluation
 
 from audition.errors import ConfigError
@@ -58,7 +61,12 @@ class BSSEvalScale(Metric):
         self.compute_sir_sar = compute_sir_sar
         self.mixture = mixture
 
-    def score(self, references, estimates, mix):
+    def score(
+        self,
+        references: Mapping[str, nussl.AudioSignal],
+        estimates: list[nussl.AudioSignal],
+        mix: nussl.AudioSignal,
+    ) -> dict[str, dict[str, list[float]]]:
         sources = stack_channels(references.values())
         guesses = stack_channels(estimates)
         baseline = stack_channels([mix])[:, 0]
@@ -69,7 +77,9 @@ class BSSEvalScale(Metric):
             for index, name in enumerate(references)
         }
 
-    def score_source(self, sources, index, estimate, baseline):
+    def score_source(
+        self, sources: np.ndarray, index: int, estimate: np.ndarray, baseline: np.ndarray
+    ) -> dict[str, list[float]]:
         """Scores of one source.
 
         Args:
@@ -91,11 +101,11 @@ class BSSEvalScale(Metric):
         nothing = is_silent(source)
         return {key: np.where(nothing, np.nan, value).tolist() for key, value in columns.items()}
 
-    def of_silence(self, name, columns):
+    def of_silence(self, name: str, columns: dict[str, list[float]]) -> dict[str, list[float]]:
         return columns  # `score_source` handles silence, channel by channel
 
 
-def distortions(source, estimate):
+def distortions(source: np.ndarray, estimate: np.ndarray) -> dict[str, np.ndarray]:
     """SI-SDR, SD-SDR, SNR and SRR, each `(channel,)`, for signals `(channel, sample)`."""
     snr = decibels(energy(source), energy(estimate - source))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,19 +120,21 @@ def distortions(source, estimate):
     return {key: with_floor(value, estimate) for key, value in scores.items()}
 
 
-def with_floor(scores, estimate):
+def with_floor(scores: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Scores `(channel,)` of an estimate `(channel, sample)`, raised to the floor; a silent
     estimate, whose SNR would be 0 dB, is put on it."""
     return np.where(is_silent(estimate), FLOOR_DB, floored(scores))
 
 
-def scale_of(source, estimate):
+def scale_of(source: np.ndarray, estimate: np.ndarray) -> np.ndarray:
     """Factor that brings `source` closest to `estimate`, `(channel,)`."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.einsum("cn,cn->c", source, estimate) / energy(source)
 
 
-def interference_and_artifacts(sources, source, estimate):
+def interference_and_artifacts(
+    sources: np.ndarray, source: np.ndarray, estimate: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """SI-SIR and SI-SAR, each `(channel,)`: the residual inside and outside the sources' span."""
     target = scale_of(source, estimate)[:, None] * source
     residual = estimate - target
@@ -169,7 +181,12 @@ class BSSEvalV4(Metric):
         self.window_seconds = window_seconds
         self.hop_seconds = hop_seconds
 
-    def score(self, references, estimates, mix):
+    def score(
+        self,
+        references: Mapping[str, nussl.AudioSignal],
+        estimates: list[nussl.AudioSignal],
+        mix: nussl.AudioSignal,
+    ) -> dict[str, dict[str, list[float]]]:
         pairs = dict(zip(references, estimates, strict=True))
         truth = {name: one for name, one in references.items() if not silent(one)}
         # `judge_silence` scores whatever is silent throughout
@@ -177,7 +194,12 @@ class BSSEvalV4(Metric):
         scores = {name: {key: [np.nan] for key in V4_COLUMNS} for name in references}
         return scores | (self.score_audible(truth, guesses, mix.sample_rate) if truth else {})
 
-    def score_audible(self, truth, guesses, sample_rate):
+    def score_audible(
+        self,
+        truth: dict[str, nussl.AudioSignal],
+        guesses: dict[str, nussl.AudioSignal],
+        sample_rate: int,
+    ) -> dict[str, dict[str, list[float]]]:
         """Scores of sources that, like their estimates, are not silent throughout.
 
         Args:
@@ -202,7 +224,12 @@ class BSSEvalV4(Metric):
         }
 
 
-def museval_scores(truth, guesses, window, hop):
+def museval_scores(
+    truth: dict[str, nussl.AudioSignal],
+    guesses: dict[str, nussl.AudioSignal],
+    window: int,
+    hop: int,
+) -> dict[str, dict[str, list[float]]]:
     """Scores by nussl and museval: dict, name → score → list of float, one per window.
 
     Args:
@@ -217,7 +244,7 @@ def museval_scores(truth, guesses, window, hop):
     return {name: results[name] for name in names}
 
 
-def silent_windows(signal, window, hop, count):
+def silent_windows(signal: nussl.AudioSignal, window: int, hop: int, count: int) -> np.ndarray:
     """Whether each of the first `count` windows is silent: to museval, if its channels sum to 0."""
     x = signal.audio_data.sum(axis=0)
     return np.array([not x[hop * t : hop * t + window].any() for t in range(count)])

@@ -20,7 +20,7 @@ def leaves_open(scores: dict, metadata: dict) -> bool:
     return "silent_estimates" not in metadata and any(map(is_open, scores.values()))
 
 
-def is_open(columns):
+def is_open(columns: dict[str, list[float]]) -> bool:
     def values(name):
         return np.array(columns.get(name, []), dtype=float)
 

@@ -1,7 +1,10 @@
 """How well the estimates show which source dominates each time-frequency bin."""
 
+from collections.abc import Iterable, Mapping
+
 import gin
 import numpy as np
+import nussl
 from nussl.datasets.transforms import compute_ideal_binary_mask
 
 from audition.errors import ConfigError
@@ -23,7 +26,12 @@ class PrecisionRecallFScore(Metric):
     worst = 0.0
     uses_stft = True
 
-    def score(self, references, estimates, mix):
+    def score(
+        self,
+        references: Mapping[str, nussl.AudioSignal],
+        estimates: list[nussl.AudioSignal],
+        mix: nussl.AudioSignal,
+    ) -> dict[str, dict[str, list[float]]]:
         check_length(mix)
         truth = binary_masks(references.values(), mix)
         guess = binary_masks(estimates, mix)
@@ -33,7 +41,7 @@ class PrecisionRecallFScore(Metric):
         }
 
 
-def check_length(mix):
+def check_length(mix: nussl.AudioSignal) -> None:
     """Refuses signals shorter than a window, which nussl's STFT can't handle."""
     window = mix.stft_params.window_length
     if mix.signal_length < window:
@@ -44,13 +52,13 @@ def check_length(mix):
         )
 
 
-def binary_masks(signals, mix):
+def binary_masks(signals: Iterable[nussl.AudioSignal], mix: nussl.AudioSignal) -> np.ndarray:
     """Bool array `(frequency, time, channel, source)`; a bin in which sources tie is no one's."""
     magnitudes = [np.abs(signal.stft(*mix.stft_params, overwrite=False)) for signal in signals]
     return compute_ideal_binary_mask(np.stack(magnitudes, axis=-1)).astype(bool)
 
 
-def mask_scores(truth, guess):
+def mask_scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, list[float]]:
     """Scores of bool masks `(frequency, time, channel)`; 0/0 counts as 0."""
     right = (truth & guess).sum(axis=(0, 1))
     guessed, true = guess.sum(axis=(0, 1)), truth.sum(axis=(0, 1))

@@ -1,6 +1,6 @@
 """The base class of metrics: checks, silence, and matching estimates to references."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import nussl
@@ -50,7 +50,12 @@ class Metric:
             "lower_is_better": list(self.lower_is_better),
         }
 
-    def __call__(self, references, estimates, mix):
+    def __call__(
+        self,
+        references: Mapping[str, nussl.AudioSignal],
+        estimates: list[nussl.AudioSignal],
+        mix: nussl.AudioSignal,
+    ) -> dict[str, dict[str, list[float]]]:
         """Scores of each source.
 
         Args:
@@ -72,13 +77,17 @@ class Metric:
             for (name, reference), estimate in pairs
         }
 
-    def matched(self, references, estimates):
+    def matched(
+        self, references: Mapping[str, nussl.AudioSignal], estimates: list[nussl.AudioSignal]
+    ) -> list[nussl.AudioSignal]:
         """The estimates to score, in the order of the references."""
         if not self.compute_permutation:
             return estimates
         return [estimates[index] for index in best_order(references, estimates)]
 
-    def judge_silence(self, name, columns, no_source, no_estimate):
+    def judge_silence(
+        self, name: str, columns: dict[str, list[float]], no_source: bool, no_estimate: bool
+    ) -> dict[str, list[float]]:
         """Scores of a source as `score` returns them, adjusted if something is silent.
 
         Args:
@@ -90,7 +99,7 @@ class Metric:
             return {key: [np.nan] * len(values) for key, values in columns.items()}
         return self.of_silence(name, columns) if no_estimate else columns
 
-    def of_silence(self, name, columns):
+    def of_silence(self, name: str, columns: dict[str, list[float]]) -> dict[str, list[float]]:
         """Scores of a silent estimate of an audible source."""
         if self.worst is None:
             raise ConfigError(
@@ -100,11 +109,18 @@ class Metric:
             )
         return {key: [self.worst] * len(values) for key, values in columns.items()}
 
-    def score(self, references, estimates, mix):
+    def score(
+        self,
+        references: Mapping[str, nussl.AudioSignal],
+        estimates: list[nussl.AudioSignal],
+        mix: nussl.AudioSignal,
+    ) -> dict[str, dict[str, list[float]]]:
         """What `__call__` returns, for as many estimates as references, in the same order."""
         raise NotImplementedError(f"{type(self).__name__} has no score method.")
 
-    def check(self, references, estimates):
+    def check(
+        self, references: Mapping[str, nussl.AudioSignal], estimates: list[nussl.AudioSignal]
+    ) -> None:
         name = type(self).__name__
         counts = (
             f"{len(estimates)} estimate(s) for the {len(references)} sources {list(references)}"

@@ -6,6 +6,7 @@ Mixture `i` depends on `(seed, i)` alone: every process makes the same one, in w
 """
 
 from pathlib import Path
+from typing import Any
 
 import gin
 import numpy as np
@@ -60,7 +61,7 @@ class Mixer:
         """List of EventSpecs with fixed values, one per source."""
         raise NotImplementedError
 
-    def draw_event(self, label: str, parameters: dict, random: np.random.RandomState):
+    def draw_event(self, label: str, parameters: dict, random: np.random.RandomState) -> Any:
         """An EventSpec with fixed values, from a file of `label` that is loud somewhere."""
         for _ in range(MAX_DRAWS):
             event = self.scene.instantiate(label, parameters, random)
@@ -74,7 +75,7 @@ class Mixer:
             f"LoudRegions.threshold_db = {self.loud_regions.threshold_db}; lower it."
         )
 
-    def move(self, event, source_time):
+    def move(self, event: Any, source_time: float) -> Any:
         """The event moved to `source_time`, or to the last place in its file where it fits."""
         latest = soundfile.info(event.source_file).duration - event.event_duration
         return event._replace(source_time=max(0.0, min(float(source_time), latest)))
@@ -132,13 +133,15 @@ class CoherentMixer(Mixer):
             )
         return [str(stem) for stem in stems]
 
-    def plan(self, random):
+    def plan(self, random: np.random.RandomState) -> list:
         master = self.draw_event(self.labels[0], self.event_parameters[0], random)
         stems = self.find_stems(master.source_file)
         others = list(zip(self.labels, stems, self.event_parameters, strict=True))[1:]
         return [master, *(self.follow(master, *other, random) for other in others)]
 
-    def follow(self, master, label, path, parameters, random):
+    def follow(
+        self, master: Any, label: str, path: str, parameters: dict, random: np.random.RandomState
+    ) -> Any:
         """The event of another stem of the master's song, with the master's times and effects."""
         missing = master.source_time + master.event_duration - soundfile.info(path).duration
         if missing > OVERHANG_SECONDS:
@@ -182,14 +185,14 @@ class IncoherentMixer(Mixer):
         self.allow_repeated_label = allow_repeated_label
         self.loud_regions = loud_regions
 
-    def plan(self, random):
+    def plan(self, random: np.random.RandomState) -> list:
         events = []
         for parameters in self.event_parameters:
             label = self.draw_label(parameters, [event.label for event in events], random)
             events.append(self.draw_event(label, parameters, random))
         return events
 
-    def draw_label(self, parameters, used, random):
+    def draw_label(self, parameters: dict, used: list[str], random: np.random.RandomState) -> str:
         for _ in range(MAX_DRAWS):
             label = self.scene.draw_label(parameters, random)
             if self.allow_repeated_label or label not in used:

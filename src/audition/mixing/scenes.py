@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -174,7 +175,7 @@ class Scene:
             )
         return gather(jam, audio)
 
-    def new_scaper(self, random):
+    def new_scaper(self, random: np.random.RandomState | None) -> Any:
         import scaper
 
         paths = str(self._foreground_path), str(self._background_path)
@@ -185,7 +186,7 @@ class Scene:
         new.fade_in_len = new.fade_out_len = self.fade_seconds
         return new
 
-    def add_backgrounds(self, scaper):
+    def add_backgrounds(self, scaper: Any) -> None:
         for _ in range(self.num_backgrounds):
             scaper.add_background(**self.background_parameters)
 
@@ -235,7 +236,7 @@ def draw(distribution: tuple, random: np.random.RandomState) -> Any:
     return _get_value_from_dist(distribution, random)
 
 
-def as_constants(event) -> dict:
+def as_constants(event: Any) -> dict:
     """Arguments of Scaper.add_event that reproduce exactly this event."""
     values = event._asdict()
     del values["role"]
@@ -264,7 +265,7 @@ def number_labels(events: list) -> list[str]:
 
 
 @contextlib.contextmanager
-def told_by(binding):
+def told_by(binding: str) -> Iterator[None]:
     """Turns Scaper's complaints about a distribution into a ConfigError."""
     from scaper.scaper_exceptions import ScaperError
 
@@ -275,7 +276,7 @@ def told_by(binding):
 
 
 @contextlib.contextmanager
-def quiet_scaper():
+def quiet_scaper() -> Iterator[None]:
     """Silences warnings about what is handled here: clipping, and the infinite gain of silence."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")

@@ -6,8 +6,8 @@ spectrograms of `piece_seconds`, plus the waveforms of the tracks in progress.
 
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ class Piece(NamedTuple):
     sources: dict
 
     @property
-    def name(self):
+    def name(self) -> str:
         if self.count == 1:
             return self.track.name
         return f"{self.track.name} (piece {self.index + 1} of {self.count})"
@@ -137,7 +137,7 @@ def raise_settings_mistake(failures: dict[str, Failure]) -> None:
 
 
 class SeparationLoop:
-    def __init__(self, data, separator, last_step, settings):
+    def __init__(self, data, separator: Separator, last_step: Callable, settings: LoopSettings):
         self.data = data
         self.separator = separator
         self.last_step = last_step
@@ -147,7 +147,7 @@ class SeparationLoop:
         self.long_tracks = {}
         self.joined = deque()
 
-    def outcomes(self, jobs, num_workers):
+    def outcomes(self, jobs: Iterable[tuple], num_workers: int) -> Iterator[tuple[str, Any]]:
         try:
             for name, result in map_items(call, jobs, num_workers):
                 if isinstance(result, PieceEstimates):
@@ -157,19 +157,19 @@ class SeparationLoop:
         except ItemsFailed as error:
             self.failures.update(error.failures)
 
-    def jobs(self, indices):
+    def jobs(self, indices: Sequence[int]) -> Iterator[tuple[str, tuple]]:
         for batch in self.batches(self.read_pieces(indices)):
             for piece, output in self.device_half(batch):
                 yield from self.joined_jobs()
                 yield piece.name, self.cpu_half(piece, output)
 
-    def joined_jobs(self):
+    def joined_jobs(self) -> Iterator[tuple[str, tuple]]:
         """Jobs for the last step of long tracks whose pieces are all back."""
         while self.joined:
             track, separation = self.joined.popleft()
             yield track.name, (self.last_step, track, separation)
 
-    def read_pieces(self, indices):
+    def read_pieces(self, indices: Sequence[int]) -> Iterator[Piece]:
         for name, future in self.read_ahead(indices):
             try:
                 track = future.result()
@@ -181,7 +181,7 @@ class SeparationLoop:
                 continue
             yield from self.pieces_of(track)
 
-    def read_ahead(self, indices):
+    def read_ahead(self, indices: Sequence[int]) -> Iterator[tuple[str, Future[Track]]]:
         """`(name, future of Track)`, read in a thread while device and workers are busy."""
         with ThreadPoolExecutor(1) as pool:
             ahead = deque()
@@ -191,7 +191,7 @@ class SeparationLoop:
                     yield ahead.popleft()
             yield from ahead
 
-    def pieces_of(self, track):
+    def pieces_of(self, track: Track) -> Iterator[Piece]:
         bounds = pieces.piece_bounds(
             track.mix.signal_length,
             *pieces.seconds_to_samples(
@@ -207,7 +207,7 @@ class SeparationLoop:
             mix = pieces.cut(track.mix, start, stop)
             yield Piece(track, index, len(bounds), mix, sources)
 
-    def batches(self, all_pieces):
+    def batches(self, all_pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
         """Lists of at most `batch_size` pieces and `piece_seconds` in all, or one longer piece."""
         batch, seconds = [], 0.0
         limit = self.settings.piece_seconds or float("inf")
@@ -221,7 +221,7 @@ class SeparationLoop:
         if batch:
             yield batch
 
-    def device_half(self, batch):
+    def device_half(self, batch: list[Piece]) -> list[tuple[Piece, Any]]:
         """Pairs of (piece, output of the network); if a batch fails, its pieces run one by one."""
         try:
             outputs = self.separator.on_device([piece.mix for piece in batch], self.device)
@@ -232,7 +232,7 @@ class SeparationLoop:
                 return []
             return [pair for piece in batch for pair in self.device_half([piece])]
 
-    def cpu_half(self, piece, output):
+    def cpu_half(self, piece: Piece, output: Any) -> tuple:
         """A job that does all the rest for a whole track, or makes the estimates of one piece."""
         seed = int(fingerprint([self.settings.seed, piece.name]), 16) % 2**32
         job = (self.separator, piece.mix, output, piece.sources)
@@ -240,7 +240,7 @@ class SeparationLoop:
             return (finish_track, seed, job, self.last_step, piece.track)
         return (finish_piece, seed, job, piece.track.name, piece.index)
 
-    def collect(self, result):
+    def collect(self, result: PieceEstimates) -> None:
         """Keeps the estimates of a piece, and joins all of them once the track is complete."""
         long = self.long_tracks[result.track_name]
         long.pieces[result.index] = result.audio
@@ -257,23 +257,23 @@ class SeparationLoop:
         self.joined.append((long.track, separation))
 
 
-def call(function, *arguments):
+def call(function: Callable, *arguments: Any) -> Any:
     return function(*arguments)
 
 
-def read_track(data, index):
+def read_track(data, index: int) -> Track:
     item = data[index]
     return Track(data.names[index], item["mix"], item["sources"], item["metadata"])
 
 
-def finish_track(seed, job, last_step, track):
+def finish_track(seed: int, job: tuple, last_step: Callable, track: Track) -> Any:
     *_, sources = job
     with seeded(seed):
         separation = finish(*job)
         return last_step(track._replace(looked=sources.looked), separation)
 
 
-def finish_piece(seed, job, track_name, index):
+def finish_piece(seed: int, job: tuple, track_name: str, index: int) -> PieceEstimates:
     with seeded(seed):
         estimates = finish(*job).estimates
     audio = np.stack([estimate.audio_data for estimate in estimates])
@@ -281,7 +281,9 @@ def finish_piece(seed, job, track_name, index):
     return PieceEstimates(track_name, index, audio, sources.looked)
 
 
-def finish(separator, mix, device_output, sources):
+def finish(
+    separator: Separator, mix: nussl.AudioSignal, device_output: Any, sources: Mapping
+) -> Separation:
     """The Separation, whose estimates must be finite and as long as the mix."""
     separation = separator.separate(mix, device_output, sources)
     for number, estimate in enumerate(separation.estimates, start=1):

@@ -3,6 +3,7 @@
 import gin
 import librosa
 import numpy as np
+from nussl.core.masks import MaskBase
 from nussl.separation import MaskSeparationBase
 from scipy import signal
 
@@ -51,7 +52,7 @@ class PredominantMelody(MaskSeparationBase):
         self.unvoiced_gain = unvoiced_gain
         super().__init__(input_audio_signal=input_audio_signal, mask_type=mask_type)
 
-    def track(self):
+    def track(self) -> tuple[np.ndarray, np.ndarray]:
         """Fundamental in Hz and gain of the mask, each `(frame,)`, in frames of the mix's STFT."""
         f0_hz, voiced, _ = librosa.pyin(
             self.signal_to_track(),
@@ -67,7 +68,7 @@ class PredominantMelody(MaskSeparationBase):
         gain = np.where(voiced, 1.0, self.unvoiced_gain)
         return np.interp(frames, times, f0_hz), np.interp(frames, times, gain)
 
-    def signal_to_track(self):
+    def signal_to_track(self) -> np.ndarray:
         mono = self.audio_signal.audio_data.mean(axis=0)
         sample_rate = self.audio_signal.sample_rate
         x = librosa.resample(mono, orig_sr=sample_rate, target_sr=TRACKING_RATE)
@@ -77,7 +78,7 @@ class PredominantMelody(MaskSeparationBase):
         )
         return signal.sosfiltfilt(high_pass, x)
 
-    def run(self):
+    def run(self) -> list[MaskBase]:
         f0_hz, gain = self.track()
         bins_hz = self.audio_signal.freq_vector[:, None]
         harmonic = np.maximum(1, np.rint(bins_hz / f0_hz))

@@ -3,7 +3,7 @@
 import copy
 import functools
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,7 +51,7 @@ class NetworkSeparator(Separator):
     def __getstate__(self):
         return {**vars(self), "model": None, "features": None}
 
-    def located(self, folder):
+    def located(self, folder: Path) -> Self:
         path = Path(folder) / self.model_path
         if not path.is_file():
             raise ConfigError(
@@ -62,7 +62,7 @@ class NetworkSeparator(Separator):
         located.model_path = str(path.resolve())
         return located
 
-    def passport(self):
+    def passport(self) -> dict:
         not_settings = ("model", "features", "stft_params", "model_path", "feature_keys")
         settings = {name: value for name, value in vars(self).items() if name not in not_settings}
         settings["model_sha256"] = file_sha256(self.model_path)[:16]
@@ -77,7 +77,7 @@ class NetworkSeparator(Separator):
         separator.check_format(metadata, data)
         return separator
 
-    def check(self, data):
+    def check(self, data) -> None:
         self.check_format(self.load(), data)
 
     def check_format(self, metadata: dict, data: Any) -> None:
@@ -90,7 +90,7 @@ class NetworkSeparator(Separator):
                     "evaluate on data like the training data."
                 )
 
-    def load(self):
+    def load(self) -> dict:
         """Reads the checkpoint, keeps its model and features, and returns its metadata."""
         try:
             model, metadata = nussl.ml.SeparationModel.load(self.model_path)
@@ -102,7 +102,7 @@ class NetworkSeparator(Separator):
         self.take(model.eval(), metadata, repr(self.model_path))
         return metadata
 
-    def with_model(self, model, metadata):
+    def with_model(self, model: nussl.ml.SeparationModel, metadata: dict) -> Self:
         separator = copy.copy(self)
         separator.take(model, metadata, "train.model_config")
         return separator
@@ -116,7 +116,7 @@ class NetworkSeparator(Separator):
         separator.feature_keys = asked_features(names, self.model.output_keys, self.model_path)
         return separator
 
-    def take(self, model, metadata, name):
+    def take(self, model: nussl.ml.SeparationModel, metadata: dict, name: str) -> None:
         if self.output_key not in model.output_keys:
             raise ConfigError(
                 f"{type(self).__name__} needs a network that returns {self.output_key!r}, but "
@@ -126,7 +126,9 @@ class NetworkSeparator(Separator):
         self.features = features_of_model(metadata, model, name)
         self.stft_params = self.features.stft_params or stft_params_of_data(metadata)
 
-    def on_device(self, mixes, device):
+    def on_device(
+        self, mixes: list[nussl.AudioSignal], device: torch.device
+    ) -> list[dict[str, np.ndarray]]:
         if self.model is None:
             self.load()
         self.model.to(device)
@@ -178,7 +180,9 @@ class MaskEstimation(NetworkSeparator):
         super().__init__(model_path)
         self.mask_type = checked_mask_type(type(self).__name__, mask_type)
 
-    def finish(self, mix, device_output, sources=None):
+    def finish(
+        self, mix: nussl.AudioSignal, device_output: dict, sources: Mapping | None = None
+    ) -> Separation:
         masks = device_output["mask"]
         if self.mask_type == "binary":
             masks = (masks == masks.max(axis=-1, keepdims=True)).astype(masks.dtype)
@@ -228,7 +232,9 @@ class EmbeddingClustering(NetworkSeparator):
             **clusterer,
         }
 
-    def finish(self, mix, device_output, sources=None):
+    def finish(
+        self, mix: nussl.AudioSignal, device_output: dict, sources: Mapping | None = None
+    ) -> Separation:
         mix = self.with_stft_params(mix)
         clustering = ClusteringSeparationBase(mix, **self.clustering)
         masks = clustering.run(features=device_output["embedding"].swapaxes(0, 1))
@@ -247,7 +253,9 @@ class WaveformEstimation(NetworkSeparator):
 
     output_key = "audio"  # (channel, sample, source)
 
-    def finish(self, mix, device_output, sources=None):
+    def finish(
+        self, mix: nussl.AudioSignal, device_output: dict, sources: Mapping | None = None
+    ) -> list[nussl.AudioSignal]:
         audio = np.moveaxis(device_output["audio"], -1, 0)
         return [signal_like(mix, np.ascontiguousarray(one)) for one in audio]
 

@@ -3,13 +3,14 @@
 import copy
 import importlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import nussl
-from nussl.separation.base.separation_base import SeparationException
+import torch
+from nussl.separation.base.separation_base import SeparationBase, SeparationException
 from nussl.separation.primitive import Repet
 
 from audition.audio.signals import signal_like
@@ -71,7 +72,7 @@ class NusslSeparator(Separator):
     def __repr__(self):
         return f"{self.algorithm.__name__}({self.arguments})"
 
-    def located(self, folder):
+    def located(self, folder: Path) -> "NusslSeparator":
         arguments = {name: locate(value, folder) for name, value in self.arguments.items()}
         if arguments.get("model_path") is not None:
             arguments["model_path"] = str(require_file(Path(folder, arguments["model_path"]), self))
@@ -86,7 +87,7 @@ class NusslSeparator(Separator):
         separator.feature_keys = asked_features(names, model.output_keys, path)
         return separator
 
-    def check(self, data):
+    def check(self, data) -> None:
         name = self.algorithm.__name__
         if name == "Melodia":
             require_melodia()
@@ -106,7 +107,7 @@ class NusslSeparator(Separator):
     def rehearsing(self, folder: Path, model: Any, metadata: dict, data: Any) -> None:
         """None: an argument, or a separator among them, may read what the training will write."""
 
-    def passport(self):
+    def passport(self) -> dict:
         arguments = dict(self.arguments)
         if arguments.get("model_path") is not None:
             arguments["model_sha256"] = file_sha256(arguments.pop("model_path"))[:16]
@@ -117,18 +118,28 @@ class NusslSeparator(Separator):
         lists = [v if holds_separators(v) else [v] for v in self.arguments.values()]
         return [entry for entries in lists for entry in entries if isinstance(entry, Separator)]
 
-    def on_device(self, mixes, device):
+    def on_device(self, mixes: list[nussl.AudioSignal], device: torch.device) -> list[list]:
         outputs = [separator.on_device(mixes, device) for separator in self.inner()]
         return [[output[index] for output in outputs] for index in range(len(mixes))]
 
-    def finish(self, mix, device_output=None, sources=None):
+    def finish(
+        self,
+        mix: nussl.AudioSignal,
+        device_output: list | None = None,
+        sources: Mapping | None = None,
+    ) -> Separation:
         built = self.build(mix, device_output, sources)
         estimates, features = run(built), features_of(built, self.feature_keys)
         if self.algorithm.__name__ == "ICA":
             estimates = images(mix, estimates)
         return Separation(estimates, features, built.audio_signal if features else None)
 
-    def build(self, mix, device_output=None, sources=None):
+    def build(
+        self,
+        mix: nussl.AudioSignal,
+        device_output: list | None = None,
+        sources: Mapping | None = None,
+    ) -> SeparationBase:
         """The nussl object that separates this mixture."""
         outputs = iter(device_output or [None] * len(self.inner()))
         arguments = {
@@ -143,7 +154,7 @@ class NusslSeparator(Separator):
         return self.algorithm(**({mix_argument: mix} if mix_argument else {}), **arguments)
 
 
-def run(built):
+def run(built: SeparationBase) -> list[nussl.AudioSignal]:
     """The estimates, or a ConfigError if the mixture is too short for REPET to find a period."""
     try:
         return built()
@@ -183,7 +194,9 @@ def locate(value: Any, folder: Path) -> Any:
     return value.located(folder) if isinstance(value, Separator) else value
 
 
-def realise(name, value, mix, outputs, sources):
+def realise(
+    name: str, value: Any, mix: nussl.AudioSignal, outputs: Iterator, sources: Mapping | None
+) -> Any:
     """An argument for nussl: a separator becomes a nussl object, or signals for `estimates`."""
     if isinstance(value, Separator):
         output = next(outputs)

@@ -1,6 +1,8 @@
 """The true sources as a separator gets them: a mapping that notes whether they were looked at."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+import nussl
 
 
 class Watched(Mapping):
@@ -16,17 +18,17 @@ class Watched(Mapping):
         self._signals = signals
         self.looked = False
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> nussl.AudioSignal:
         self.looked = True
         return self._signals[name]
 
-    def __contains__(self, name):
+    def __contains__(self, name: object) -> bool:
         return name in self._signals
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._signals)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._signals)
 
     def __copy__(self):
