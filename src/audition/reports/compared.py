@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
 def compare_runs(
     folders: str | Sequence[str | Path] | None = None,
     baseline: str | Path | None = None,
-    columns: str | list[str] | None = None,
+    columns: str | Sequence[str] | None = None,
     each_source: bool = True,
     group_seeds: bool = True,
     margin: float | None = None,
@@ -191,7 +191,9 @@ def choose_baseline(
     )
 
 
-def check_columns(tables: dict[str, pd.DataFrame], columns: str | list[str] | None) -> list[str]:
+def check_columns(
+    tables: dict[str, pd.DataFrame], columns: str | Sequence[str] | None
+) -> Sequence[str]:
     """`columns` that any run has; a name that none has is an error, as a column of a table that
     nobody asked for would be."""
     columns = [columns] if isinstance(columns, str) else columns

@@ -1,6 +1,6 @@
 """Whether methods score differently: paired over tracks, with simultaneous intervals."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,7 +36,7 @@ class Difference(NamedTuple):
 def paired_differences(
     tables: dict[str, pd.DataFrame],
     baseline: str,
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
     each_source: bool = True,
     lower_is_better: tuple | list = (),
     seeds: dict[str, list[pd.DataFrame]] | None = None,

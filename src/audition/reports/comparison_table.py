@@ -1,6 +1,6 @@
 """The table of a comparison, as numbers for pandas and as text for terminals, notes and papers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def long_table(
     points: dict[str, dict[str, Any]],
     differences: pd.DataFrame,
     baseline: str,
-    columns: list[str] | None = None,
+    columns: Sequence[str] | None = None,
     each_source: bool = True,
     seeds: dict[str, list[pd.DataFrame]] | None = None,
 ) -> pd.DataFrame:
