@@ -113,7 +113,10 @@ def test_they_reach_features_network_and_losses():
 @pytest.mark.parametrize(
     ("transform", "sentence"),
     [
-        (MadeLouder(), "item_transforms: MadeLouder changes the mix or the sources; it belongs into"),
+        (
+            MadeLouder(),
+            "item_transforms: MadeLouder changes the mix or the sources; it belongs into",
+        ),
         (SumSources([["s1", "s2"]]), "SumSources changes the mix or the sources"),
         (Adds(speaker="anna"), "adds 'speaker' = anna, which can't stand in a batch"),
         (Adds(index=3), "adds 'index' = 3, which can't stand in a batch: give it another name"),

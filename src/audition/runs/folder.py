@@ -7,7 +7,7 @@ import logging
 import re
 import socket
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -155,7 +155,7 @@ def runs_in(folder: Path) -> list[Path]:
     return [run for path in numbered(folder) for run in runs_in(path)] or [folder]
 
 
-def with_results(folders: Sequence[Path]) -> list[Run]:
+def with_results(folders: Iterable[Path]) -> list[Run]:
     """The Runs among `folders` that evaluate has written to, each once; warns about the others."""
     found = {path.resolve(): path for path in folders}
     for path in found.values():
