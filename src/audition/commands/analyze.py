@@ -6,7 +6,7 @@ from audition import configs
 from audition.reports.cards import write_card
 from audition.reports.figures import draw_against_input, draw_box_plots, write_figure
 from audition.reports.hparams import log_row
-from audition.reports.report_card import overall_means, score_table
+from audition.reports.report_card import overall_means
 from audition.runs.folder import Run
 
 
@@ -22,8 +22,7 @@ def analyze(run: Run, notes: str = "", each_source: bool = True) -> None:
         notes: text for the card's NOTES box, below the run's name and its point of the sweep.
         each_source: adds a column per source to the overall one.
     """
-    card = write_card(run, notes, each_source)
-    table = score_table(run)
+    card, table = write_card(run, notes, each_source)
     log_row(run, {f"test/{name}": mean for name, mean in overall_means(table).items()})
     write_figure(run.box_plots, draw_box_plots(table, run.label))
     write_figure(run.input_sdr, draw_against_input(table, run.label))

@@ -23,7 +23,6 @@ from audition.progress import Progress
 from audition.reports.cards import headline, write_card
 from audition.reports.caveats import fault, observe
 from audition.reports.evaluations import fingerprints
-from audition.reports.report_card import score_table
 from audition.runs.costs import record_evaluation
 from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
@@ -96,9 +95,8 @@ def evaluate(
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
-    first = list(
-        itertools.islice(results, 1)
-    )  # a mistake in the settings shows here, before anything is removed
+    # a mistake in the settings shows with the first track, before anything is removed
+    first = list(itertools.islice(results, 1))
     if num_others := kept.remove_others():
         log.info("removed %d results of other settings, checkpoints or tracks", num_others)
     write_evaluation(run, settings, test_data)
@@ -111,8 +109,7 @@ def evaluate(
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
-    write_card(run)
-    log.info("%s: %s", headline(score_table(run)), run.report_card_txt)
+    log.info("%s: %s", headline(write_card(run).table), run.report_card_txt)
 
 
 def faulty(run: Run, data: Split) -> list[int]:

@@ -1,5 +1,7 @@
 """A run's report card as files, with notes on what was scored and how."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
 from audition.files import read_json, write_and_rename
@@ -14,25 +16,29 @@ MOST_NAMED = 10  # tracks
 HEADLINE = "SI-SDRi"  # else the first score of the table
 
 
-def write_card(run: Run, notes: str = "", each_source: bool = True) -> str:
+class Card(NamedTuple):
+    """A report card: its text, and the table of `score_table` that it summarises."""
+
+    text: str
+    table: pd.DataFrame
+
+
+def write_card(run: Run, notes: str = "", each_source: bool = True) -> Card:
     """Writes `report_card.txt` and `report_card.csv`, whose rows are at full precision.
 
     Args:
         notes: text for the card's NOTES box, beside the run's name and its point of the sweep.
         each_source: add a column per source to the overall one.
-
-    Returns:
-        the text of the card.
     """
     table = score_table(run)
     check_one_evaluation(run, list(read_results(run.results).values()))
     caveats = read_caveats(run).lines
-    card = report_card(table, compose_notes(run, notes, table), each_source, caveats)
+    text = report_card(table, compose_notes(run, notes, table), each_source, caveats)
     with write_and_rename(run.report_card_csv) as file:
         table.to_csv(file, index=False)
     with write_and_rename(run.report_card_txt) as file:
-        file.write(card)
-    return card
+        file.write(text)
+    return Card(text, table)
 
 
 def headline(table: pd.DataFrame) -> str:

@@ -30,22 +30,20 @@ class Results:
 
     def todo(self) -> list[int]:
         """Positions of the items that have no result yet."""
-        self.adopt_former()
-        done = {
-            name for name, result in read_results(self.folder).items() if self.holds(name, result)
-        }
+        present = read_results(self.folder).items()
+        done = {name for name, one in present if self.holds(name, one) or self.adopt(name, one)}
         return [i for i, name in enumerate(self.passports) if name not in done]
 
     def holds(self, name: str, result: dict) -> bool:
         """Whether a result is what its item and the settings would give today."""
         return name in self.passports and passport_of(result) == self.passports[name][0]
 
-    def adopt_former(self) -> None:
-        """Gives results that version 0.1 wrote, and that still hold, today's passports."""
-        for name, result in read_results(self.folder).items():
-            current, before = self.passports.get(name, (None, None))
-            if passport_of(result) == before != current:
-                self.write(name, result)
+    def adopt(self, name: str, result: dict) -> bool:
+        """Gives a result that version 0.1 wrote today's passport if it still holds; says if it does."""
+        holds = name in self.passports and passport_of(result) == self.passports[name][1]
+        if holds:
+            self.write(name, result)
+        return holds
 
     def write(self, name: str, result: dict) -> None:
         stamp = dict(zip(STAMP, (self.passports[name][0], self.settings), strict=True))
