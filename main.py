@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works withou
 from audition.commands import COMMANDS, NEED_A_RUN, module_name
 from audition.commands.manual import manual
 from audition.errors import ConfigError, sentence
+from audition.interruption import Interrupted, listening
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -120,9 +121,24 @@ def told(arguments: argparse.Namespace, error: ConfigError) -> int:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files."""
+    """Exit code: 0 done, 1 some items failed, 2 a mistake in the command line or the .gin files,
+    75 a signal asked for an end, 130 Ctrl-C did."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parse_arguments(argv)
+    try:
+        with listening():
+            return carry_out(arguments, argv)
+    except Interrupted as stop:
+        print(f"main.py {arguments.func}: {stop}; {how_to_go_on(arguments)}.", file=sys.stderr)
+        return stop.exit_code
+
+
+def how_to_go_on(arguments: argparse.Namespace) -> str:
+    trains = arguments.func in ("train", "all", "resume")
+    return f"{'resume' if trains else 'the same command'} goes on from there"
+
+
+def carry_out(arguments: argparse.Namespace, argv: list[str]) -> int:
     try:
         import_packages()
     except ConfigError as error:
@@ -136,11 +152,6 @@ def main(argv: list[str] | None = None) -> int:
     except ItemsFailed as error:
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        again = "bootstrap" if arguments.func == "bootstrap" else "resume"
-        hint = f"; {again} continues from there" if arguments.func in NEED_A_RUN else ""
-        print(f"\nmain.py {arguments.func}: interrupted{hint}.", file=sys.stderr)
-        return 130
     return 0
 
 

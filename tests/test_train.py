@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import resource
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -486,25 +485,6 @@ def test_item_losses_of_the_road_name_the_tracks(instantiate, speech):
     with open(run.logs / "item_losses.csv") as file:
         items = {row["item"] for row in csv.DictReader(file)}
     assert items == {path.stem for path in (speech / "wav8k/min/tr/mix_clean").glob("*.wav")}
-
-
-def test_an_interrupt_is_no_mistake(run):
-    """Ctrl-C ends at once; what was saved can be resumed."""
-    process = subprocess.Popen(
-        [sys.executable, "main.py", *road.arguments("train", run.config, "train.num_epochs = 500")],
-        cwd=road.ROOT, stdout=subprocess.PIPE, text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"},
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    table = (line for line in process.stdout if " | " in line)
-    for _ in range(3):  # heading and two epochs: then the first is on the disk
-        next(table)
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode not in (0, 2)
-    epochs = state(run)["iteration"] // 3
-    assert epochs >= 1
-    road.call("resume", run.config, f"train.num_epochs = {epochs}")
 
 
 def test_another_epoch_length_is_no_resume(run, capsys):

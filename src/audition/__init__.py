@@ -22,6 +22,7 @@ fails when a room is missing or an import goes against it. Imports point down.
     ground   runs/          one run folder: paths, status, costs, journal, stored results
              configs/       load, check, sweep, write and re-read gin
              parallel       one loop over many items, in this process or in a pool
+             interruption   signals that ask for an end, and the places where it does no harm
              progress       a bar on a terminal, a few lines elsewhere
              device         the device to work on
              files          files written whole or not at all, folders that say what they hold

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from audition import interruption
 from audition.errors import ConfigError
 from audition.progress import Progress
 
@@ -81,18 +82,19 @@ def map_items(
 
     Raises:
         ItemsFailed: at the end, if an item raised an exception or its worker died.
+        Interrupted: once what was under way is done and yielded, if a signal came.
     """
     failures = {}
     outcomes = (pooled if num_workers else serial)(function, jobs, num_workers)
-    with Progress(
-        total=total, desc=description, disable=not description, unit=unit, leave=False
-    ) as bar:
+    bar = Progress(total=total, desc=description, disable=not description, unit=unit, leave=False)
+    with interruption.postponed(), bar:
         for name, result, failure in outcomes:
             bar.update()
             if failure:
                 failures[name] = failure
             else:
                 yield name, result
+        interruption.check()
     if failures:
         raise ItemsFailed(failures)
 
@@ -100,6 +102,8 @@ def map_items(
 def serial(function: Callable, jobs: Iterable, num_workers: int) -> Iterator[tuple]:
     for name, arguments in jobs:
         yield attempt(function, name, arguments)
+        if interruption.asked():
+            return
 
 
 def attempt(function: Callable, name: str, arguments: tuple) -> tuple[str, Any, Failure | None]:
@@ -141,9 +145,12 @@ def one_pool(function: Callable, jobs: Iterator, num_workers: int) -> Generator[
         pending = {}
         while True:
             room = num_workers * IN_FLIGHT_PER_WORKER - len(pending)
+            if interruption.asked():
+                room, pending = 0, {one: pending[one] for one in pending if not one.cancel()}
             try:
                 for name, arguments in itertools.islice(jobs, room):
-                    pending[pool.submit(attempt, function, name, arguments)] = name
+                    with interruption.held_back():  # a worker's imports take seconds
+                        pending[pool.submit(attempt, function, name, arguments)] = name
             except BrokenProcessPool:
                 pending[None] = name
             if not pending:
@@ -171,6 +178,7 @@ def lost(pending: dict[Future | None, str]) -> Iterator[tuple]:
 
 
 def start_worker() -> None:
+    interruption.leave_to_parent()
     threading.Thread(target=end_with_parent, daemon=True).start()
     use_one_thread()
 

@@ -1,9 +1,10 @@
 #!/bin/sh
 # Made by main.py instantiate for the runs beside it. Skips what is queued, running or finished, and
-# resumes what failed, so it can be called again after a crash, a reboot or a fixed mistake.
+# resumes what failed, was interrupted or killed, so it can be called again whenever something is mended.
 #
 #   run.sh [RUN...]        queues a job per run with tsp, if tsp is installed; otherwise as --here
-#   run.sh --here          runs them in this shell, one after another; exit 1 if any failed
+#   run.sh --here          runs them in this shell, one after another; exit 1 if any failed, 75 if a
+#                          signal ended it (130: Ctrl-C), after which run.sh goes on from there
 #   run.sh --gpus N        GPUs per run; by default 1, or 0 on a machine without a GPU
 #
 # PYTHON chooses the interpreter; QUEUE=none means --here.
@@ -29,9 +30,34 @@ if [ -z "$here" ]; then
     # one slot per GPU; slots are only ever added
     if [ "$(tsp -S)" -lt "$present" ]; then tsp -S "$present"; fi
 fi
-failed=0 filled='' num_queued=0 num_done=0
+failed=0 filled='' num_queued=0 num_done=0 child='' stopped=''
 
 label() { echo "$(basename "$(dirname "$1")")/$(basename "$1")"; }
+
+here() { # runs a command here; a signal to this shell alone reaches it, too
+    "$@" </dev/null &
+    child=$!
+    wait $child
+    code=$?
+    while kill -0 $child 2>/dev/null; do wait $child; code=$?; done # a signal ends `wait` early
+    child=''
+    case $code in
+        0) ;;
+        75 | 130) stopped=${stopped:-$code} ;;
+        *) failed=1 ;;
+    esac
+    if [ -n "$stopped" ]; then
+        echo "run.sh: interrupted; call it again to go on" >&2
+        exit "$stopped"
+    fi
+}
+
+stop() {
+    stopped=$1
+    if [ -n "$child" ]; then kill -TERM "$child" 2>/dev/null; fi
+}
+trap 'stop 130' INT
+trap 'stop 75' TERM USR1 HUP
 
 in_queue() { # still queued or running under this label
     printf '%s\n' "$listing" | grep -E '^[0-9]+ +(queued|running|allocating) ' | grep -qF "[$1]"
@@ -56,7 +82,7 @@ fill() { # the caches that a run shares with all runs of the same key; `job` fil
     case " $filled " in *" $key "*) eval "job=\$job_$key"; return 0 ;; esac
     filled="$filled $key"
     if [ -n "$here" ]; then
-        "$python" main.py -c "$1/config.gin" cache </dev/null || failed=1
+        here "$python" main.py -c "$1/config.gin" cache
     elif in_queue "$(label "$1"):cache"; then
         job=$(printf '%s\n' "$listing" | grep -F "[$(label "$1"):cache]" | tail -n 1 | cut -d' ' -f1)
     else
@@ -70,8 +96,7 @@ run() {
         num_done=$((num_done + 1))
     elif [ -n "$here" ]; then
         fill "$1"
-        "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")" \
-            </dev/null || failed=1
+        here "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")"
     elif ! in_queue "$(label "$1")"; then
         fill "$1"
         id=$(tsp -L "$(label "$1")" ${job:+-D "$job"} \

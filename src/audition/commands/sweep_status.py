@@ -20,7 +20,7 @@ from audition.runs.status import is_alive, is_complete, read_status
 
 @gin.configurable(denylist=["runs"])
 def sweep_status(runs: Sequence[Run], metric: str = "SI-SDRi") -> None:
-    """Prints, per run: not started, queued, running, finished or failed, with details.
+    """Prints, per run: not started, queued, running, interrupted, finished or failed, and more.
 
     Covers the runs given or, for a single one, all in its out folder; a bootstrap is followed by
     its rounds.
@@ -59,6 +59,8 @@ def describe(run: Run, queued: set[str], metric: str) -> str:
         return "queued"
     if not status:
         return "not started"
+    if status["state"] == "interrupted":
+        return f"{status['error']} in {status['command']}; run.sh goes on from there"
     if status["state"] == "failed":
         return f"failed: {status['error']}"
     if status["state"] == "running":

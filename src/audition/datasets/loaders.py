@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch.utils.data import DataLoader
 
+from audition import interruption
 from audition.datasets.excerpts import Excerpts, batch_collate
 from audition.datasets.split import Split
 
@@ -34,8 +35,13 @@ def make_loader(
         collate_fn=batch_collate,
         generator=torch.Generator().manual_seed(seed),
         pin_memory=torch.cuda.is_available(),
+        worker_init_fn=start_worker,
         persistent_workers=num_workers > 0,
     )
+
+
+def start_worker(number: int) -> None:
+    interruption.leave_to_parent()
 
 
 def at_most_one_per_core(num_workers: int) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from tqdm import tqdm
 
+from audition.interruption import Interrupted
 from audition.runs.folder import Run
 
 FORMAT = "%(asctime)s %(levelname)s %(message)s"
@@ -40,12 +41,12 @@ def journal(run: Run | None, command: str) -> Iterator[None]:
         logger.addHandler(handler)
     try:
         yield
-    except BaseException:
+    except BaseException as error:
+        told = (f"{command} {error}", (), None)
+        if not isinstance(error, Interrupted):
+            told = (f"{command} ended early", (), sys.exc_info())
         for handler in handlers[1:]:  # main.py prints it on the console
-            record = logger.makeRecord(
-                logger.name, logging.ERROR, "", 0, f"{command} ended early", (), sys.exc_info()
-            )
-            handler.handle(record)
+            handler.handle(logger.makeRecord(logger.name, logging.ERROR, "", 0, *told))
         raise
     finally:
         for handler in handlers:

@@ -11,6 +11,7 @@ from typing import Any
 
 from audition.errors import ConfigError, sentence
 from audition.files import read_json, write_json
+from audition.interruption import Interrupted
 from audition.runs.folder import Run
 
 WHOLE = ("all", "resume", "bootstrap")  # commands after which nothing is left to do
@@ -21,7 +22,7 @@ def read_status(run: Run) -> dict[str, Any]:
     """The record of the run's last command; `{}` before the first.
 
     Returns:
-        dict with `command`, `state` ("running", "finished" or "failed"), `error`, `began`, `ended`,
+        dict with `command`, `state` ("running", "finished", "failed" or "interrupted"), `error`, `began`, `ended`,
         `gpus` (its CUDA_VISIBLE_DEVICES), and the `host`, `boot`, `pid` and `started` that
         tell one process from all others.
     """
@@ -101,7 +102,8 @@ def recorded(run: Run, command: str) -> Iterator[None]:
             write_json(run.status, before)
         else:
             reason = sentence(error) if str(error) else type(error).__name__
-            write("failed", error=reason, ended=now())
+            state = "interrupted" if isinstance(error, Interrupted) else "failed"
+            write(state, error=reason, ended=now())
         raise
     write("finished", ended=now())
 

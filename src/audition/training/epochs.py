@@ -3,11 +3,13 @@
 import datetime
 import logging
 import math
+from contextlib import suppress
 
 from ignite.engine import Engine, Events
 from ignite.handlers import ProgressBar, Timer
 from torch.utils.data import DataLoader
 
+from audition import interruption
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.progress import Progress
@@ -83,14 +85,21 @@ def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
 
 
 def close_epoch(engine: Engine, training: Training, val_loader: DataLoader | None) -> None:
-    """Validates, and puts the epoch's mean losses into the history."""
+    """Validates, and puts the epoch's mean losses into the history.
+
+    Nothing has changed yet where the validation is interrupted: `finish_epoch` does it again.
+    """
+    validation = {}
+    if training.validator is not None:
+        with suppress(interruption.Interrupted), checkpoints.random_states_kept():
+            validation = validate(training.validator, val_loader)
+        stop_if_asked(engine, training)
     for name, total in training.sums.items():
         put(training, f"train/{name}", total / engine.state.epoch_length)
     training.sums = {}
-    if training.validator is not None:
-        for name, value in validate(training.validator, val_loader).items():
-            check_finite(f"validation/{name}", value, engine)
-            put(training, f"validation/{name}", value)
+    for name, value in validation.items():
+        check_finite(f"validation/{name}", value, engine)
+        put(training, f"validation/{name}", value)
     engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
 
 
@@ -104,6 +113,7 @@ def validate(validator: Engine, loader: DataLoader) -> dict[str, float]:
     totals, sizes = {}, []
 
     def add(engine):
+        interruption.check()
         sizes.append(len(engine.state.batch["index"]))
         for name, value in engine.state.output.items():
             totals[name] = totals.get(name, 0.0) + value * sizes[-1]
@@ -133,7 +143,7 @@ def attach_reports(training: Training) -> None:
 def report(
     engine: Engine, training: Training, timer: Timer, clock: Timer, memory: PeakMemory
 ) -> None:
-    seconds = engine.state.times[Events.EPOCH_COMPLETED.name]
+    seconds = engine.state.times[Events.EPOCH_COMPLETED.name] or clock.value()  # of `finish_epoch`
     rate = training.optimizer.param_groups[0]["lr"]
     waiting = 100 * timer.value() / seconds
     training.log_scalar("learning_rate", rate)
@@ -172,6 +182,19 @@ def attach_saving(
         trainer.add_event_handler(
             Events.ITERATION_COMPLETED(every=every_iterations), save_within, training
         )
+    # not by Engine.interrupt, since the validation's engine has to stop, too
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, stop_if_asked, training)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, interruption.check)
+
+
+def is_unfinished(training: Training) -> bool:
+    """Whether the last epoch was interrupted after its last iteration: only its end is missing."""
+    at = training.trainer.state
+    return bool(training.sums) and at.iteration % at.epoch_length == 0
+
+
+def finish_epoch(training: Training) -> None:
+    training.trainer.fire_event(Events.EPOCH_COMPLETED)
 
 
 def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> None:
@@ -186,6 +209,12 @@ def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> 
         checkpoints.save_model(training.model, metadata, path)
     checkpoints.save_model(training.model, metadata, run.latest_model)
     checkpoints.save(training, run.latest)
+
+
+def stop_if_asked(engine: Engine, training: Training) -> None:
+    if interruption.asked():
+        checkpoints.save(training, training.run.latest)
+        interruption.check()
 
 
 def save_within(engine: Engine, training: Training) -> None:

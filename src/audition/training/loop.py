@@ -16,6 +16,7 @@ from audition.datasets.split import Split
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.features import description
+from audition.interruption import postponed
 from audition.losses import Losses
 from audition.training import checkpoints
 from audition.training.epochs import (
@@ -23,6 +24,8 @@ from audition.training.epochs import (
     attach_reports,
     attach_saving,
     close_bars,
+    finish_epoch,
+    is_unfinished,
 )
 from audition.training.network_input import check_network_input
 from audition.training.optimizers import make_optimizer
@@ -134,13 +137,18 @@ def go_on(training: Training, settings: Settings, latest: Path) -> int:
 
 
 def is_trained(training: Training, settings: Settings, start: int) -> bool:
-    return training.stopped or start >= settings.num_epochs * settings.iterations_per_epoch
+    done = start >= settings.num_epochs * settings.iterations_per_epoch
+    return training.stopped or (done and not is_unfinished(training))
 
 
 def iterate(
     training: Training, settings: Settings, start: int, val_loader: DataLoader | None
 ) -> None:
-    """Runs the trainer to the last epoch."""
+    """Runs the trainer to the last epoch.
+
+    Raises:
+        Interrupted: a signal came; `latest.pth` holds what was done until then.
+    """
     epoch_length = settings.iterations_per_epoch
     if is_trained(training, settings, start):
         log.info("This run is already trained.")
@@ -153,7 +161,13 @@ def iterate(
     )
     loader = load(settings, settings.train_data, batches)
     try:
-        training.trainer.run(loader, max_epochs=settings.num_epochs, epoch_length=epoch_length)
+        with postponed():
+            if is_unfinished(training):
+                finish_epoch(training)
+            if not is_trained(training, settings, start):
+                training.trainer.run(
+                    loader, max_epochs=settings.num_epochs, epoch_length=epoch_length
+                )
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
