@@ -3,6 +3,7 @@
 import gin
 
 from audition import configs
+from audition.handlers.trackers import send_report
 from audition.reports.cards import write_card
 from audition.reports.figures import draw_against_input, draw_box_plots, write_figure
 from audition.reports.hparams import log_row
@@ -23,7 +24,9 @@ def analyze(run: Run, notes: str = "", each_source: bool = True) -> None:
         each_source: adds a column per source to the overall one.
     """
     card, table = write_card(run, notes, each_source)
-    log_row(run, {f"test/{name}": mean for name, mean in overall_means(table).items()})
+    means = overall_means(table)
+    log_row(run, {f"test/{name}": mean for name, mean in means.items()})
+    send_report(run, means)
     write_figure(run.box_plots, draw_box_plots(table, run.label))
     write_figure(run.input_sdr, draw_against_input(table, run.label))
     configs.write_operative(run.operative("analyze"))

@@ -16,6 +16,7 @@ from audition.datasets.identity import describe_content, file_states
 from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.files import write_json
+from audition.handlers.trackers import send_report
 from audition.identity import describe, fingerprint, public_versions
 from audition.metrics import BSSEvalScale, Metric
 from audition.metrics.scores import silent
@@ -23,6 +24,7 @@ from audition.progress import Progress
 from audition.reports.cards import headline, write_card
 from audition.reports.caveats import fault, observe
 from audition.reports.evaluations import fingerprints
+from audition.reports.report_card import overall_means
 from audition.runs.costs import record_evaluation
 from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
@@ -109,7 +111,9 @@ def evaluate(
     if todo:
         record_evaluation(run, time.monotonic() - began, seconds_of_audio, memory.measure())
     configs.write_operative(run.operative("evaluate"))
-    log.info("%s: %s", headline(write_card(run).table), run.report_card_txt)
+    table = write_card(run).table
+    send_report(run, overall_means(table))
+    log.info("%s: %s", headline(table), run.report_card_txt)
 
 
 def faulty(run: Run, data: Split) -> list[int]:

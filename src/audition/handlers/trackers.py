@@ -1,36 +1,34 @@
 """Handlers that also send a training to a tracker: MLflow, Weights & Biases or ClearML.
 
-Each uses ignite's own logger and sends what TensorBoard gets: every scalar, the point of the sweep
-as parameters and, at the end, the best loss. The tracker's run is called `<experiment>/<run>` and
-ends with the training, as finished or as failed. After a resume there is another run of the same
-name, whose steps continue from the first.
+Each sends what TensorBoard gets, every scalar; all bindings as parameters; and, once trained, the
+compiled config and the best model as artifacts. The tracker's run is called `<experiment>/<run>`
+and ends with the training, as finished, failed or killed. Its id stays in the run folder: there
+`evaluate` and `analyze` find it, and add the scores of the test set and the report card. Training
+on after a resume makes another run of the same name, whose steps continue from the first.
 
-The packages are optional: each is imported by its handler, when a training begins.
+The packages are optional: each is imported when a training begins that names its handler.
 """
 
 import contextlib
 import importlib
 import logging
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import gin
-from ignite.handlers import ClearMLLogger, MLflowLogger, WandBLogger
+from ignite.engine import Events
 
+from audition.configs.spelled import parameters
 from audition.errors import ConfigError, sentence
-from audition.runs.folder import sweep_point
+from audition.files import read_json, write_json
+from audition.handlers.tracker_runs import KINDS, Outcome
+from audition.identity import fingerprint
+from audition.runs.folder import Run, sweep_point
 from audition.training import Training, checkpoints
 
 log = logging.getLogger(__name__)
-
-# MLflow's ten writer threads interfere with each other, and its file store then drops values. One
-# thread is enough, since it sends everything from one second in one request.
-MLFLOW_WRITER = {
-    "MLFLOW_ASYNC_LOGGING_THREADPOOL_SIZE": "1",
-    "MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS": "1",
-}
 
 
 @gin.register
@@ -51,26 +49,9 @@ def add_mlflow_logger(
     Raises:
         ConfigError: MLflow is not installed, or refuses the settings.
     """
-    for name, value in MLFLOW_WRITER.items():
-        os.environ.setdefault(name, value)
-    with started("add_mlflow_logger", "mlflow") as mlflow:
-        if tracking_uri is not None:
-            mlflow.set_tracking_uri(tracking_uri)
-        mlflow.set_experiment(experiment_name or training.run.experiment)
-        mlflow.start_run(run_name=training.run.label, **settings)
-        logger = MLflowLogger()
-
-        def end(failed):
-            logger.flush_async_logging()
-            logger.end_run("FAILED" if failed else "FINISHED")
-
-        end_with(training, "add_mlflow_logger", end)
-        logger.log_params(sweep_point(training.run))
-
-    def log_scalar(name, value, step):
-        logger.log_metrics({name: value}, step=step, synchronous=False)
-
-    training.scalar_logs.append(log_scalar)
+    experiment = experiment_name or training.run.experiment
+    own = {"tracking_uri": tracking_uri, "experiment_name": experiment}
+    track(training, "mlflow", {**own, "run_name": training.run.label, **settings})
 
 
 @gin.register
@@ -84,16 +65,8 @@ def add_wandb_logger(training: Training, project: str | None = None, **settings:
     Raises:
         ConfigError: wandb is not installed, or refuses the settings.
     """
-    with started("add_wandb_logger", "wandb"):
-        own = {"name": training.run.label, "dir": str(training.run.logs)}
-        config = sweep_point(training.run)
-        logger = WandBLogger(project=project, config=config, **{**own, **settings})
-        end_with(training, "add_wandb_logger", lambda failed: logger.finish(exit_code=int(failed)))
-
-    def log_scalar(name, value, step):
-        logger.log({name: value}, step=step)
-
-    training.scalar_logs.append(log_scalar)
+    own = {"project": project, "name": training.run.label, "dir": str(training.run.logs)}
+    track(training, "wandb", {**own, **settings})
 
 
 @gin.register
@@ -107,34 +80,33 @@ def add_clearml_logger(training: Training, project_name: str, **settings: Any) -
     Raises:
         ConfigError: clearml is not installed, or refuses the settings.
     """
-    with started("add_clearml_logger", "clearml"):
-        # otherwise it would take over an older task of that name, and capture TensorBoard's curves
-        own = {"reuse_last_task_id": False, "auto_connect_frameworks": False}
-        names = {"project_name": project_name, "task_name": training.run.label}
-        logger = ClearMLLogger(**{**names, **own, **settings})
-        task = logger.get_task()
+    own = {"project_name": project_name, "task_name": training.run.label}
+    track(training, "clearml", {**own, **settings})
 
-        def end(failed):
-            if failed:
-                task.mark_failed()
-            logger.close()
 
-        end_with(training, "add_clearml_logger", end)
-        task.connect(sweep_point(training.run))
+def track(training: Training, package: str, settings: dict[str, Any]) -> None:
+    """Starts a run of the tracker with the first iteration, and ends it with the training."""
+    run = training.run
 
-    def log_scalar(name, value, step):
-        title, _, series = name.rpartition("/")
-        logger.report_scalar(title or series, series, value, step)
+    def begin(engine):
+        end_lost_run(run, package)
+        with started(package):
+            tracker = KINDS[package](settings)
+            remember(run, package, reference=tracker.reference)
+            training.exits.push(lambda kind, *_: end(run, package, tracker, kind))
+            tracker.configure(parameters(sweep_point(run)))
+        training.scalar_logs.append(tracker.log)
 
-    training.scalar_logs.append(log_scalar)
+    training.trainer.add_event_handler(Events.STARTED, begin)
 
 
 @contextlib.contextmanager
-def started(handler: str, package: str) -> Iterator[ModuleType]:
+def started(package: str) -> Iterator[ModuleType]:
     """Imports an optional package, and explains in one sentence why a tracker doesn't start.
 
     Random states are restored, since ClearML seeds all generators when it starts.
     """
+    handler = f"add_{package}_logger"
     try:
         with checkpoints.random_states_kept():
             yield importlib.import_module(package)
@@ -144,20 +116,82 @@ def started(handler: str, package: str) -> Iterator[ModuleType]:
             "the handler from train.handlers."
         ) from error
     except Exception as error:  # each tracker fails in its own ways
-        reason = sentence(error) if str(error) else type(error).__name__
         raise ConfigError(
-            f"{handler} can't start ({reason}): correct its settings, or remove it from "
+            f"{handler} can't start ({reason(error)}): correct its settings, or remove it from "
             "train.handlers."
         ) from error
 
 
-def end_with(training: Training, handler: str, end: Callable[[bool], None]) -> None:
-    """Calls `end(failed)` when the training ends; a tracker that is gone by then does no harm."""
+def end(run: Run, package: str, tracker: Any, kind: type[BaseException] | None) -> None:
+    """Ends the tracker's run; a tracker that is gone by then does no harm."""
+    outcome = outcome_of(kind)
+    files = [run.config, run.best_model] if outcome == "finished" else [run.config]
+    remember(run, package, outcome=outcome)
+    with unharmed(f"add_{package}_logger could not end the tracker's run"):
+        tracker.end(outcome, present(files))
 
-    def exit(kind, error, trace):
-        try:
-            end(kind is not None)
-        except Exception as problem:
-            log.warning("%s could not end the tracker's run (%s).", handler, problem)
 
-    training.exits.push(exit)
+def outcome_of(kind: type[BaseException] | None) -> Outcome:
+    """How a training ended that left with this kind of exception; Ctrl-C is no `Exception`."""
+    if kind is None:
+        return "finished"
+    return "failed" if issubclass(kind, Exception) else "killed"
+
+
+def end_lost_run(run: Run, package: str) -> None:
+    """Tells the tracker of the training before this one, if that was killed and could not."""
+    about = remembered(run).get(package, {})
+    if about and "outcome" not in about:
+        with unharmed(f"{package} could not be told that the training before was killed"):
+            KINDS[package].amend(run.logs, about["reference"], "killed", {}, [])
+
+
+def send_report(run: Run, scores: dict[str, float]) -> None:
+    """Adds mean scores and the report card to what trackers hold of the run's last training, unless
+    they have the same already.
+
+    Args:
+        scores: name → mean; trackers call them `test/<name>`.
+    """
+    scores = {f"test/{name}": mean for name, mean in scores.items()}
+    files = present([run.report_card_txt, run.report_card_csv])
+    report = fingerprint([scores, *(path.read_text() for path in files)])
+    for package, about in remembered(run).items():
+        if about.get("report") == report:
+            continue
+        outcome = about.get("outcome", "killed")
+        with (
+            unharmed(f"{package} could not be sent the test scores; analyze tries again"),
+            checkpoints.random_states_kept(),
+        ):
+            KINDS[package].amend(run.logs, about["reference"], outcome, scores, files)
+            remember(run, package, report=report)
+
+
+@contextlib.contextmanager
+def unharmed(what: str) -> Iterator[None]:
+    """Warns of what a tracker refuses, and goes on."""
+    try:
+        yield
+    except Exception as error:  # each tracker fails in its own ways
+        log.warning("%s (%s).", what, reason(error))
+
+
+def reason(error: Exception) -> str:
+    return sentence(error) if str(error) else type(error).__name__
+
+
+def remembered(run: Run) -> dict[str, dict[str, Any]]:
+    """dict, package → dict of the tracker's run of the last training: its `reference`, its `outcome`
+    once it has ended, and the fingerprint of the `report` that was sent."""
+    return read_json(run.trackers) if run.trackers.is_file() else {}
+
+
+def remember(run: Run, package: str, **facts: Any) -> None:
+    everything = remembered(run)
+    before = {} if "reference" in facts else everything.get(package, {})
+    write_json(run.trackers, {**everything, package: {**before, **facts}})
+
+
+def present(files: list[Path]) -> list[Path]:
+    return [path for path in files if path.is_file()]

@@ -43,6 +43,7 @@ class Run:
     status_lock = inside(".status.lock")
     costs = inside("cost.json")  # time and memory of training and evaluation
     progress = inside("progress.json")  # of the training, for sweep_status
+    trackers = inside("trackers.json")  # where MLflow and others have the last training
     logs = inside("logs")  # text, and TensorBoard's files
     hparams = inside("logs/hparams")
     item_losses = inside("logs/item_losses.csv")
