@@ -253,8 +253,10 @@ def server(tmp_path, store):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [SERVER, "server", "--port", str(port), "--backend-store-uri", "sqlite:///runs.db"]
-    with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+    database = ["--backend-store-uri", "sqlite:///runs.db"]
+    words = [SERVER, "server", "--port", str(port), "--workers", "1", *database]
+    quick = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(words, cwd=tmp_path, env=quick, stderr=subprocess.DEVNULL) as process:
         for _ in range(120):
             with contextlib.suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health"):
                 break
