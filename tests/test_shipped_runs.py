@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import json
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ import soundfile
 import torch
 
 from audition import configs, registry
+from audition.files import read_json
 from audition.losses import Losses
 from audition.runs.folder import Run
 from tests.support import road
@@ -179,7 +179,7 @@ def test_nothing_in_it_is_of_one_machine(name):
     run = Run(EXP / name)
     assert not re.search(r"['\"](/|~|[A-Z]:\\)", run.config.read_text() + run.record.read_text())
     assert "include 'musdb/env.gin'" in run.config.read_text()
-    assert set(json.loads(run.record.read_text())) == {"sweep_point", "sources"}
+    assert set(read_json(run.record)) == {"sweep_point", "sources"}
 
 
 @pytest.mark.parametrize("name", MODELS)

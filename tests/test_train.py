@@ -69,7 +69,13 @@ def scalars(run, name):
 def test_a_training_leaves_checkpoints_history_logs_and_progress(run):
     road.call("train", run.config, "train.num_epochs = 2", "train.save_every_epochs = 2")
     names = sorted(path.name for path in run.checkpoints.iterdir())
-    assert names == ["best.model.pth", "epoch2.model.pth", "latest.model.pth", "latest.pth"]
+    assert names == [
+        "best.model.pth",
+        "epoch2.model.pth",
+        "latest.model.pth",
+        "latest.pth",
+        "previous.pth",
+    ]
     history = state(run)["history"]
     losses = ("loss", "WhitenedKMeansLoss", MASKS)
     assert sorted(history) == sorted(
@@ -318,7 +324,11 @@ def test_a_damaged_checkpoint_is_told(run, capsys):
     road.call("train", run.config)
     latest = run.checkpoints / "latest.pth"
     latest.write_bytes(latest.read_bytes()[:5000])
-    assert "latest.pth can't be read" in told(capsys, "resume", run.config)
+    run.previous.write_bytes(latest.read_bytes())
+    line = told(capsys, "resume", run.config)
+    assert (
+        "previous.pth is damaged (reading it ends in " in line and "to start over, delete" in line
+    )
 
 
 # what goes wrong outside ----------------------------------------------------------

@@ -26,6 +26,7 @@ fails when a room is missing or an import goes against it. Imports point down.
              progress       a bar on a terminal, a few lines elsewhere
              device         the device to work on
              files          files written whole or not at all, folders that say what they hold
+             checksums      of what a checkpoint holds, at the speed of memory
              identity       what a thing is: the keys of caches and results
              errors         the one error that the user can fix
 

@@ -1,8 +1,12 @@
 """Files written whole or not at all, and folders that say what they hold."""
 
 import contextlib
+import hashlib
 import json
+import logging
 import os
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,9 +15,30 @@ from typing import IO, Any
 from audition.errors import ConfigError
 from audition.identity import former
 
+log = logging.getLogger(__name__)
+
+CHECKSUM = "sha256"  # last entry of a JSON file, or of its metadata: of the text without it
+# as a flipped bit may have left it, or a file whose key is damaged would pass for one without
+FOOTER = re.compile(rb',\n +"(.{6})": "(.{64})"((\n *})+\n)\Z', re.DOTALL)
+FOOTER_BYTES = 100  # at most
+WRITE_AGAIN = "delete it, and run the command that wrote it again"
+
+
+class Damaged(ConfigError):
+    """A file that is not as it was written."""
+
+    def __init__(self, path: str | Path, why: str, what_to_do: str = WRITE_AGAIN):
+        self.path, self.why, self.what_to_do = path, why, what_to_do
+        super().__init__(f"{path} is damaged ({why}): {what_to_do}.")
+
+    def __reduce__(self) -> tuple[type, tuple]:
+        return type(self), (self.path, self.why, self.what_to_do)
+
 
 @contextlib.contextmanager
-def write_and_rename(path: str | Path, mode: str = "w") -> Iterator[IO]:
+def write_and_rename(
+    path: str | Path, mode: str = "w", previous: Path | None = None
+) -> Iterator[IO]:
     """Opens a temporary file beside `path` and moves it there once it is complete and on disk.
 
     If the disk fills up or the process is killed, the old `path` stays as it was; the temporary
@@ -22,6 +47,7 @@ def write_and_rename(path: str | Path, mode: str = "w") -> Iterator[IO]:
     Args:
         path: the file to write; its folder is created if missing.
         mode: "w" or "wb".
+        previous: where the file that was at `path` until now is kept; None keeps none.
 
     Yields:
         the open file.
@@ -35,10 +61,21 @@ def write_and_rename(path: str | Path, mode: str = "w") -> Iterator[IO]:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~current_umask())
+        if previous is not None and path.exists():
+            keep(path, previous)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def keep(path: Path, previous: Path) -> None:
+    """Gives a file a second name, which stays when another file takes its first."""
+    previous.unlink(missing_ok=True)
+    try:
+        os.link(path, previous)
+    except OSError:  # some file systems have no links
+        shutil.copyfile(path, previous)
 
 
 def current_umask() -> int:
@@ -71,14 +108,56 @@ def files_below(
 
 
 def write_json(path: str | Path, value: Any) -> None:
-    """Writes `value` as indented JSON, whole or not at all."""
+    """Writes `value` as indented JSON with a checksum, whole or not at all.
+
+    A list or an empty dict has no place for one. In a dict whose last entry is its metadata, it is
+    among these, as others read every entry beside them as scores.
+    """
+    text = json.dumps(value, indent=2)
+    if isinstance(value, dict) and value:
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        indent, braces = ("    ", "\n  }\n}") if list(value)[-1] == "metadata" else ("  ", "\n}")
+        text = f'{text.removesuffix(braces)},\n{indent}"{CHECKSUM}": "{digest}"{braces}'
     with write_and_rename(path) as file:
-        json.dump(value, file, indent=2)
-        file.write("\n")
+        file.write(text + "\n")
 
 
 def read_json(path: str | Path) -> Any:
-    return json.loads(Path(path).read_text())
+    """What `write_json` wrote, or others; their files and those of version 0.1 have no checksum.
+
+    Raises:
+        Damaged: the file isn't JSON, or not what its checksum is of.
+    """
+    content = Path(path).read_bytes()
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        raise Damaged(path, "it isn't JSON") from error
+    noted = remove_checksum(value)
+    footer = FOOTER.search(content, max(0, len(content) - FOOTER_BYTES))
+    if footer or noted:
+        body = content[: footer.start()] + footer[3].rstrip() if footer else content
+        if noted != hashlib.sha256(body).hexdigest():
+            raise Damaged(path, "it doesn't fit its checksum")
+    return value
+
+
+def remove_checksum(value: Any) -> str | None:
+    """Takes the checksum out of a parsed file and returns it; None without one."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    for holder in (value, metadata):
+        if isinstance(holder, dict) and CHECKSUM in holder:
+            return holder.pop(CHECKSUM)
+    return None
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A JSON file that no result depends on: `{}` if it is missing or damaged, which is said."""
+    try:
+        return read_json(path) if path.is_file() else {}
+    except Damaged as error:
+        log.warning("%s is damaged (%s), so it is left out", path, error.why)
+        return {}
 
 
 def claim(root: Path, marker: str, settings: dict, binding: str, contents: str) -> None:
@@ -101,7 +180,13 @@ def claim(root: Path, marker: str, settings: dict, binding: str, contents: str) 
                 "give a new or empty folder."
             )
         write_json(path, settings)
-    held = read_json(path)
+    try:
+        held = read_json(path)
+    except Damaged as error:
+        raise ConfigError(
+            f"{path} is damaged ({error.why}), so nothing tells what settings made {contents} in "
+            f"{binding} = {str(root)!r}: give another folder, or remove this one."
+        ) from error
     as_before = former(settings)
     differing = [key for key in settings if held.get(key) not in (settings[key], as_before[key])]
     if differing:

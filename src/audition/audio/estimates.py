@@ -10,8 +10,10 @@ from audition.audio.files import write_wav
 from audition.audio.signals import signal_like
 
 
-def write_estimates(folder: Path, sources: list[str], estimates: list[nussl.AudioSignal]) -> None:
-    """Writes 32-bit float .wav files, which neither clip nor round.
+def write_estimates(
+    folder: Path, sources: list[str], estimates: list[nussl.AudioSignal]
+) -> list[Path]:
+    """Writes 32-bit float .wav files, which neither clip nor round; returns their paths.
 
     The first estimates are named after the sources, any further ones are numbered.
 
@@ -21,11 +23,12 @@ def write_estimates(folder: Path, sources: list[str], estimates: list[nussl.Audi
         estimates: AudioSignals in the separator's order; there may be more of them than sources.
     """
     names = [*sources, *(f"estimate{number}" for number in range(len(sources), len(estimates)))]
-    for name, estimate in zip(names, estimates, strict=False):
-        path = folder / f"{name}.wav"
+    paths = [folder / f"{name}.wav" for name, _ in zip(names, estimates, strict=False)]
+    for path, estimate in zip(paths, estimates, strict=True):
         write_wav(path, estimate.audio_data.T, estimate.sample_rate, "FLOAT")
     for path in numbered(folder, max(len(sources), len(estimates))):
         path.unlink()  # left by an earlier separator that gave more estimates
+    return paths
 
 
 def has_estimates(folder: Path, sources: list[str]) -> bool:

@@ -28,7 +28,7 @@ from audition.reports.report_card import overall_means
 from audition.runs.costs import record_evaluation
 from audition.runs.folder import Run, git_state
 from audition.runs.memory import PeakMemory
-from audition.runs.results import Results, read_results
+from audition.runs.results import FILES, Results, describe_files
 from audition.separators import (
     LoopSettings,
     Separation,
@@ -92,7 +92,7 @@ def evaluate(
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
     kept = Results(run.results, settings, tracks(test_data))
-    todo = sorted({*kept.todo(), *faulty(run, test_data)})
+    todo = kept.todo(fault)
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
@@ -116,12 +116,6 @@ def evaluate(
     log.info("%s: %s", headline(table), run.report_card_txt)
 
 
-def faulty(run: Run, data: Split) -> list[int]:
-    """Positions of the tracks whose results can't be used."""
-    found = {name for name, result in read_results(run.results).items() if fault(name, result)}
-    return [i for i, name in enumerate(data.names) if name in found]
-
-
 def write_evaluation(run: Run, settings: dict, data: Split) -> None:
     about = {"tracks": data.names, "git": git_state()}
     write_json(run.evaluation, {**settings, **about})
@@ -143,9 +137,10 @@ class ScoreTrack:
         self, track: Track, separation: Separation
     ) -> tuple[dict[str, dict[str, list[float]]], list[str], dict[str, Any]]:
         """`(dict, source → score → list of float; list of remarks; dict about the audio)`."""
-        estimates = separation.estimates
+        estimates, files = separation.estimates, {}
         if self.audio_folder is not None:
-            write_estimates(self.audio_folder / track.name, track.sources, estimates)
+            paths = write_estimates(self.audio_folder / track.name, track.sources, estimates)
+            files = {FILES: describe_files(self.audio_folder.parent, paths)}
         scores = {name: {} for name in track.sources}
         for metric in self.metrics:
             for name, columns in metric(track.sources, estimates, track.mix).items():
@@ -159,6 +154,7 @@ class ScoreTrack:
             "num_estimates": len(estimates),
             "looked_at_sources": track.looked,
             **observe(track.sources, self.scored(track.sources, estimates), track.mix),
+            **files,
         }
         if "group" in track.metadata:  # a speaker or song: `compare` treats its tracks as dependent
             content["group"] = str(track.metadata["group"])

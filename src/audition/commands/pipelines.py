@@ -103,7 +103,8 @@ def debug(
         item = int(np.random.default_rng(seed).integers(len(data)))
     one = data.only([item])
     run = Run(run.debug / one.names[0])
-    run.latest.unlink(missing_ok=True)  # from an earlier debug
+    for path in (run.latest, run.previous):  # from an earlier debug
+        path.unlink(missing_ok=True)
     train(run, train_data=one, val_data=one, num_epochs=1, epoch_length=num_iterations, remix=None)
     evaluate(run, test_data=one, save_audio=True)
     analyze(run)

@@ -70,7 +70,7 @@ finished() { # all three steps, by the run's own record
 
 step() {
     if grep -q '"pipeline": "bootstrap"' "$1/run.json"; then echo bootstrap
-    elif [ -e "$1/checkpoints/latest.pth" ]; then echo resume
+    elif [ -e "$1/checkpoints/latest.pth" ] || [ -e "$1/checkpoints/previous.pth" ]; then echo resume
     else echo all
     fi
 }

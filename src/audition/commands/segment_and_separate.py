@@ -20,7 +20,7 @@ from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale, Metric
 from audition.progress import Progress
 from audition.runs.folder import Run
-from audition.runs.results import Results
+from audition.runs.results import FILES, Results, describe_files
 from audition.separators import LoopSettings, Separation, Separator, Track, separate_all
 
 log = logging.getLogger(__name__)
@@ -162,9 +162,10 @@ class WriteSegment:
         if not estimates:
             return {**result, "skipped": "quieter than quietest_lufs"}
         signals = {"mix": track.mix, **{f"s{i}": one for i, one in enumerate(estimates)}}
-        for name, signal in signals.items():
-            path = self.folder / name / f"{track.name}.wav"
+        paths = [self.folder / name / f"{track.name}.wav" for name in signals]
+        for path, signal in zip(paths, signals.values(), strict=True):
             write_wav(path, signal.audio_data.T, signal.sample_rate, "FLOAT")
+        about[FILES] = describe_files(self.folder, paths)
         return {**result, "scores": self.scores(track, estimates)}
 
     def scores(

@@ -11,7 +11,7 @@ import gin
 import pandas as pd
 
 from audition.errors import ConfigError
-from audition.files import read_json
+from audition.files import read_record
 from audition.reports.caveats import MARK, read_caveats
 from audition.runs.costs import duration
 from audition.runs.folder import Run, numbered
@@ -78,9 +78,9 @@ def describe_running(run: Run, status: dict[str, Any]) -> str:
     if not is_alive(status):
         return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
     where = f"running {status['command']}"
-    if not run.progress.is_file():
+    at = read_record(run.progress)
+    if not at:
         return where
-    at = read_json(run.progress)
     left = (at["num_epochs"] - at["epoch"]) * at["seconds_per_epoch"]
     return (
         f"{where}: epoch {at['epoch']} of {at['num_epochs']}, loss {at['loss']:.4g}, "

@@ -100,10 +100,9 @@ def train(
     keep_freed_memory()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
-    latest = run.latest
-    if latest.exists() and not resume:
+    if run.checkpoint and not resume:
         raise ConfigError(
-            f"{latest} exists already; run resume to continue from it, or delete "
+            f"{run.checkpoint} exists already; run resume to continue from it, or delete "
             f"{run.checkpoints} to start over."
         )
     # not at the top: it takes a third of a second, and no other command needs it
@@ -116,8 +115,8 @@ def train(
         val_loader = None if val_data is None else validation_loader(settings)
         attach(training, settings, val_loader)
         start = 0
-        if latest.exists():
-            start = go_on(training, settings, latest)
+        if run.checkpoint:
+            start = go_on(training, settings)
         elif init_from is not None:
             checkpoints.start_from(training.model, init_from)
         configs.write_operative(run.operative("train"))

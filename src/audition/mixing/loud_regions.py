@@ -57,8 +57,10 @@ def loud_starts(
     key = fingerprint([file_sha256(path), window_seconds, hop_seconds, threshold_db])
     table = Path(cache_root) / f"{key}.json"
     if not table.exists():
-        write_json(table, measure(path, window_seconds, hop_seconds, threshold_db))
-    return read_json(table)
+        starts = measure(path, window_seconds, hop_seconds, threshold_db)
+        write_json(table, {"start_seconds": starts})
+    held = read_json(table)
+    return held["start_seconds"] if isinstance(held, dict) else held  # a list up to version 0.2
 
 
 def measure(

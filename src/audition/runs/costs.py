@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from audition.files import read_json, write_json
+from audition.files import read_record, write_json
 from audition.runs.folder import Run
 
 
 def read_costs(run: Run) -> dict[str, dict]:
     """dict, "train" or "evaluate" → dict of what it took; `{}` before the first step."""
-    return read_json(run.costs) if run.costs.is_file() else {}
+    return read_record(run.costs)
 
 
 def record_training(run: Run, epoch: int, seconds: float, peaks: dict[str, int | None]) -> None:

@@ -50,6 +50,7 @@ class Run:
 
     checkpoints = inside("checkpoints")
     latest = inside("checkpoints/latest.pth")  # everything a restart needs
+    previous = inside("checkpoints/previous.pth")  # the one before, should the latest be damaged
     latest_model = inside("checkpoints/latest.model.pth")
     best_model = inside("checkpoints/best.model.pth")
 
@@ -80,6 +81,11 @@ class Run:
 
     def round(self, number: int) -> "Run":
         return Run(self.folder / f"round{number}")
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """The newest that a training can go on from, damaged or not; None before the first."""
+        return next(filter(Path.exists, (self.latest, self.previous)), None)
 
     @property
     def name(self) -> str:

@@ -1,11 +1,19 @@
 """Results of many items, one JSON file each, that say what they are results of."""
 
+import logging
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from audition.files import read_json, write_json
-from audition.identity import fingerprint, passport_and_former
+from audition.files import Damaged, read_json, write_json
+from audition.identity import file_sha256, fingerprint, passport_and_former
 
-STAMP = ("passport", "settings")  # what `Results` adds to a result's metadata
+log = logging.getLogger(__name__)
+FILES = "files"  # in a result's metadata: what `describe_files` says of the audio written with it
+STAMP = ("passport", "settings", FILES)  # metadata that say nothing about the item
+
+
+def no_fault(name: str, result: dict) -> None:
+    return None
 
 
 class Results:
@@ -13,7 +21,7 @@ class Results:
 
     A result is a dict whose entry "metadata" holds its passport: the fingerprint of its item's
     name, of what is known about that item, and of the settings. Other files in the folder are left
-    alone.
+    alone. A result that is damaged, or whose audio was changed or deleted, counts as missing.
 
     Args:
         folder: created with the first result.
@@ -28,11 +36,26 @@ class Results:
             name: passport_and_former(name, *item, settings) for name, item in items.items()
         }
 
-    def todo(self) -> list[int]:
-        """Positions of the items that have no result yet."""
-        present = read_results(self.folder).items()
-        done = {name for name, one in present if self.holds(name, one) or self.adopt(name, one)}
+    def todo(self, fault: Callable[[str, dict], str | None] = no_fault) -> list[int]:
+        """Positions of the items that have no result yet.
+
+        Args:
+            fault: why the result of that name can't be used; None if it can.
+        """
+        present, damaged = read_whole(self.folder)
+        for error in damaged:
+            log.warning("%s is damaged (%s), so it counts as missing", error.path, error.why)
+        good = {name: one for name, one in present.items() if fault(name, one) is None}
+        done = {name for name, one in good.items() if self.is_done(name, one)}
         return [i for i, name in enumerate(self.passports) if name not in done]
+
+    def is_done(self, name: str, result: dict) -> bool:
+        if not (self.holds(name, result) or self.adopt(name, result)):
+            return False
+        changed = changed_files(self.folder.parent, result["metadata"].get(FILES, {}))
+        if changed:
+            log.warning("%s was changed or deleted, so %s is made again", changed[0], name)
+        return not changed
 
     def holds(self, name: str, result: dict) -> bool:
         """Whether a result is what its item and the settings would give today."""
@@ -46,12 +69,14 @@ class Results:
         return holds
 
     def write(self, name: str, result: dict) -> None:
-        stamp = dict(zip(STAMP, (self.passports[name][0], self.settings), strict=True))
-        write_json(self.path(name), {**result, "metadata": {**result["metadata"], **stamp}})
+        stamp = {"passport": self.passports[name][0], "settings": self.settings}
+        about = {**result["metadata"], **stamp}
+        without = {key: value for key, value in result.items() if key != "metadata"}
+        write_json(self.path(name), {**without, "metadata": about})
 
     def remove_others(self) -> int:
         """Deletes our results of other items or settings; returns how many there were."""
-        present = read_results(self.folder).items()
+        present = read_whole(self.folder)[0].items()
         others = [name for name, result in present if not self.holds(name, result)]
         for name in others:
             self.path(name).unlink()
@@ -62,9 +87,54 @@ class Results:
 
 
 def read_results(folder: Path) -> dict[str, dict]:
-    """Name → result, sorted by name, of all results in a folder; other files are ignored."""
-    found = {path.stem: read_json(path) for path in sorted(folder.glob("*.json"))}
-    return {name: one for name, one in found.items() if passport_of(one) is not None}
+    """Name → result, sorted by name, of all results in a folder; other files are ignored.
+
+    Raises:
+        Damaged: a file is not as it was written.
+    """
+    found, damaged = read_whole(folder)
+    if damaged:
+        raise damaged[0]
+    return found
+
+
+def read_whole(folder: Path) -> tuple[dict[str, dict], list[Damaged]]:
+    """`(name → result, errors of the files that are damaged)`."""
+    found, damaged = {}, []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            found[path.stem] = read_json(path)
+        except Damaged as error:
+            damaged.append(error)
+    ours = {name: one for name, one in found.items() if passport_of(one) is not None}
+    return ours, damaged
+
+
+def describe_files(root: Path, paths: Iterable[Path]) -> dict[str, tuple[int, int, str]]:
+    """Dict, path below `root` → size, time in ns and sha256 of a file that belongs to a result."""
+    return {path.relative_to(root).as_posix(): (*state(path), file_sha256(path)) for path in paths}
+
+
+def changed_files(root: Path, files: dict[str, list], thorough: bool = False) -> list[Path]:
+    """Which of the files that `describe_files` described have another content now, or none.
+
+    Args:
+        thorough: also reads files whose size and time are as they were.
+    """
+    known = {root / name: described for name, described in files.items()}
+    return [path for path, about in known.items() if not is_same(path, *about, thorough)]
+
+
+def is_same(path: Path, size: int, time_ns: int, sha256: str, thorough: bool) -> bool:
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    untouched = state(path) == (size, time_ns) and not thorough
+    return untouched or file_sha256(path) == sha256
+
+
+def state(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def passport_of(found: object) -> str | None:

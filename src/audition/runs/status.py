@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from audition.errors import ConfigError, sentence
-from audition.files import read_json, write_json
+from audition.files import read_record, write_json
 from audition.interruption import Interrupted
 from audition.runs.folder import Run
 
@@ -26,7 +26,7 @@ def read_status(run: Run) -> dict[str, Any]:
         `gpus` (its CUDA_VISIBLE_DEVICES), and the `host`, `boot`, `pid` and `started` that
         tell one process from all others.
     """
-    return read_json(run.status) if run.status.is_file() else {}
+    return read_record(run.status)
 
 
 def this_process(pid: int) -> dict[str, Any]:

@@ -13,8 +13,9 @@ import numpy as np
 import nussl
 import torch
 
+from audition.checksums import content_checksum
 from audition.errors import ConfigError
-from audition.files import write_and_rename
+from audition.files import Damaged, write_and_rename
 from audition.identity import fingerprint
 from audition.runs.folder import Run
 from audition.training.state import Training
@@ -22,11 +23,16 @@ from audition.training.state import Training
 log = logging.getLogger(__name__)
 
 FORMAT = 2  # increase it when the content changes in a way that makes older files unreadable
+START_OVER = (
+    "to start over, delete its folder, or first copy best.model.pth from there and bind "
+    "train.init_from to it"
+)
 DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
 
 
-def save(training: Training, path: Path) -> None:
-    """Writes the whole state of a training to `path`, handlers and random generators included.
+def save(training: Training, run: Run) -> None:
+    """Writes the whole state of a training, handlers and random generators included, to the run's
+    `latest.pth`, and keeps the one before as `previous.pth`.
 
     Raises:
         ConfigError: the disk is full; the previous checkpoint is left intact.
@@ -47,15 +53,16 @@ def save(training: Training, path: Path) -> None:
         "kept": {name: thing.state_dict() for name, thing in training.kept.items()},
         "rng": rng_state(),
     }
+    content["checksum"] = content_checksum(content)
     # torch.save reports a full disk as an "enforce fail"; writing from memory raises an OSError
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_whole(buffer, path)
+    write_whole(buffer, run.latest, run.previous)
 
 
-def write_whole(buffer: io.BytesIO, path: Path) -> None:
+def write_whole(buffer: io.BytesIO, path: Path, previous: Path | None = None) -> None:
     try:
-        with write_and_rename(path, "wb") as file:
+        with write_and_rename(path, "wb", previous) as file:
             file.write(buffer.getbuffer())
     except OSError as error:
         raise ConfigError(
@@ -64,8 +71,8 @@ def write_whole(buffer: io.BytesIO, path: Path) -> None:
         ) from error
 
 
-def load(training: Training, path: Path, epoch_length: int) -> int:
-    """Restores into `training` what `save` wrote; call it once all handlers are attached.
+def load(training: Training, run: Run, epoch_length: int) -> int:
+    """Restores into `training` what `save` wrote last; call it once all handlers are attached.
 
     Args:
         epoch_length: iterations per epoch, which must be the same as before.
@@ -74,10 +81,10 @@ def load(training: Training, path: Path, epoch_length: int) -> int:
         iterations done so far.
 
     Raises:
-        ConfigError: the file is damaged, or was written with another architecture, optimizer, set
+        ConfigError: the files are damaged, or were written with another architecture, optimizer, set
             of handlers, epoch length or set of items.
     """
-    content = read(path, training.device)
+    path, content = read_newest(run)
     if content["epoch_length"] != epoch_length:
         raise ConfigError(
             f"{path} was written with {content['epoch_length']} iterations per epoch, but now "
@@ -105,7 +112,7 @@ def load(training: Training, path: Path, epoch_length: int) -> int:
             f"now has {sorted(training.kept)}; use the config it was trained with."
         )
     for name, thing in training.kept.items():
-        restore(thing, to_cpu(content["kept"][name]), f"handler {name}", path)
+        restore(thing, content["kept"][name], f"handler {name}", path)
     training.history = content["history"]
     training.best = content["best"]
     training.sums = content["sums"]
@@ -114,16 +121,36 @@ def load(training: Training, path: Path, epoch_length: int) -> int:
     return content["iteration"]
 
 
-def read(path: Path, device: torch.device) -> dict:
-    """What `save` wrote, as a dict."""
+def read_newest(run: Run) -> tuple[Path, dict]:
+    """The last checkpoint that `save` wrote and its path, or where that is damaged or deleted, the
+    one before, which is said."""
+    if not run.latest.exists():
+        log.warning("%s is gone, so %s is taken", run.latest, run.previous)
+        return run.previous, read(run.previous)
     try:
-        content = torch.load(path, map_location=device, weights_only=True)
-    except DAMAGED as error:
-        raise ConfigError(
-            f"{path} can't be read ({type(error).__name__}): it is damaged; to start over, delete "
-            "its folder, or first copy best.model.pth from there and bind train.init_from to it."
-        ) from error
-    if content.get("format") != FORMAT:
+        return run.latest, read(run.latest)
+    except Damaged as error:
+        if not run.previous.exists():
+            raise
+        log.warning("%s is damaged (%s), so %s is taken", run.latest, error.why, run.previous)
+        return run.previous, read(run.previous)
+
+
+def read(path: Path) -> dict:
+    """What `save` wrote, as a dict, its tensors on the CPU.
+
+    Raises:
+        Damaged: the file is not as it was written.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        checksum = content.pop("checksum", None)  # none up to version 0.2
+        written = content["format"]
+    except Exception as error:  # torch, pickle and zip all fail in their own ways
+        raise Damaged(path, f"reading it ends in {type(error).__name__}", START_OVER) from error
+    if checksum is not None and checksum != content_checksum(content):
+        raise Damaged(path, "it doesn't fit its checksum", START_OVER)
+    if written != FORMAT:
         raise ConfigError(f"{path} was written by another version of this code; train again.")
     return content
 
@@ -167,13 +194,6 @@ def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> N
     buffer = io.BytesIO()
     model.save(buffer, metadata=dict(metadata))
     write_whole(buffer, path)
-
-
-def to_cpu(state: Any) -> Any:
-    """A nested dict with its tensors moved to the CPU, because handlers use NumPy."""
-    if isinstance(state, dict):
-        return {name: to_cpu(value) for name, value in state.items()}
-    return state.cpu() if torch.is_tensor(state) else state
 
 
 def rng_state() -> dict:

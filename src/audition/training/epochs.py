@@ -208,7 +208,7 @@ def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> 
         path = run.epoch_model(engine.state.epoch)
         checkpoints.save_model(training.model, metadata, path)
     checkpoints.save_model(training.model, metadata, run.latest_model)
-    checkpoints.save(training, run.latest)
+    checkpoints.save(training, run)
 
 
 def stop_if_asked(engine: Engine, training: Training) -> None:
@@ -219,4 +219,4 @@ def stop_if_asked(engine: Engine, training: Training) -> None:
 
 def save_within(engine: Engine, training: Training) -> None:
     if engine.state.iteration % engine.state.epoch_length:
-        checkpoints.save(training, training.run.latest)
+        checkpoints.save(training, training.run)

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 
 import nussl
 import torch
@@ -117,14 +116,14 @@ def validation_loader(settings: Settings) -> DataLoader:
     return load(settings, settings.val_data, batches)
 
 
-def go_on(training: Training, settings: Settings, latest: Path) -> int:
+def go_on(training: Training, settings: Settings) -> int:
     """Loads the latest checkpoint and puts the trainer back where it was.
 
     Returns:
         iterations done so far.
     """
     epoch_length = settings.iterations_per_epoch
-    iteration = checkpoints.load(training, latest, epoch_length)
+    iteration = checkpoints.load(training, settings.run, epoch_length)
     training.trainer.load_state_dict(
         {
             "iteration": iteration,

@@ -29,7 +29,7 @@ from audition.reports.report_card import score_table
 from audition.runs.folder import Run, own_paths, runs_in, with_results
 from audition.separators import LoopSettings, Separation, Separator, Track, separate_all
 from audition.separators.loop import read_track
-from audition.training.checkpoints import read as read_checkpoint
+from audition.training.checkpoints import read_newest
 
 
 @dataclass
@@ -216,10 +216,9 @@ def title_of(shown: list[Evaluated]) -> str:
 
 def curves_of(number: int, one: Evaluated) -> Iterator[Curves]:
     """Yields the Curves of a run, if it was trained."""
-    path = one.run.latest
-    if not path.is_file():
+    if not one.run.checkpoint:
         return
-    history = read_checkpoint(path, "cpu")["history"]
+    history = read_newest(one.run)[1]["history"]
     if history.get("train/loss"):
         losses = [history.get(f"{split}/loss", []) for split in ("train", "validation")]
         yield Curves(number, one.name, *losses)
