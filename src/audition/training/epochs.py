@@ -213,7 +213,7 @@ def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> 
 
 def stop_if_asked(engine: Engine, training: Training) -> None:
     if interruption.asked():
-        checkpoints.save(training, training.run.latest)
+        checkpoints.save(training, training.run)
         interruption.check()
 
 
