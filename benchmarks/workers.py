@@ -1,7 +1,7 @@
 """segment_and_separate with two workers against one: wall time of the whole command.
 
-40 rendered songs of 10 s at 16 kHz, each one segment, separated by the paper's ensemble with pYIN
-in place of Melodia. Each turn starts a new pool, as a user's command would; the sides take turns,
+40 rendered songs of 10 s at 16 kHz, each one segment, separated by the paper's ensemble with
+PredominantMelody in place of Melodia. Each turn starts a new pool, as a user's command would; the sides take turns,
 and the fastest of each counts. Needs two cores that nobody else is using.
 """
 

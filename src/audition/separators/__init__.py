@@ -15,14 +15,24 @@ from audition.separators.nussl_separators import (
     separator_recipe,
 )
 from audition.separators.rehearsal import rehearse
+from audition.separators.trackers import (
+    EssentiaMelodia,
+    HarmonicSummation,
+    MelodyTracker,
+    PYin,
+)
 from audition.separators.trained import TrainedSeparator, load_separator
 
 __all__ = [
     "SEPARATORS",
     "EmbeddingClustering",
+    "EssentiaMelodia",
+    "HarmonicSummation",
     "LoopSettings",
     "MaskEstimation",
+    "MelodyTracker",
     "NusslSeparator",
+    "PYin",
     "PrimitiveEnsemble",
     "Separation",
     "Separator",

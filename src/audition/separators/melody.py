@@ -1,4 +1,6 @@
-"""A free cue for the predominant melody, for when the Melodia plugin is not available."""
+"""A free cue for the predominant melody, where Melodia's plugin is not available."""
+
+from typing import Any
 
 import gin
 import librosa
@@ -7,31 +9,29 @@ from nussl.core.masks import MaskBase
 from nussl.separation import MaskSeparationBase
 from scipy import signal
 
-from audition.separators.nussl_separators import separator_recipe
+from audition.separators.nussl_separators import NusslSeparator, separator_recipe
+from audition.separators.trackers import HarmonicSummation, PYin
 
-TRACKING_RATE = 8000  # Hz; half of it holds some harmonics of the highest melody
-FRAME_LENGTH, HOP_LENGTH = 512, 128  # samples at TRACKING_RATE
+DEFAULT_TRACKER = HarmonicSummation()
 HIGH_PASS_ORDER = 4
+SHORTEST_SECONDS = 0.064  # a frame of pYIN; shorter signals are padded
 
 
 class PredominantMelody(MaskSeparationBase):
     """Separates the melody with a mask around the harmonics of its fundamental frequency.
 
-    The fundamental comes from librosa's pYIN (M. Mauch and S. Dixon, "pYIN: a fundamental frequency
-    estimator using probabilistic threshold distributions", ICASSP 2014). pYIN is made for a single
-    voice: in a mixture it follows whatever is most periodic above `high_pass_hz`, and is often
-    unsure, so frames it calls unvoiced keep a mask of `unvoiced_gain`. Melodia (nussl's Melodia) is
-    made for mixtures, but its plugin may not be redistributed; don't expect its results here.
-
-    Takes about 0.1 s per second of audio, and is deterministic.
+    A tracker follows the fundamental: HarmonicSummation, made for mixtures, or PYin, for a single
+    voice, or EssentiaMelodia, which needs a package of another licence. All are deterministic.
+    Frames that it calls unvoiced keep a mask of `unvoiced_gain`. Versions up to 0.1 had pYIN.
 
     Args:
         input_audio_signal: AudioSignal.
         fmin_hz, fmax_hz: range of the melody's fundamental.
         high_pass_hz: the tracker hears nothing below this, or it would follow the bass.
         width_hz: distance from a harmonic at which the mask has fallen to 0.6.
-        unvoiced_gain: height of the mask, 0 to 1, in frames that pYIN calls unvoiced.
+        unvoiced_gain: height of the mask, 0 to 1, in frames that the tracker calls unvoiced.
         mask_type: "soft" or "binary".
+        tracker: MelodyTracker.
 
     The estimates are background, then foreground (the melody), as in nussl's primitives.
     """
@@ -45,7 +45,9 @@ class PredominantMelody(MaskSeparationBase):
         width_hz=30.0,
         unvoiced_gain=0.5,
         mask_type="soft",
+        tracker=DEFAULT_TRACKER,
     ):
+        self.tracker = tracker
         self.fmin_hz, self.fmax_hz = fmin_hz, fmax_hz
         self.high_pass_hz = high_pass_hz
         self.width_hz = width_hz
@@ -54,28 +56,20 @@ class PredominantMelody(MaskSeparationBase):
 
     def track(self) -> tuple[np.ndarray, np.ndarray]:
         """Fundamental in Hz and gain of the mask, each `(frame,)`, in frames of the mix's STFT."""
-        f0_hz, voiced, _ = librosa.pyin(
-            self.signal_to_track(),
-            fmin=self.fmin_hz,
-            fmax=self.fmax_hz,
-            sr=TRACKING_RATE,
-            frame_length=FRAME_LENGTH,
-            hop_length=HOP_LENGTH,
-            fill_na=None,
-        )
-        times = np.arange(len(f0_hz)) * HOP_LENGTH / TRACKING_RATE
+        melody = self.tracker(self.signal_to_track(), self.fmin_hz, self.fmax_hz)
         frames = self.audio_signal.time_bins_vector
-        gain = np.where(voiced, 1.0, self.unvoiced_gain)
-        return np.interp(frames, times, f0_hz), np.interp(frames, times, gain)
+        gain = np.where(melody.voiced, 1.0, self.unvoiced_gain)
+        return (
+            np.interp(frames, melody.times, melody.f0_hz),
+            np.interp(frames, melody.times, gain),
+        )
 
     def signal_to_track(self) -> np.ndarray:
         mono = self.audio_signal.audio_data.mean(axis=0)
-        sample_rate = self.audio_signal.sample_rate
-        x = librosa.resample(mono, orig_sr=sample_rate, target_sr=TRACKING_RATE)
-        x = np.pad(x, (0, max(0, FRAME_LENGTH - len(x))))
-        high_pass = signal.butter(
-            HIGH_PASS_ORDER, self.high_pass_hz, "high", fs=TRACKING_RATE, output="sos"
-        )
+        rate = self.tracker.sample_rate
+        x = librosa.resample(mono, orig_sr=self.audio_signal.sample_rate, target_sr=rate)
+        x = np.pad(x, (0, max(0, round(SHORTEST_SECONDS * rate) - len(x))))
+        high_pass = signal.butter(HIGH_PASS_ORDER, self.high_pass_hz, "high", fs=rate, output="sos")
         return signal.sosfiltfilt(high_pass, x)
 
     def run(self) -> list[MaskBase]:
@@ -91,6 +85,24 @@ class PredominantMelody(MaskSeparationBase):
         return self.result_masks
 
 
+class MelodySeparator(NusslSeparator):
+    """The recipe of PredominantMelody, which names its tracker even where it is the default."""
+
+    def __init__(self, algorithm: type, arguments: dict[str, Any]):
+        super().__init__(algorithm, {"tracker": DEFAULT_TRACKER, **arguments})
+
+    def check(self, data) -> None:
+        self.arguments["tracker"].check()
+        super().check(data)
+
+    def passport(self) -> dict:
+        """As before there was a choice, where the tracker is the one of then: its results hold."""
+        passport = super().passport()
+        if isinstance(self.arguments["tracker"], PYin):
+            del passport["settings"]["tracker"]
+        return passport
+
+
 predominant_melody = gin.register("PredominantMelody", module="audition.separators")(
-    separator_recipe(PredominantMelody)
+    separator_recipe(PredominantMelody, MelodySeparator)
 )

@@ -72,11 +72,13 @@ class NusslSeparator(Separator):
     def __repr__(self):
         return f"{self.algorithm.__name__}({self.arguments})"
 
-    def located(self, folder: Path) -> "NusslSeparator":
+    def located(self, folder: Path) -> Self:
         arguments = {name: locate(value, folder) for name, value in self.arguments.items()}
         if arguments.get("model_path") is not None:
             arguments["model_path"] = str(require_file(Path(folder, arguments["model_path"]), self))
-        return NusslSeparator(self.algorithm, arguments)
+        separator = copy.copy(self)
+        separator.arguments = arguments
+        return separator
 
     def with_features(self, names: Sequence[str] = ()) -> Self:
         if not self.own_features:
@@ -239,7 +241,7 @@ def require_melodia() -> None:
         raise ConfigError(
             "nussl.separation.primitive.Melodia needs the Python package vamp and the Melodia "
             "vamp plugin: pip install --no-build-isolation vamp, and set VAMP_PATH to the plugin's "
-            "folder."
+            "folder; or use @PredominantMelody() with PredominantMelody.tracker = @EssentiaMelodia()."
         )
 
 
@@ -249,8 +251,8 @@ def name_of_mix(algorithm: type) -> str | None:
     return next((name for name in MIX_ARGUMENTS if name in parameters), None)
 
 
-def separator_recipe(algorithm: type) -> Callable:
-    """A function with the constructor's signature minus the signals; returns a NusslSeparator."""
+def separator_recipe(algorithm: type, kind: type[NusslSeparator] = NusslSeparator) -> Callable:
+    """A function with the constructor's signature minus the signals; returns a `kind`."""
     signature = recipe_signature(algorithm)
 
     def recipe(*positional, **named):
@@ -263,7 +265,7 @@ def separator_recipe(algorithm: type) -> Callable:
             ) from error
         arguments = dict(given.arguments)
         extra = arguments.pop("kwargs", {})
-        return NusslSeparator(algorithm, {**arguments, **extra})
+        return kind(algorithm, {**arguments, **extra})
 
     recipe.__name__ = recipe.__qualname__ = algorithm.__name__
     recipe.__doc__ = algorithm.__doc__
