@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036, users of an older one should read
     sys.exit(2)
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
 
-from audition.commands import COMMANDS, NEED_A_RUN, module_name
+from audition.commands import COMMANDS, NEED_A_RUN, PATHS, module_name
 from audition.commands.manual import manual
 from audition.errors import ConfigError, sentence
 from audition.interruption import Interrupted, listening
@@ -90,7 +90,7 @@ def import_packages() -> None:
 
 def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     from audition import configs
-    from audition.runs.folder import compiled_configs, find_run, find_runs, require
+    from audition.runs.folder import compiled_configs, find_run, find_runs, require, warn_if_edited
     from audition.runs.journal import journal
     from audition.runs.status import recorded
 
@@ -98,6 +98,10 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     if arguments.output_folder:
         bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
+    if COMMANDS[arguments.func].works_on == PATHS:
+        with journal(None, arguments.func):
+            command(arguments.config)
+        return
     paths = list(compiled_configs(arguments.config))
     run = find_run(paths)
     loaded = configs.load(paths, bindings, ("main.py", *argv), run)
@@ -105,12 +109,14 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     works_on = [given.get(name) for name in COMMANDS[arguments.func].works_on]
     if arguments.func not in NEED_A_RUN:
         with journal(None, arguments.func):
+            warn_if_edited(given["runs"])
             configs.call(command, *works_on)
         return
     require(run, arguments.func, paths)
     # debug works in a folder of its own, and leaves the run's status alone
     status = nullcontext() if arguments.func == "debug" else recorded(run, arguments.func)
     with status, journal(run, arguments.func):
+        warn_if_edited([run])
         configs.call(command, *works_on)
         configs.write_operative(run.operative(arguments.func))
 

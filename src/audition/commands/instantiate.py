@@ -1,5 +1,6 @@
 """Compile .gin files into one run folder per point of the sweep."""
 
+import hashlib
 import logging
 import os
 import shlex
@@ -126,8 +127,10 @@ def fill(run: Run, text: str, point: dict[str, Any], cache: str, loaded: configs
     record = describe(plain_point(point), loaded.paths, loaded.command_line)
     pipeline = "bootstrap" if is_bootstrap() else "all"
     key = fingerprint(cache) if cache else ""
-    write_json(run.record, {**record, "pipeline": pipeline, "cache_key": key})
-    write_config(run, header(point, loaded.paths) + text)
+    text = header(point, loaded.paths) + text
+    config = {"config_sha256": hashlib.sha256(text.encode()).hexdigest()}
+    write_json(run.record, {**record, **config, "pipeline": pipeline, "cache_key": key})
+    write_config(run, text)
 
 
 def write_config(run: Run, text: str) -> None:

@@ -127,6 +127,17 @@ def find_runs(config_paths: Sequence[str | Path]) -> list[Run]:
     return list(found.values())
 
 
+def is_edited(run: Run) -> bool:
+    """Whether its config is not the one that instantiate wrote; False if nobody noted that one."""
+    known = read_json(run.record).get("config_sha256") if run.record.is_file() else None
+    return known is not None and file_sha256(run.config) != known
+
+
+def warn_if_edited(runs: Iterable[Run]) -> None:
+    for run in filter(is_edited, runs):
+        log.warning("%s was changed since instantiate wrote it; it is taken as it is", run.config)
+
+
 def compiled_configs(paths: Sequence[str | Path]) -> Iterator[Path]:
     """The .gin files that `paths` stand for: of a run folder its `config.gin`, of an out folder
     those of its numbered runs or, if it has none, of its named ones."""
