@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036, users of an older one should read
     sys.exit(2)
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
 
-from audition.commands import COMMANDS, NEED_A_RUN, PATHS, module_name
+from audition.commands import COMMANDS, FOLDERS, NEED_A_RUN, module_name
 from audition.commands.manual import manual
 from audition.errors import ConfigError, sentence
 from audition.interruption import Interrupted, listening
@@ -98,7 +98,7 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     if arguments.output_folder:
         bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
-    if COMMANDS[arguments.func].works_on == PATHS:
+    if COMMANDS[arguments.func].works_on == FOLDERS:
         with journal(None, arguments.func):
             command(arguments.config)
         return

@@ -9,7 +9,7 @@ NOTHING = ("nothing",)  # None
 FILES = ("loaded",)  # configs.Loaded: the .gin files, the bindings, the command line
 A_RUN = ("run",)
 A_RUN_IF_GIVEN = ("run_if_given",)  # otherwise None
-PATHS = ("paths",)  # what stands after -c; the configs there are not read
+FOLDERS = ("folders",)  # what stands after -c; the configs there are not read
 RUNS = ("runs",)  # list of those after -c, where an out folder stands for all it holds
 
 
@@ -35,7 +35,7 @@ COMMANDS = {
         "write a page to listen to: a run, or several side by side", RUNS + FILES
     ),
     "sweep_status": Command("print one line per run of a sweep: where it stands", RUNS),
-    "verify": Command("read all that runs have written, and name what is damaged", PATHS),
+    "verify": Command("read all that runs have written, and name what is damaged", FOLDERS),
     "all": Command("train, evaluate, analyze", A_RUN),
     "resume": Command("continue from the latest checkpoint, then evaluate, analyze", A_RUN),
     "bootstrap": Command(
