@@ -41,6 +41,15 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-b", "--binding", action="append", default=[], help="one more binding; may be repeated"
     )
+    parser.add_argument(
+        "--list", action="store_true", help="with cache: says what was packed, for whom, how large"
+    )
+    parser.add_argument(
+        "--prune",
+        nargs="*",
+        metavar="NAME",
+        help="with cache: deletes what no run reads any more, or the caches named",
+    )
     return parser
 
 
@@ -69,7 +78,23 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         close = difflib.get_close_matches(arguments.func, COMMANDS, n=1)
         hint = f"did you mean {close[0]!r}?" if close else "main.py --help lists them."
         parser.error(f"there is no command {arguments.func!r}; {hint}")
+    if arguments.func != "cache" and (arguments.list or arguments.prune is not None):
+        parser.error("--list and --prune belong to cache.")
     return arguments
+
+
+def bindings_of(arguments: argparse.Namespace) -> list[str]:
+    """The -b bindings, and those that other flags stand for."""
+    bindings = list(arguments.binding)
+    if arguments.output_folder:
+        bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
+    if arguments.list:
+        bindings.append("cache.list = True")
+    if arguments.prune is not None:
+        bindings.append(f"cache.prune = {arguments.prune or True}")
+    if arguments.list or arguments.prune is not None:
+        bindings.append("cache.datasets = ()")  # they need not be there
+    return bindings
 
 
 def import_packages() -> None:
@@ -94,9 +119,6 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     from audition.runs.journal import journal
     from audition.runs.status import recorded
 
-    bindings = list(arguments.binding)
-    if arguments.output_folder:
-        bindings.append(f"instantiate.output_folder = {arguments.output_folder!r}")
     command = getattr(importlib.import_module(module_name(arguments.func)), arguments.func)
     if COMMANDS[arguments.func].works_on == FOLDERS:
         with journal(None, arguments.func):
@@ -104,7 +126,7 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
         return
     paths = list(compiled_configs(arguments.config))
     run = find_run(paths)
-    loaded = configs.load(paths, bindings, ("main.py", *argv), run)
+    loaded = configs.load(paths, bindings_of(arguments), ("main.py", *argv), run)
     given = {"run": run, "run_if_given": run, "runs": find_runs(paths), "loaded": loaded}
     works_on = [given.get(name) for name in COMMANDS[arguments.func].works_on]
     if arguments.func not in NEED_A_RUN:

@@ -135,7 +135,7 @@ def main():
         waveform_cache.fill(corpus)
         ours, chain, cached = compare_reading(corpus, folder / "wham", folder / "nussl")
         our_fill, nussl_fill = compare_filling(folder / "wham", folder)
-        sizes = folder_bytes(folder / "nussl") / folder_bytes(corpus.cache_folder)
+        sizes = folder_bytes(folder / "nussl") / folder_bytes(waveform_cache.home(corpus))
     print(f"excerpts/s: ours {ours:.0f}, nussl's chain {chain:.0f}, nussl's cache {cached:.0f}")
     print(f"items/s into the cache: ours {our_fill:.0f}, nussl's {nussl_fill:.0f}")
     print(f"RATIO data_path {ours / chain:.1f} (bar at least 20)")

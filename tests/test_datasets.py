@@ -350,7 +350,7 @@ def test_a_corpus_pickles(tmp_path, make):
     }[make]()
     corpus = build_dataset(dataset, "train", cache_root=tmp_path / "cache")
     again = pickle.loads(pickle.dumps(corpus))
-    assert again.names == corpus.names and again.cache_folder == corpus.cache_folder
+    assert again.names == corpus.names and again.cache_root == corpus.cache_root
     np.testing.assert_array_equal(again.waveforms(1), corpus.waveforms(1))
 
 

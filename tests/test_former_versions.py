@@ -145,7 +145,9 @@ def test_a_cache_is_complete(stems, tmp_path):
     dataset = OnTheFly(mix_closure=mixer, num_mixtures=2, sample_rate=8000, stft_params=STFT_PARAMS)
     data = build_dataset(dataset, "train", cache_root=str(tmp_path / "cache"))
     assert waveform_cache.fill(data)
-    manifest = data.cache_folder / "manifest.json"
+    folder = waveform_cache.home(data).rename(tmp_path / "cache/train")
+    (folder / "states.bin").unlink()
+    manifest = folder / "manifest.json"
     assert read_json(manifest) != read_json(FORMER / "manifest.json")
     write_json(manifest, read_json(FORMER / "manifest.json"))
     assert not waveform_cache.fill(data)

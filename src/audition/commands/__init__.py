@@ -23,7 +23,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "instantiate": Command("compile .gin files into one run folder per point of the sweep", FILES),
     "cache": Command(
-        "pack the waveforms of the data sets once, for training to read them fast", NOTHING
+        "pack the waveforms of the data sets once, for training to read them fast", A_RUN_IF_GIVEN
     ),
     "train": Command("train the network of a run folder", A_RUN),
     "evaluate": Command("separate the test set and score it, one file per track", A_RUN),

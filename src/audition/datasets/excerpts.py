@@ -45,7 +45,7 @@ class Excerpts(Dataset):
         self.cache = waveform_cache.open(data)
         self.extras = {}  # item → what its transforms add, once it was read
         where = (
-            f"the cache {data.cache_folder}" if self.cache else "its files, as no cache is filled"
+            f"the cache {self.cache.folder}" if self.cache else "its files, as no cache is filled"
         )
         log.info("%s: %d items, read from %s", data.name, len(data), where)
 

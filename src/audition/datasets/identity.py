@@ -13,8 +13,15 @@ NOT_CONTENT = {
 }
 
 
-def describe_content(corpus: Split) -> dict:
-    """JSON-able dict of all that shapes the waveforms of `corpus`; paths and dates don't."""
+State = list[int] | None  # size and modification time of a file, None where it is missing
+
+
+def describe_content(corpus: Split, states: list[list[State]] | None = None) -> dict:
+    """JSON-able dict of all that shapes the waveforms of `corpus`; paths and dates don't.
+
+    Args:
+        states: what `file_states` says, if that is known.
+    """
     dataset = corpus.dataset
     attributes = public_attributes(dataset).items()
     settings = {key: value for key, value in attributes if key not in NOT_CONTENT}
@@ -26,18 +33,21 @@ def describe_content(corpus: Split) -> dict:
         "num_channels": corpus.num_channels,
         "source_names": corpus.source_names,
         "num_items": len(corpus),
-        "items": fingerprint([corpus.names, sizes(corpus)]),
+        "items": fingerprint([corpus.names, sizes(corpus, states)]),
     }
 
 
-def sizes(corpus: Split) -> list[int | None]:
-    """Size in bytes of each item's first file, the mix; None for an item without files."""
-    files = map(corpus.described.item_files, corpus.dataset.items)
-    return [os.stat(paths[0]).st_size if paths else None for paths in files]
+def sizes(corpus: Split, states: list[list[State]] | None) -> list[int | None]:
+    """Size in bytes of each item's first file, the mix; None for an item without files, or without
+    that file."""
+    if states is None:
+        files = map(corpus.described.item_files, corpus.dataset.items)
+        states = [[state(paths[0])] if paths else [] for paths in files]
+    return [of_item[0][0] if of_item and of_item[0] else None for of_item in states]
 
 
-def file_states(corpus: Split) -> list[list[list[int] | None]]:
-    """For each item, `[size, time]` of each of its files, or None for a missing file.
+def file_states(corpus: Split) -> list[list[State]]:
+    """For each item, the states of its files.
 
     This shows that an item is unchanged without reading it. An item without files has [].
     """
@@ -45,8 +55,9 @@ def file_states(corpus: Split) -> list[list[list[int] | None]]:
     return [[state(path) for path in dict.fromkeys(paths)] for paths in files]
 
 
-def state(path: Path) -> list[int] | None:
-    if not os.path.exists(path):
+def state(path: str | Path) -> State:
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    found = os.stat(path)
     return [found.st_size, found.st_mtime_ns]

@@ -46,9 +46,10 @@ def build_dataset(
     Args:
         dataset: a nussl BaseDataset, or one of ours. Its transform may change the sources
             (SumSources, KeepSources); features are computed later, by `train.features`.
-        name: role of the split ("train", "val", "test"), and its folder in `cache_root`.
+        name: role of the split ("train", "val", "test").
         filters: functions of (dataset, item) that return whether the item stays.
-        cache_root: folder of the waveform caches; None caches nothing.
+        cache_root: folder of the waveform caches of any number of data sets and tasks; None caches
+            nothing.
         item_transforms: functions called one after the other with each whole item, such as
             `[@LabelsToOneHot()]`; the keys that they add go with the item's excerpts to the features
             and the losses.
@@ -61,8 +62,7 @@ def build_dataset(
         )
     dataset = copy.copy(dataset)
     dataset.items = keep_items(dataset, name, filters)
-    cache_folder = Path(cache_root) / name if cache_root else None
-    return Split(dataset, name, cache_folder, item_transforms)
+    return Split(dataset, name, Path(cache_root) if cache_root else None, item_transforms)
 
 
 def keep_items(dataset: nussl.datasets.BaseDataset, name: str, filters: Iterable[Callable]) -> list:
@@ -92,7 +92,7 @@ class Split:
         dataset: the nussl dataset, filtered.
         name: role of the split.
         names: a unique name per item, suitable as a file name.
-        cache_folder: Path of its waveform cache, filled or not; or None.
+        cache_root: Path that holds waveform caches, its own and others; or None.
         source_names: names of the first item's sources.
         item_transforms: see build_dataset.
     """
@@ -101,12 +101,12 @@ class Split:
         self,
         dataset: nussl.datasets.BaseDataset,
         name: str,
-        cache_folder: Path | None,
+        cache_root: Path | None,
         item_transforms: Sequence[Callable] = (),
     ):
         self.dataset = dataset
         self.name = name
-        self.cache_folder = cache_folder
+        self.cache_root = cache_root
         self.names = name_items(dataset, name)
         self.source_names = list(self[0]["sources"])
         self.item_transforms = list(item_transforms)

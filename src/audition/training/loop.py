@@ -7,11 +7,14 @@ from contextlib import ExitStack
 
 import nussl
 import torch
+from ignite.engine import Events
 from torch.utils.data import DataLoader
 
 from audition.datasets.excerpts import EpochBatches
 from audition.datasets.loaders import each_item_once, make_loader, stop_workers
 from audition.datasets.split import Split
+from audition.datasets.waveform_cache import Inspection
+from audition.datasets.waveform_cache.shelf import note_reader
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.features import description
@@ -116,6 +119,19 @@ def validation_loader(settings: Settings) -> DataLoader:
     return load(settings, settings.val_data, batches)
 
 
+def inspect_caches(training: Training, loaders: Iterable[DataLoader | None]) -> Inspection:
+    """Has the checksums of the caches verified in the background, and their reader noted.
+
+    A defect ends the training at the end of an epoch.
+    """
+    caches = [loader.dataset.cache for loader in loaders if loader and loader.dataset.cache]
+    inspection = Inspection(cache.folder for cache in caches)
+    for folder in inspection.folders:
+        note_reader(folder, training.run.folder)
+    training.trainer.add_event_handler(Events.EPOCH_COMPLETED, inspection.check)
+    return inspection
+
+
 def go_on(training: Training, settings: Settings) -> int:
     """Loads the latest checkpoint and puts the trainer back where it was.
 
@@ -159,6 +175,7 @@ def iterate(
         num_epochs=settings.num_epochs,
     )
     loader = load(settings, settings.train_data, batches)
+    inspection = inspect_caches(training, [loader, val_loader])
     try:
         with postponed():
             if is_unfinished(training):
@@ -167,6 +184,7 @@ def iterate(
                 training.trainer.run(
                     loader, max_epochs=settings.num_epochs, epoch_length=epoch_length
                 )
+                inspection.finish()
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
