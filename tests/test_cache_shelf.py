@@ -156,10 +156,8 @@ def test_a_training_finds_a_flipped_bit_in_the_waveforms(instantiate, tmp_path, 
     content = bytearray(path.read_bytes())
     content[3 * len(content) // 8] ^= 1  # in none of the items that are compared on opening
     path.write_bytes(content)
-    assert (
-        f"{path} is damaged, it isn't what the cache command wrote: delete {path.parent}"
-        in told(capsys, "train", run.config)
-    )
+    line = told(capsys, "train", run.config)
+    assert f"{path} is damaged (it doesn't fit its checksum): delete {path.parent}" in line
 
 
 def test_a_training_whose_data_were_replaced_names_the_files(instantiate, speech, tmp_path, capsys):
