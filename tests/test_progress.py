@@ -44,6 +44,14 @@ def test_what_is_over_in_a_moment_takes_one_line(clock):
     assert walk(io.StringIO(), clock, 0, 0.01) == ""
 
 
+def test_a_description_set_later_has_one_colon(clock):
+    bar = Progress(total=2, file=io.StringIO(), unit="batch")
+    bar.set_description("train [1/2]")
+    bar.update(2)
+    bar.close()
+    assert bar.fp.getvalue().startswith("train [1/2]: 2 of 2 batches in ")
+
+
 def test_a_terminal_gets_the_bar(clock):
     text = walk(Terminal(), clock, 4, 0.01)
     assert "100%" in text and "4/4" in text and "\r" in text

@@ -44,10 +44,12 @@ class Progress(tqdm):
 
     def counted(self) -> str:
         of = f" of {self.total}" if self.total else ""
-        return f"{self.n}{of} {self.unit}s"
+        plural = "es" if self.unit.endswith("ch") else "s"
+        return f"{self.n}{of} {self.unit}{plural}"
 
     def tell(self, text: str) -> None:
-        print(f"{self.desc}: {text}", file=self.fp, flush=True)
+        # set_description appends a colon of its own
+        print(f"{self.desc.removesuffix(': ')}: {text}", file=self.fp, flush=True)
 
     def clear(self, nolock: bool = False) -> None:
         if not self.in_lines:
