@@ -54,7 +54,7 @@ def test_differences_are_of_tracks_and_the_verdict_is_on_their_shift():
     assert overall["tracks"] == overall["units"] == 30
     assert overall["difference"] == pytest.approx(by_track.mean(), abs=1e-6)
     p = stats.wilcoxon(by_track.round(6)).pvalue
-    assert p <= overall["p"] < 1.2 * p  # as these changes are a little skewed
+    assert p <= overall["p"] < 1.5 * p  # as these changes are a little skewed
     assert overall["low"] < overall["shift"] < overall["high"]
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 
 LEVEL = 0.05  # of the tests; intervals cover 1 - LEVEL
 DECIMALS = 6  # scores closer than this differ only by rounding
+FEW = 20  # changes
 MOST_EXACT = 100  # changes; with more, the signed-rank statistic is treated as normal
 NUM_RESAMPLES = 999
 MOST_RESAMPLED = 1000  # values; with more, Student's interval is enough
@@ -146,13 +147,19 @@ def unclipped(value: float) -> float:
 def widening(changes: np.ndarray, middle: float) -> float:
     """How much more the statistic varies than for symmetric changes, whose variance is 1/12; ≥ 1.
 
+    Of more than FEW changes, an excess is corrected for the two degrees of freedom that the shift and
+    the mean take. With few, a discrete statistic leaves margin enough.
+
     Args:
         changes: sorted.
         middle: their shift.
     """
     mirrored = 2 * middle - changes
     below = [np.searchsorted(changes, mirrored, side=side) for side in ("left", "right")]
-    return max(1.0, float(np.sqrt(12 * np.var(np.mean(below, axis=0) / len(changes)))))
+    found = 12 * float(np.var(np.mean(below, axis=0) / len(changes)))
+    if found > 1 and len(changes) > FEW:
+        found *= len(changes) / (len(changes) - 2)
+    return max(1.0, float(np.sqrt(found)))
 
 
 @functools.lru_cache(maxsize=8)
