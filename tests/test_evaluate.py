@@ -11,6 +11,7 @@ import nussl
 import pytest
 import soundfile
 
+from audition import code
 from audition.audio.estimates import has_estimates, read_estimates, write_estimates
 from audition.commands.evaluate import evaluate
 from audition.errors import ConfigError
@@ -138,6 +139,21 @@ def test_other_settings_replace_old_scores(run, corpus, tmp_path, change):
     assert log.read_text().count("asked") >= 6
     after = {name: one["metadata"]["passport"] for name, one in read_results(run).items()}
     assert all(before[name] != after[name] for name in corpus.names)
+
+
+def test_other_code_replaces_old_scores_and_is_named(run, corpus, tmp_path, monkeypatch, caplog):
+    log = tmp_path / "asked"
+    evaluate(run, corpus, Counting(log))
+    content, imported = code.read("audition.metrics.bss_eval")
+    changed = {"audition.metrics.bss_eval": (content[::-1], imported)}
+    read = code.read
+    monkeypatch.setattr(code, "read", lambda name: changed.get(name) or read(name))
+    with caplog.at_level("INFO"):
+        evaluate(run, corpus, Counting(log))
+    assert "made before audition.metrics.bss_eval changed: they are scored again" in caplog.text
+    assert log.read_text().count("asked") == 6
+    evaluate(run, corpus, Counting(log))
+    assert log.read_text().count("asked") == 6
 
 
 def test_other_stft_settings_replace_old_scores(run, corpus):

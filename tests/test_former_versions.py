@@ -1,4 +1,4 @@
-"""What version 0.1 wrote, with the module in every class's name, is still good: tests/former holds it."""
+"""What version 0.1 wrote, with the module in every class's name, is still read: tests/former holds it."""
 
 import os
 import shutil
@@ -83,11 +83,16 @@ def evaluate(run, data, metrics=METRICS):
     evaluating.evaluate(run, test_data=data, separator=SEPARATOR, metrics=metrics)
 
 
-def test_results_are_not_scored_again(run, data, monkeypatch):
+def test_results_are_scored_once_more_as_nobody_knows_by_which_code(run, data, caplog, monkeypatch):
     before = scores(run)
+    with caplog.at_level("INFO"):
+        evaluate(run, data)
+    assert "made by a version that did not record its code: they are scored again" in caplog.text
+    for name, sources in scores(run).items():
+        for source, columns in before[name].items():
+            for score, values in columns.items():
+                assert sources[source][score] == pytest.approx(values, abs=1e-4)
     monkeypatch.setattr(NusslSeparator, "finish", None)  # whoever separates fails
-    evaluate(run, data)
-    assert scores(run) == before and len(before) == 3
     described = read_json(run.folder / "evaluation.json")
     assert [metric["class"] for metric in described["metrics"]] == [
         "BSSEvalScale",
@@ -112,8 +117,6 @@ def test_what_may_be_a_silent_estimate_is_scored_again_and_refused_until_then(ru
         score_table(run)
     evaluate(run, data)
     assert np.isfinite(score_table(run)["SI-SDR"]).all()
-    scored = {p.stem for p in run.results.iterdir() if "scores" in read_json(p)["metadata"]}
-    assert scored == {"a"}  # the others were good as they were
 
 
 def test_results_of_two_versions_are_one_evaluation(run, data):
@@ -154,10 +157,10 @@ def test_a_cache_is_complete(stems, tmp_path):
     assert len(waveform_cache.open(data)) == 2
 
 
-def test_segments_are_not_separated_again(data, tmp_path, monkeypatch):
+def test_segments_are_separated_once_more(data, tmp_path, caplog):
     folder = shutil.copytree(FORMER / "segments", tmp_path / "segments")
     before = segment_table(folder)
-    monkeypatch.setattr(NusslSeparator, "finish", None)
+    caplog.set_level("INFO")
     segmenting.segment_and_separate(
         None,
         data=data,
@@ -174,7 +177,8 @@ def test_segments_are_not_separated_again(data, tmp_path, monkeypatch):
         "b_0000",
         "c_0000",
     ]
-    assert_frame_equal(segment_table(folder), before)
+    assert "made by a version that did not record its code: they are made again" in caplog.text
+    assert_frame_equal(segment_table(folder), before, atol=1e-4)
 
 
 def test_moving_a_class_changes_nothing(monkeypatch):

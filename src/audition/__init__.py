@@ -27,6 +27,7 @@ fails when a room is missing or an import goes against it. Imports point down.
              device         the device to work on
              files          files written whole or not at all, folders that say what they hold
              checksums      of what a checkpoint holds, at the speed of memory
+             code           the code that a result depends on: a hash of each of our modules
              identity       what a thing is: the keys of caches and results
              errors         the one error that the user can fix
 

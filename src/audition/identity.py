@@ -64,7 +64,7 @@ def describe(thing: Any) -> Any:
     if hasattr(thing, "tobytes"):
         return array_passport(thing)
     if hasattr(thing, "__qualname__"):
-        return Name(thing.__qualname__, former_address(thing))
+        return Name(thing.__qualname__, former_address(thing), thing.__module__)
     return {"class": describe(type(thing)), "settings": describe(public_attributes(thing))}
 
 
@@ -73,15 +73,16 @@ class Name(str):
 
     Attributes:
         former: what versions up to 0.1 wrote instead, such as `src.datasets.mixing.CoherentMixer`.
+        module: where it is defined; empty for what is no class or function.
     """
 
-    def __new__(cls, name: str, former: str):
+    def __new__(cls, name: str, former: str, module: str = ""):
         self = super().__new__(cls, name)
-        self.former = former
+        self.former, self.module = former, module
         return self
 
     def __getnewargs__(self):
-        return str(self), self.former
+        return str(self), self.former, self.module
 
 
 def former_address(thing: Any) -> str:
@@ -133,11 +134,6 @@ def in_short(description: Any) -> str:
 def array_passport(array: Any) -> dict:
     content = hashlib.sha256(array.tobytes()).hexdigest()[:16]
     return {"dtype": str(array.dtype), "shape": list(array.shape), "sha256": content}
-
-
-def passport_and_former(*parts: Any) -> tuple[str, str]:
-    """The fingerprint of a result with these parts, and the one that version 0.1 gave it."""
-    return fingerprint(parts), fingerprint(former(list(parts)))
 
 
 def public_versions(packages: tuple[str, ...]) -> dict[str, str]:

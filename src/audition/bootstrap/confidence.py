@@ -157,6 +157,9 @@ class Teacher(Separator):
             settings["confidence_on"] = measured_on
         return {"class": "Teacher", "settings": describe(settings)}
 
+    def parts(self) -> list[Any]:
+        return [*super().parts(), *self.separator.parts()]
+
     def on_device(self, mixes: list[nussl.AudioSignal], device: torch.device) -> list:
         return self.separator.on_device(mixes, device)
 

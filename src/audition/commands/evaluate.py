@@ -12,6 +12,7 @@ import nussl
 
 from audition import configs
 from audition.audio.estimates import write_estimates
+from audition.code import code_of
 from audition.datasets.identity import describe_content, file_states
 from audition.datasets.split import Split
 from audition.errors import ConfigError
@@ -60,8 +61,8 @@ def evaluate(
     """Scores a separator on each track of a test set, into `results/<track>.json`.
 
     Ends with the report card, and its headline on the console; analyze adds figures and notes.
-    Skips tracks that already have a result of the same separator, checkpoint, metrics and settings;
-    all other results are replaced.
+    Skips tracks that already have a result of the same separator, checkpoint, metrics, settings and
+    code; all other results are replaced.
 
     Args:
         run: whose results these are.
@@ -91,8 +92,11 @@ def evaluate(
     separator.check(test_data)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
-    kept = Results(run.results, settings, tracks(test_data))
+    code = code_of(settings, separate_all, type(test_data.dataset), *separator.parts())
+    kept = Results(run.results, settings, tracks(test_data), code)
     todo = kept.todo(fault)
+    if todo and (why := kept.why_again()):
+        log.info("%s were %s: they are scored again", run.results, why)
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
     last_step = ScoreTrack(metrics, run.audio if save_audio else None)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0

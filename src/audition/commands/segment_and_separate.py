@@ -13,6 +13,7 @@ from audition import configs
 from audition.audio.files import write_wav
 from audition.bootstrap.confidence import LOUD_PERCENTILE, Teacher
 from audition.bootstrap.segments import RESULTS, Segments
+from audition.code import code_of
 from audition.datasets.identity import describe_content
 from audition.datasets.split import Split
 from audition.files import claim
@@ -97,8 +98,11 @@ def segment_and_separate(
     cutting = [window_seconds, hop_seconds] + to_the_end * ["to the end"]
     settings = describe_settings(data, teacher, metrics, cutting, seed)
     claim(folder, MARKER, settings, "segment_and_separate.folder", "segments")
-    kept = Results(folder / RESULTS, settings, windows(segments))
+    code = code_of(settings, separate_all, Segments, type(data.dataset), *teacher.parts())
+    kept = Results(folder / RESULTS, settings, windows(segments), code)
     todo = kept.todo()
+    if todo and (why := kept.why_again()):
+        log.info("%s were %s: they are made again", kept.folder, why)
     log.info("%d of %d segments to separate", len(todo), len(segments))
     loop = LoopSettings(device, batch_size, None, num_workers=num_workers, seed=seed)
     results = separate_all(segments, todo, teacher, WriteSegment(folder, metrics), loop)

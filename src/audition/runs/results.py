@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audition.files import Damaged, read_json, write_json
-from audition.identity import file_sha256, fingerprint, passport_and_former
+from audition.identity import file_sha256, fingerprint
 
 log = logging.getLogger(__name__)
 FILES = "files"  # in a result's metadata: what `describe_files` says of the audio written with it
@@ -20,20 +20,25 @@ class Results:
     """Results of some items with some settings, in a folder: `<folder>/<name>.json`.
 
     A result is a dict whose entry "metadata" holds its passport: the fingerprint of its item's
-    name, of what is known about that item, and of the settings. Other files in the folder are left
-    alone. A result that is damaged, or whose audio was changed or deleted, counts as missing.
+    name, of what is known about that item, of the settings and of the code. Other files in the
+    folder are left alone. A result that is damaged, or whose audio was changed or deleted, counts as
+    missing.
 
     Args:
         folder: created with the first result.
-        settings: JSON-able; everything but the item that shapes a result.
+        settings: JSON-able; everything but the item and the code that shapes a result.
         items: name → what shows that the item is unchanged.
+        code: module → hash of the modules that shape a result, see `code_of`.
     """
 
-    def __init__(self, folder: Path, settings: dict, items: dict[str, tuple]):
+    def __init__(self, folder: Path, settings: dict, items: dict[str, tuple], code: dict[str, str]):
         self.folder = folder
-        self.settings = fingerprint(settings)
+        self.code = code
+        self.recorded_code, self.recorded = folder.with_name(f".{folder.name}.code"), False
+        made_by = [settings, sorted({*code.values()})]  # without names, as modules may move
+        self.settings = fingerprint(made_by)
         self.passports = {
-            name: passport_and_former(name, *item, settings) for name, item in items.items()
+            name: fingerprint([name, *item, *made_by]) for name, item in items.items()
         }
 
     def todo(self, fault: Callable[[str, dict], str | None] = no_fault) -> list[int]:
@@ -50,7 +55,7 @@ class Results:
         return [i for i, name in enumerate(self.passports) if name not in done]
 
     def is_done(self, name: str, result: dict) -> bool:
-        if not (self.holds(name, result) or self.adopt(name, result)):
+        if not self.holds(name, result):
             return False
         changed = changed_files(self.folder.parent, result["metadata"].get(FILES, {}))
         if changed:
@@ -58,24 +63,30 @@ class Results:
         return not changed
 
     def holds(self, name: str, result: dict) -> bool:
-        """Whether a result is what its item and the settings would give today."""
-        return name in self.passports and passport_of(result) == self.passports[name][0]
+        """Whether a result is what its item, the settings and the code would give today."""
+        return name in self.passports and passport_of(result) == self.passports[name]
 
-    def adopt(self, name: str, result: dict) -> bool:
-        """Gives a result that version 0.1 wrote today's passport if it still holds; says if it does."""
-        holds = name in self.passports and passport_of(result) == self.passports[name][1]
-        if holds:
-            self.write(name, result)
-        return holds
+    def why_again(self) -> str:
+        """What is to be said of results here that other code made; empty if there are none."""
+        if not read_whole(self.folder)[0]:
+            return ""
+        if not self.recorded_code.is_file():
+            return "made by a version that did not record its code"
+        known = {*read_json(self.recorded_code).values()}
+        changed = [module for module, content in self.code.items() if content not in known]
+        return f"made before {', '.join(changed)} changed" if changed else ""
 
     def write(self, name: str, result: dict) -> None:
-        stamp = {"passport": self.passports[name][0], "settings": self.settings}
+        if not self.recorded:
+            write_json(self.recorded_code, self.code)
+            self.recorded = True
+        stamp = {"passport": self.passports[name], "settings": self.settings}
         about = {**result["metadata"], **stamp}
         without = {key: value for key, value in result.items() if key != "metadata"}
         write_json(self.path(name), {**without, "metadata": about})
 
     def remove_others(self) -> int:
-        """Deletes our results of other items or settings; returns how many there were."""
+        """Deletes our results of other items, settings or code; returns how many there were."""
         present = read_whole(self.folder)[0].items()
         others = [name for name, result in present if not self.holds(name, result)]
         for name in others:

@@ -104,6 +104,10 @@ class Separator:
         """JSON-able identity: estimates may be reused as long as it stays the same."""
         return {"class": describe(type(self)), "settings": describe(vars(self))}
 
+    def parts(self) -> list[Any]:
+        """Classes whose code shapes the estimates, besides those in the passport."""
+        return [type(self)]
+
     def on_device(self, mixes: list[nussl.AudioSignal], device: torch.device) -> list:
         """Runs the network.
 

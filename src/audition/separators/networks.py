@@ -68,6 +68,11 @@ class NetworkSeparator(Separator):
         settings["model_sha256"] = file_sha256(self.model_path)[:16]
         return {"class": describe(type(self)), "settings": describe(settings)}
 
+    def parts(self) -> list[Any]:
+        """With a network in memory, see `check`, also its features and modules."""
+        modules = [] if self.model is None else self.model.modules()
+        return [*super().parts(), describe(self.features), *map(type, modules)]
+
     def rehearsing(
         self, folder: Path, model: nussl.ml.SeparationModel, metadata: dict, data: Any
     ) -> Self | None:
