@@ -80,7 +80,7 @@ def test_a_damaged_marker_hands_nothing_over(tmp_path):
 
 
 def test_a_damaged_result_counts_as_missing_and_is_refused_by_reports(tmp_path, caplog):
-    store = Results(tmp_path / "results", {}, {"a": (0,), "b": (1,)})
+    store = Results(tmp_path / "results", {}, {"a": (0,), "b": (1,)}, {})
     for name in ("a", "b"):
         store.write(name, {"voice": {"SDR": [1.25]}, "metadata": {"track": name}})
     path = store.folder / "a.json"
