@@ -7,6 +7,7 @@ import pytest
 
 from audition.files import claim, files_below, read_json, write_and_rename, write_json
 from audition.identity import fingerprint
+from audition.unfinished import sweep
 
 
 def test_a_file_that_fails_half_way_leaves_the_old_one_and_nothing_else(tmp_path):
@@ -66,3 +67,45 @@ def test_a_folder_whose_marker_was_being_written_is_still_to_be_had(tmp_path):
     (tmp_path / ".mine.json.x3b1").write_text("{")
     claim(tmp_path, "mine.json", {"a": 1}, "mine.folder", "things")
     assert read_json(tmp_path / "mine.json") == {"a": 1}
+
+
+KILLED = (
+    "import os, signal, sys; from audition.files import write_and_rename\n"
+    "with write_and_rename(sys.argv[1]) as file: os.kill(os.getpid(), signal.SIGKILL)"
+)
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_and_what_a_living_one_writes_is_not(
+    tmp_path,
+):
+    path = tmp_path / ("long" * 60)
+    subprocess.run([sys.executable, "-c", KILLED, str(path)])
+    assert len(os.listdir(tmp_path)) == 1
+    elsewhere = tmp_path / ".a.json.00000000-1-1.abcdefgh"
+    elsewhere.touch()
+    forgotten = tmp_path / ".b.json.00000000-1-1.abcdefgh"
+    forgotten.touch()
+    os.utime(forgotten, (0, 0))
+    theirs = tmp_path / ".hidden.of.a.user"
+    theirs.touch()
+    with write_and_rename(path) as outer:  # a living process's own
+        outer.write("outer")
+        sweep.cache_clear()
+        with write_and_rename(tmp_path / "inner") as inner:
+            inner.write("inner")
+    assert path.read_text() == "outer"
+    assert set(tmp_path.iterdir()) == {path, tmp_path / "inner", elsewhere, theirs}
+
+
+def test_the_folder_is_on_disk_after_the_file_has_its_name(tmp_path, monkeypatch):
+    calls, fsync, replace = [], os.fsync, os.replace
+    folder = os.stat(tmp_path).st_ino
+
+    def watched(descriptor):
+        calls.append("folder" if os.fstat(descriptor).st_ino == folder else "file")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    monkeypatch.setattr(os, "replace", lambda *names: calls.append("name") or replace(*names))
+    write_json(tmp_path / "a.json", {})
+    assert calls == ["file", "name", "folder"]

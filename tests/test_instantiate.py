@@ -1,6 +1,7 @@
 """Sweeps and run folders."""
 
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import pytest
 
 from audition import configs
 from audition.files import read_json
-from audition.runs.folder import Run
+from audition.runs.folder import Run, find_run, numbered
 from tests.support import road
 
 
@@ -132,6 +133,52 @@ def test_two_at_once_never_collide(tmp_path):
     names = folders(tmp_path)
     assert sorted(int(name[3:].split(":")[0]) for name in names) == list(range(10))
     assert all((tmp_path / "out" / name / "config.gin").exists() for name in names)
+
+
+KILLED = """
+import os, signal, sys
+import main
+from audition.runs import sweeps
+
+before = getattr(sweeps, sys.argv[1])
+
+def until_killed(*arguments):
+    if counter.pop():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return before(*arguments)
+
+counter = [True, False]
+setattr(sweeps, sys.argv[1], until_killed)
+from audition.commands import instantiate
+setattr(instantiate, sys.argv[1], until_killed)
+main.main(sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("moment", ["staged", "place", "sync"])
+def test_a_sweep_is_made_wholly_or_not_at_all(speech, tmp_path, moment):
+    """Killed as it makes or moves the second of its folders, or when all are there."""
+    words = ["-c", *road.RECIPE, "-o", str(tmp_path / "out"), "-b", sweep("{'train.seed': [3, 4]}")]
+    code = (
+        KILLED.replace("counter = [True, False]", "counter = [True]")
+        if moment == "sync"
+        else KILLED
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, moment, "instantiate", *words], cwd=road.ROOT
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert numbered(tmp_path / "out") == []
+    for config in (tmp_path / "out").glob("*/config.gin"):
+        assert find_run([config]) is None
+    road.call(
+        "instantiate", *words[1:4], f"instantiate.output_folder = '{tmp_path / 'out'}'", words[-1]
+    )
+    assert folders(tmp_path) == ["run0:seed:3", "run1:seed:4"]
+    assert sorted(path.name for path in (tmp_path / "out/run0:seed:3").iterdir()) == [
+        "config.gin",
+        "run.json",
+    ]
 
 
 def test_a_users_own_module_survives_into_the_compiled_config(instantiate, tmp_path):

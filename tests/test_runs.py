@@ -10,11 +10,16 @@ from audition.runs.folder import (
     describe,
     find_run,
     find_runs,
-    make_run,
     next_number,
     require,
 )
+from audition.runs.sweeps import new_sweep, place, staged
 from tests.support import road
+
+
+def make_run(out_folder, label):
+    with new_sweep(out_folder) as staging:
+        return place(staged(staging, 0), label)
 
 
 def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_path):
@@ -25,7 +30,7 @@ def test_number_is_the_highest_folder_plus_one_and_other_files_do_not_count(tmp_
     assert next_number(tmp_path) == 5
 
 
-def test_make_run_names_the_folder_after_number_and_label(tmp_path):
+def test_a_run_folder_is_named_after_its_number_and_label(tmp_path):
     assert make_run(tmp_path / "out", "clip_value:0.0001").name == "run0:clip_value:0.0001"
     assert make_run(tmp_path / "out", "").name == "run1"
 

@@ -25,6 +25,8 @@ fails when a room is missing or an import goes against it. Imports point down.
              interruption   signals that ask for an end, and the places where it does no harm
              progress       a bar on a terminal, a few lines elsewhere
              device         the device to work on
+             process        which process is at work, and whether it still is
+             unfinished     temporary files of killed processes, which the next one removes
              files          files written whole or not at all, folders that say what they hold
              checksums      of what a checkpoint holds, at the speed of memory
              code           the code that a result depends on: a hash of each of our modules

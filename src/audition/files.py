@@ -8,12 +8,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
 from audition.errors import ConfigError
 from audition.identity import former
+from audition.process import this_process
+from audition.unfinished import LONGEST_NAME, sweep
+
+guards: list[Callable[[], None]] = []  # called before a file takes its name, unless they raise
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ def write_and_rename(
     """Opens a temporary file beside `path` and moves it there once it is complete and on disk.
 
     If the disk fills up or the process is killed, the old `path` stays as it was; the temporary
-    file is removed, unless the process was killed.
+    file is removed, that of a killed process by the next one that writes into the folder.
 
     Args:
         path: the file to write; its folder is created if missing.
@@ -54,18 +58,23 @@ def write_and_rename(
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    sweep(path.parent)
+    prefix = f".{path.name[:LONGEST_NAME]}.{this_process()}."
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
     try:
         with os.fdopen(descriptor, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~current_umask())
+        check_guards()
         if previous is not None and path.exists():
             keep(path, previous)
         os.replace(temporary, path)
+        sync(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
+        check_guards()  # one that raises says why the temporary file was gone
         raise
 
 
@@ -76,6 +85,30 @@ def keep(path: Path, previous: Path) -> None:
         os.link(path, previous)
     except OSError:  # some file systems have no links
         shutil.copyfile(path, previous)
+
+
+def sync(folder: Path) -> None:
+    """Waits until the names in a folder are on disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def guarded(guard: Callable[[], None]) -> Iterator[None]:
+    """Meanwhile, no file takes its name if `guard` raises."""
+    guards.append(guard)
+    try:
+        yield
+    finally:
+        guards.remove(guard)
+
+
+def check_guards() -> None:
+    for guard in guards:
+        guard()
 
 
 def current_umask() -> int:

@@ -15,7 +15,8 @@ from audition.configs.points import header, label, plain_point
 from audition.errors import ConfigError
 from audition.files import write_and_rename, write_json
 from audition.identity import fingerprint
-from audition.runs.folder import Run, describe, find_run, make_run
+from audition.runs.folder import Run, describe, find_run
+from audition.runs.sweeps import new_sweep, place, staged
 
 log = logging.getLogger(__name__)
 SHARED_RECORD = (
@@ -34,7 +35,7 @@ def instantiate(
 ) -> list[Run]:
     """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
 
-    Checks all points before it makes the first folder.
+    Checks all points before it makes the first folder, and makes all folders or none.
 
     Args:
         loaded: the .gin files to compile.
@@ -61,11 +62,13 @@ def instantiate(
     if run_folder is not None:
         return [write_shared(Run(Path(run_folder)), texts, points, loaded)]
     folder = Path(output_folder or derived_folder(loaded.paths))
-    runs = []
-    for point, text, cache in zip(points, texts, caches, strict=True):
-        runs.append(make_run(folder, label(point)))
-        fill(runs[-1], text, point, cache, loaded)
-    script = write_script(folder)
+    with new_sweep(folder) as staging:
+        made = []
+        for number, parts in enumerate(zip(texts, points, caches, strict=True)):
+            made.append(staged(staging, number))
+            fill(made[-1], *parts, loaded)
+        runs = [place(one, label(point)) for one, point in zip(made, points, strict=True)]
+        script = write_script(folder)
     for run in runs:
         log.info("%s", run.config)
     log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)

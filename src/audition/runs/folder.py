@@ -39,8 +39,8 @@ class Run:
 
     config = inside("config.gin")  # all bindings
     record = inside("run.json")  # how the run came to be
+    mark = inside(".sweep")  # names the hidden folder of a sweep that is still being made
     status = inside("status.json")  # of its last command
-    status_lock = inside(".status.lock")
     costs = inside("cost.json")  # time and memory of training and evaluation
     progress = inside("progress.json")  # of the training, for sweep_status
     trackers = inside("trackers.json")  # where MLflow and others have the last training
@@ -73,11 +73,28 @@ class Run:
     chosen = inside("chosen")  # links to segments
     round_record = inside("round.json")  # once all its steps are done
 
+    @property
+    def counts(self) -> bool:
+        """Whether the whole sweep that it belongs to was made."""
+        sweep = self.sweep
+        return sweep is None or not (self.folder.parent / sweep).exists()
+
+    @property
+    def sweep(self) -> str | None:
+        """What the mark names; None without one."""
+        try:
+            return self.mark.read_text()
+        except FileNotFoundError:
+            return None
+
     def operative(self, command: str) -> Path:
         return self.folder / f"operative.{command}.gin"
 
     def epoch_model(self, epoch: int) -> Path:
         return self.checkpoints / f"epoch{epoch}.model.pth"
+
+    def lease(self, number: int | str) -> Path:
+        return self.folder / f".lease.{number}"
 
     def round(self, number: int) -> "Run":
         return Run(self.folder / f"round{number}")
@@ -105,7 +122,7 @@ def find_run(config_paths: Sequence[str | Path]) -> Run | None:
     """The Run whose compiled `config.gin` is among `config_paths` (the last such), else None."""
     for path in reversed([Path(path) for path in config_paths]):
         run = Run(path.parent)
-        if path == run.config and (run.record.is_file() or is_compiled(path)):
+        if path == run.config and run.counts and (run.record.is_file() or is_compiled(path)):
             return run
     return None
 
@@ -164,8 +181,9 @@ def own_paths(run: Run, config_paths: Sequence[str | Path]) -> list[str | Path]:
 
 def numbered(folder: Path) -> list[Path]:
     """Run folders of an out folder, or the rounds of a bootstrap's run, by number."""
-    found = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
-    return sorted(filter(Path.is_dir, found), key=lambda path: int(re.search(r"\d+", path.name)[0]))
+    names = [path for name in ("run", "round") for path in folder.glob(f"{name}[0-9]*")]
+    found = [path for path in names if path.is_dir() and Run(path).counts]
+    return sorted(found, key=lambda path: int(re.search(r"\d+", path.name)[0]))
 
 
 def runs_in(folder: Path) -> list[Path]:
@@ -207,30 +225,6 @@ def next_number(out_folder: str | Path) -> int:
     """One more than the highest existing `run<N>`; other names in the folder don't count."""
     folders = (path for path in Path(out_folder).glob("run*") if path.is_dir())
     return max(map(run_number, folders), default=-1) + 1
-
-
-def make_run(out_folder: str | Path, label: str) -> Run:
-    """Makes the next run folder, `run<N>:<label>` or `run<N>`, which no other process can get too.
-
-    An exclusive mkdir claims the number itself, so two runs with different labels never share one.
-    """
-    out_folder = Path(out_folder)
-    out_folder.mkdir(parents=True, exist_ok=True)
-    number = next_number(out_folder)
-    while True:
-        claim = out_folder / f".run{number}"
-        try:
-            claim.mkdir()
-        except FileExistsError:
-            number += 1
-            continue
-        if next_number(out_folder) <= number:
-            break
-        claim.rmdir()
-        number = next_number(out_folder)
-    folder = out_folder / (f"run{number}:{label}" if label else f"run{number}")
-    claim.rename(folder)
-    return Run(folder)
 
 
 def describe(
