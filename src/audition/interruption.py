@@ -92,6 +92,12 @@ def check() -> None:
         raise Interrupted(state.asked)
 
 
+def ask() -> None:
+    """Asks for an end as SIGTERM does, from any thread; does nothing where nobody listens."""
+    if signal.getsignal(signal.SIGTERM) == receive:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
     """Signals wait; processes started meanwhile never get any, until they say otherwise."""

@@ -13,7 +13,8 @@ import pytest
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.runs.folder import Run
-from audition.runs.status import recorded, this_process
+from audition.runs.lease import leased
+from audition.runs.status import recorded
 from tests.queue.fake_gpus import FakeMachine
 from tests.queue.spooler import FOR_EVER, Spooler, needs_tsp
 from tests.support import road
@@ -106,27 +107,19 @@ def test_a_killed_run_is_told_and_resumed(instantiate, tmp_path, capsys):
     assert "handlers" in done.stderr  # the config it was killed with kept no handlers' state
 
 
-def test_a_run_at_work_is_told_and_guarded(instantiate, capsys):
+def test_a_run_at_work_is_told_and_guarded(instantiate, tmp_path, capsys):
     (run,) = instantiate(ORACLE)
-    write_json(run.status, {"command": "all", "state": "running", **this_process(os.getpid())})
+    write_json(run.status, {"command": "all", "state": "running"})
     progress = {"epoch": 3, "num_epochs": 10, "loss": 0.25, "seconds_per_epoch": 60.0}
     write_json(run.folder / "progress.json", progress)
-    assert status(capsys, run.config) == {
-        "run0": "running all: epoch 3 of 10, loss 0.25, 7 min left"
-    }
-    assert road.call("evaluate", run.config, check=False) == 2
-    assert "is being worked on by all" in capsys.readouterr().err
-
-
-def test_a_process_of_another_boot_with_the_same_number_is_not_taken_for_the_run(
-    instantiate, capsys
-):
-    (run,) = instantiate(ORACLE)
-    other = {**this_process(os.getpid()), "boot": "another"}
-    write_json(run.status, {"command": "all", "state": "running", **other})
-    assert "all was killed" in status(capsys, run.config)["run0"]
-    road.call("evaluate", run.config)
-    assert status(capsys, run.config) == {"run0": "evaluate finished"}
+    with leased(run, "all"):
+        assert status(capsys, run.config) == {
+            "run0": "running all: epoch 3 of 10, loss 0.25, 7 min left"
+        }
+        assert road.call("evaluate", run.config, check=False) == 2
+        assert "is being worked on by all" in capsys.readouterr().err
+        done = run_sh(tmp_path, "--here")
+        assert (done.returncode, done.stdout) == (0, "out/run0 is running\n"), done.stderr
 
 
 @needs_tsp

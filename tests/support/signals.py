@@ -51,3 +51,14 @@ class Signal(Metric):
     def score(self, references, estimates, mix):
         send()
         return {name: {"one": [1.0]} for name in references}
+
+
+@gin.register
+def add_rival(training):
+    """Another process takes the run over in the second iteration."""
+
+    def rival(engine):
+        if engine.state.iteration == 2 and training.first_iteration == 0:
+            training.run.lease(2).touch()
+
+    training.trainer.add_event_handler(Events.ITERATION_STARTED, rival)

@@ -68,6 +68,16 @@ finished() { # all three steps, by the run's own record
         grep -qE '"command": "(all|resume|bootstrap)"' "$1/status.json"
 }
 
+counts() { # belongs to a sweep that instantiate made wholly
+    [ ! -e "$1/.sweep" ] || [ ! -e "$(dirname "$1")/$(cat "$1/.sweep")" ]
+}
+
+running() { # in another shell, or on another machine that shares this folder
+    ls "$1"/.lease.* >/dev/null 2>&1 &&
+        "$python" main.py sweep_status -c "$1" </dev/null | grep -F "$(basename "$1") " |
+        grep -q '  running '
+}
+
 step() {
     if grep -q '"pipeline": "bootstrap"' "$1/run.json"; then echo bootstrap
     elif [ -e "$1/checkpoints/latest.pth" ] || [ -e "$1/checkpoints/previous.pth" ]; then echo resume
@@ -94,6 +104,8 @@ fill() { # the caches that a run shares with all runs of the same key; `job` fil
 run() {
     if finished "$1"; then
         num_done=$((num_done + 1))
+    elif running "$1"; then
+        echo "$(label "$1") is running"
     elif [ -n "$here" ]; then
         fill "$1"
         here "$python" allocate.py "$gpus" "$python" main.py -c "$1/config.gin" "$(step "$1")"
@@ -109,7 +121,7 @@ run() {
 while IFS= read -r config; do
     folder=$(dirname "$config")
     if [ -z "$chosen" ] || printf '%s' "$chosen" | grep -qxF "$(basename "$folder")"; then
-        run "$folder"
+        if counts "$folder"; then run "$folder"; fi
     fi
 done <<END
 $(ls -dv @FOLDER@/run[0-9]*/config.gin)

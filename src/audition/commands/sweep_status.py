@@ -15,7 +15,8 @@ from audition.files import read_record
 from audition.reports.caveats import MARK, read_caveats
 from audition.runs.costs import duration
 from audition.runs.folder import Run, numbered
-from audition.runs.status import is_alive, is_complete, read_status
+from audition.runs.lease import is_worked_on
+from audition.runs.status import is_complete, read_status
 
 
 @gin.configurable(denylist=["runs"])
@@ -75,7 +76,7 @@ def describe(run: Run, queued: set[str], metric: str) -> str:
 
 
 def describe_running(run: Run, status: dict[str, Any]) -> str:
-    if not is_alive(status):
+    if not is_worked_on(run):
         return f"failed: {status['command']} was killed (its process is gone); run.sh resumes it"
     where = f"running {status['command']}"
     at = read_record(run.progress)
