@@ -21,6 +21,7 @@ from audition.runs.folder import Run
 from audition.runs.memory import CLEAR_REFS, PeakMemory
 from audition.separators import MaskEstimation, NusslSeparator, Separator, nussl_recipes
 from tests.support import road
+from tests.support.training import QUICK
 from tests.support.voices import open_corpus, save_network, write_corpus
 
 ORACLE = nussl_recipes()["nussl.separation.benchmark.IdealRatioMask"]()
@@ -318,3 +319,25 @@ def test_evaluate_ends_with_the_card_and_its_headline(instantiate, capsys):
     before = run.report_card_txt.read_text()
     road.call("evaluate", run.config, "evaluate.metrics = [@PrecisionRecallFScore()]")
     assert run.report_card_txt.read_text() != before  # no card of scores that are gone
+
+
+def test_sources_are_in_one_order_whatever_the_binding_says(instantiate):
+    """Outputs of stored networks keep their meaning, and the order is told."""
+    runs = [
+        instantiate(*QUICK, "evaluate.save_audio = True", sources)[-1]
+        for sources in ("SOURCES = ['s1', 's2']", "SOURCES = ['s2', 's1']")
+    ]
+    for run in runs:
+        road.call("train", run.config)
+        road.call("evaluate", run.config)
+        for path in run.logs.glob("*.log"):
+            assert "in alphabetical order in network outputs, results and audio" in path.read_text()
+            assert "the order in SOURCES: s1, s2." in path.read_text()
+    first, second = map(read_results, runs)
+    for name, one in first.items():
+        other = second[name]
+        assert list(one) == list(other) == ["s1", "s2", "metadata"]
+        assert one["s1"] == other["s1"]
+        for source in ("s1.wav", "s2.wav"):
+            audio, again = ((run.audio / name / source).read_bytes() for run in runs)
+            assert audio == again

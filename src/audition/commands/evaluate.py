@@ -94,6 +94,7 @@ def evaluate(
     settings = describe_settings(test_data, separator, metrics, loop, save_audio)
     code = code_of(settings, separate_all, type(test_data.dataset), *separator.parts())
     kept = Results(run.results, settings, tracks(test_data), code)
+    test_data.tell_order()
     todo = kept.todo(fault)
     if todo and (why := kept.why_again()):
         log.info("%s were %s: they are scored again", run.results, why)

@@ -85,7 +85,8 @@ def describe(dataset: nussl.datasets.BaseDataset) -> str:
 class Split:
     """Items of a dataset, `{"mix": AudioSignal, "sources": {name: AudioSignal}, "metadata": {…}}`.
 
-    Sources come in alphabetical order. An item that can't be used raises a ConfigError that names
+    Sources come in alphabetical order, whatever order a binding names them in, so that the outputs of
+    a network, results and audio are all in one order, and in the same for every version. An item that can't be used raises a ConfigError that names
     it. A Split can be pickled if its dataset can.
 
     Attributes:
@@ -147,6 +148,15 @@ class Split:
 
     def __iter__(self) -> Iterator[dict]:
         return (self[i] for i in range(len(self)))
+
+    def tell_order(self) -> None:
+        """Logs the order of the sources, if there are several."""
+        if len(self.source_names) > 1:
+            log.info(
+                "Sources are in alphabetical order in network outputs, results and audio, whatever "
+                "the order in SOURCES: %s.",
+                ", ".join(self.source_names),
+            )
 
     def only(self, indices: Iterable[int]) -> "Split":
         """A Split of these items only, without a cache."""

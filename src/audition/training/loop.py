@@ -88,6 +88,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
     if settings.val_data is not None:
         training.validator = make_engine(lambda engine, batch: val_step(training, forward, batch))
     log.info("%s", model)
+    settings.train_data.tell_order()
     log.info("Training on %s.", device)
     return training
 
