@@ -1,6 +1,7 @@
 """Bad data through the real entry point: one sentence that names the file, and nothing lost."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,14 +110,21 @@ def test_a_late_damaged_track_is_named_from_within_a_data_worker(
     assert victim.stem in line
 
 
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda path: path.write_bytes(b"no audio"), Path.unlink, cut_in_half]
+)
 def test_a_damaged_test_track_fails_by_name_after_all_others_are_scored(
-    instantiate, corpus, capsys
+    instantiate, corpus, capsys, damage
 ):
     oracle = "evaluate.separator = @nussl.separation.benchmark.IdealBinaryMask()"
     (run,) = instantiate(f"WHAM_ROOT = '{corpus}'", oracle)
     victim = sorted((corpus / "wav8k/min/tt/mix_clean").iterdir())[2]
     whole = victim.read_bytes()
-    victim.write_bytes(b"this is no audio")
+    damage(victim)
     assert road.call("evaluate", run.config, check=False) == 1
     assert victim.stem in capsys.readouterr().err
     assert len(list(run.results.glob("*.json"))) == 3

@@ -1,6 +1,7 @@
 """Every dataset of nussl as a Split, its filters, and the sentence for each kind of bad data."""
 
 import json
+import os
 import pickle
 import shutil
 
@@ -9,6 +10,7 @@ import nussl
 import pytest
 import soundfile
 
+from audition.audio.files import read
 from audition.datasets import build_dataset, corpora
 from audition.datasets.corpora import FUSS, MUSDB18, WHAM, MixSourceFolder, OnTheFly, Scaper
 from audition.datasets.filters import LongerThan, NamedLike, NotSilent, ShorterThan
@@ -284,13 +286,18 @@ BAD_FILES = {
         "'1'.*s2 has 1 channels of 11999 samples",
     ),
     "nan": (lambda path: write_nan(path), "1.wav has NaN or infinite samples"),
+    "absurd": (lambda path: write_nan(path, -1e30), "s2/1.wav has a sample of 1e[+]30, where full"),
+    "cut": (
+        lambda path: os.truncate(path, 12000),
+        "s2/1.wav is cut short, it holds 11956 of the 24000 bytes of audio that its header",
+    ),
     "missing": (lambda path: path.unlink(), "track '1' .* has no s2/1.wav"),
 }
 
 
-def write_nan(path):
+def write_nan(path, value=np.nan):
     audio = noise(0, 12000).astype(np.float32)
-    audio[77] = np.nan
+    audio[77] = value
     write(path, audio, subtype="FLOAT")
 
 
@@ -308,6 +315,85 @@ def test_a_bad_file_is_named_for_nussls_own_class_too(tmp_path, kind):
     corpus = build_dataset(nussl.datasets.WHAM(str(write_wham(tmp_path))), "train")
     BAD_FILES[kind][0](tmp_path / "wav8k/min/tr/s2/1.wav")
     with pytest.raises(ConfigError, match="train: track '1' of WHAM"):
+        corpus[1]
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("ending", ["wav", "aiff", "flac"])
+def test_mixture_and_sources_cut_alike_are_found_by_the_header(tmp_path, ending, subtype):
+    if (ending, subtype) == ("flac", "FLOAT"):
+        pytest.skip("flac has no floats")
+    for folder in ("mix", "a", "b"):
+        write(tmp_path / folder / f"1.{ending}", noise(0, 6000), subtype=subtype)
+    corpus = build_dataset(MixSourceFolder(str(tmp_path), ext=[f".{ending}"]), "test")
+    for path in tmp_path.glob("*/*"):
+        os.truncate(path, path.stat().st_size // 2)
+    with pytest.raises(ConfigError, match=f"/1.{ending} (is cut short|can't be read as audio)"):
+        corpus[0]
+
+
+@pytest.mark.parametrize("size", [2**32 - 1, 2**31 - 1])
+def test_a_wav_file_that_was_written_into_a_pipe_is_whole(tmp_path, size):
+    write(tmp_path / "1.wav", noise(0, 6000))
+    content = bytearray((tmp_path / "1.wav").read_bytes())
+    content[40:44] = size.to_bytes(4, "little")
+    (tmp_path / "1.wav").write_bytes(content)
+    assert len(read(tmp_path / "1.wav")[0]) == 6000
+
+
+def test_floats_on_the_scale_of_16_bits_are_audio(tmp_path):
+    write(tmp_path / "1.wav", noise(0, 6000) * 2**15, subtype="FLOAT")
+    assert read(tmp_path / "1.wav")[0].max() > 1000
+
+
+def test_a_mixture_that_is_missing_is_an_item_that_cannot_be_read(tmp_path):
+    root = write_wham(tmp_path / "wham") / "wav8k/min/tr"
+    (root / "mix_clean/1.wav").unlink()
+    for name in ("mix_clean", "s1", "s2"):
+        (root / name / "2.wav").unlink()
+    corpus = build_dataset(WHAM(str(tmp_path / "wham")), "test")
+    assert corpus.names == ["0", "1", "2", "3"]
+    for i in (1, 2):
+        with pytest.raises(
+            ConfigError, match=f"track '{i}' of WHAM.* has no mix_clean/{i}.wav; add"
+        ):
+            corpus[i]
+    assert file_states(corpus)[1][0] is None
+
+
+def test_a_mixture_that_is_missing_in_musdb(tmp_path):
+    write_musdb(tmp_path)
+    (tmp_path / "test" / "Ben - Two" / "mixture.wav").unlink()
+    corpus = build_dataset(MUSDB18(str(tmp_path), is_wav=True, subsets=["test"]), "test")
+    with pytest.raises(ConfigError, match="'Ben - Two' .* has no test/Ben - Two/mixture.wav"):
+        corpus[1]
+
+
+def test_a_soundscape_without_its_jams_or_on_no_disk_is_missed(tmp_path):
+    folder = tmp_path / "eval"
+    folder.mkdir()
+    names = ["example00000", "example00001"]
+    write_soundscapes(folder, names)
+    (folder / "example00001.jams").unlink()
+    listed = [*names, "example00002"]
+    lines = [f"eval/{name}.wav\teval/{name}_sources/a.wav\n" for name in listed]
+    (tmp_path / "eval_example_list.txt").write_text("".join(lines))
+    corpus = build_dataset(FUSS(str(tmp_path), "eval"), "test")
+    assert corpus.names == listed
+    for i in (1, 2):
+        with pytest.raises(ConfigError, match=f"'{listed[i]}' .* can't be read"):
+            corpus[i]
+    assert file_states(corpus)[1:] == [[None], [None]]
+    assert build_dataset(Scaper(str(folder)), "test").names == names
+
+
+def test_a_soundscape_shorter_than_its_jams_says(tmp_path):
+    write_soundscapes(tmp_path, ["0", "1"])
+    for path in tmp_path.glob("1*/**/*.wav"):
+        write(path, noise(0, 1000), 16000)
+    write(tmp_path / "1.wav", noise(0, 1000), 16000)
+    corpus = build_dataset(Scaper(str(tmp_path)), "test")
+    with pytest.raises(ConfigError, match="1.jams tells of 0.1 s of audio, and there are 0.0625 s"):
         corpus[1]
 
 

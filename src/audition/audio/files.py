@@ -1,5 +1,6 @@
 """Read, write and convert audio files; audio is an array `(sample, channel)`."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from audition.files import write_and_rename
 
 AUDIO_SUFFIXES = {".aif", ".aiff", ".flac", ".mp3", ".ogg", ".opus", ".wav"}
 FULL_SCALE = 2**15
+ABSURD = 2**16  # beyond it a sample is damage; some corpora have floats on the scale of 16 bits
+CUT_SHORT = re.compile(r"^ ?(?:data|SSND) : (\d+) \(should be (\d+)\)$", re.MULTILINE)  # wav, aiff
+STREAMED = 2**31 - 2**12  # a size above it was written before anyone knew it, as into a pipe
 
 
 def convert(
@@ -52,10 +56,12 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
     """Reads a file as float32 `(sample, channel)`, along with its sample rate.
 
     Raises:
-        ConfigError: the file is not audio, is empty, or holds NaN or infinite samples.
+        ConfigError: the file is not audio, is empty or cut short, or holds NaN, infinite or absurd
+            samples.
     """
     try:
         with soundfile.SoundFile(path) as file:
+            check_whole(path, file)
             if file.subtype == "PCM_16":  # libsndfile takes twice as long to make the same floats
                 audio = file.read(dtype="int16", always_2d=True) * np.float32(2**-15)
             else:
@@ -64,13 +70,37 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
         raise unreadable(path, error) from error
     if len(audio) == 0:
         raise ConfigError(f"{path} has no samples: repair the file or remove it.")
-    if not np.isfinite(audio).all():
-        raise ConfigError(f"{path} has NaN or infinite samples: repair the file or remove it.")
+    if file.subtype != "PCM_16":
+        check_samples(path, audio)
     return audio, file.samplerate
+
+
+def check_whole(path: str | Path, file: soundfile.SoundFile) -> None:
+    """Raises a ConfigError if the file ends before its header says, which libsndfile only logs."""
+    if cut := CUT_SHORT.search(file.extra_info):
+        promised, held = int(cut[1]), int(cut[2])
+        if held < promised < STREAMED:
+            raise ConfigError(
+                f"{path} is cut short, it holds {held} of the {promised} bytes of audio that its "
+                "header tells of: repair the file or remove it."
+            )
+
+
+def check_samples(path: str | Path, audio: np.ndarray) -> None:
+    """Raises a ConfigError for samples that are no audio: one of 1e30 outweighs all others."""
+    peak = max(audio.max(), -audio.min())  # NaN if any sample is
+    if not np.isfinite(peak):
+        raise ConfigError(f"{path} has NaN or infinite samples: repair the file or remove it.")
+    if peak > ABSURD:
+        raise ConfigError(
+            f"{path} has a sample of {peak:.3g}, where full scale is 1: repair the file or remove it."
+        )
 
 
 def unreadable(path: str | Path, error: soundfile.LibsndfileError) -> ConfigError:
     """The ConfigError that stands for a soundfile.LibsndfileError."""
+    if not Path(path).exists():
+        return ConfigError(f"There is no file {path}: add it, or remove the others of its track.")
     return ConfigError(
         f"{path} can't be read as audio ({error.error_string}): repair the file or remove it."
     )

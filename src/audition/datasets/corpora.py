@@ -20,6 +20,9 @@ from audition.errors import ConfigError
 
 register = gin.register(module="nussl.datasets")
 
+ROUNDING_SECONDS = 0.01
+WHAM_FOLDERS = ("mix_both", "mix_clean", "mix_single", "noise", "s1", "s2")
+
 
 class ReadsBySoundfile:
     """Reads a file in one go: the same float32 numbers as nussl, at twenty times the speed."""
@@ -136,7 +139,7 @@ class MixSourceFolder(ReadsBySoundfile, FolderItems, nussl.datasets.MixSourceFol
     def get_items(self, folder: str | Path) -> list[str]:
         names = [*([] if self.make_mix else [self.mix_folder]), *(self.source_folders or [])]
         require_folders("MixSourceFolder.folder", folder, names or [""])
-        return super().get_items(folder)
+        return self.every_item(super().get_items(folder), folder)
 
 
 @register
@@ -161,7 +164,7 @@ class WHAM(ReadsBySoundfile, FolderItems, nussl.datasets.WHAM):
 
     def get_items(self, folder: str) -> list[str]:
         require_folders("WHAM.root", folder, [self.mix_folder, *self.source_folders])
-        return super().get_items(folder)
+        return self.every_item(super().get_items(folder), folder, WHAM_FOLDERS)
 
 
 @register
@@ -208,7 +211,29 @@ class MUSDB18(ReadsBySoundfile, MusdbItems, nussl.datasets.MUSDB18):
 
 
 class FindsMovedAudio:
-    """Looks next to a .jams file for audio that is no longer at the paths written in it."""
+    """Looks next to a .jams file for audio that is no longer at the paths written in it.
+
+    A mixture whose .jams file is missing is an item that can't be read, and so is one that is shorter
+    than its .jams file says.
+    """
+
+    def get_items(self, folder):
+        mixes = {path.stem for path in Path(folder).glob("[!.]*.wav")} | self.listed(folder)
+        return sorted({*super().get_items(folder), *(f"{name}.jams" for name in mixes)})
+
+    def listed(self, folder: str) -> set[str]:
+        """Names of the mixtures by a list that comes with the corpus."""
+        return set()
+
+    def process_item(self, item):
+        data = super().process_item(item)
+        duration = data["metadata"]["scaper"].file_metadata.duration
+        if data["mix"].signal_duration < (duration or 0) - ROUNDING_SECONDS:
+            raise ConfigError(
+                f"{Path(self.folder, item)} tells of {duration} s of audio, and there are "
+                f"{data['mix'].signal_duration:.6g} s: repair the mixture and its sources, or remove it."
+            )
+        return data
 
     def _get_info_from_item(self, item):
         jam, annotation, mix_path, source_paths = nussl.datasets.Scaper._get_info_from_item(
@@ -247,6 +272,12 @@ class FUSS(ReadsBySoundfile, FindsMovedAudio, SoundscapeItems, nussl.datasets.FU
     def get_items(self, folder: str) -> list[str]:
         require_folders("FUSS.root", folder)
         return super().get_items(folder)
+
+    def listed(self, folder: str) -> set[str]:
+        """By `<root>/<split>_example_list.txt`, which has a line per mixture, its path first."""
+        path = Path(f"{folder}_example_list.txt")
+        lines = path.read_text().splitlines() if path.is_file() else []
+        return {Path(line.split()[0]).stem for line in lines if line.strip()}
 
 
 @register

@@ -6,6 +6,7 @@ To ask a dataset of any class, call `described(dataset).item_files(item)` and so
 import copy
 import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,23 @@ class FolderItems(DescribesItems):
         # to make a Path takes longer than to look at the file
         return [f"{self.folder}/{folder}/{item}" for folder in folders]
 
+    def every_item(self, items: list[str], folder: str, parallel: Sequence[str] = ()) -> list[str]:
+        """`items`, and those of which only other files are there: they are missed when they are read.
+
+        Without any item, the split is empty, whatever other folders hold.
+
+        Args:
+            parallel: names of further folders that hold a file per item, where they exist.
+        """
+        names = {
+            name
+            for other in {*self.source_folders, *parallel}
+            if os.path.isdir(os.path.join(folder, other))
+            for name in os.listdir(os.path.join(folder, other))
+            if os.path.splitext(name)[1] in self.ext and not name.startswith(".")
+        }
+        return sorted({*items, *names}) if items else []
+
 
 class MusdbItems(DescribesItems):
     """Items of nussl's MUSDB18: numbers of the tracks in `self.musdb`."""
@@ -104,6 +122,8 @@ class SoundscapeItems(DescribesItems):
     """Items of nussl's Scaper and FUSS: .jams files, which name the audio."""
 
     def item_files(self, item: str) -> list[Path]:
+        if not Path(self.folder, item).is_file():  # see `get_items`
+            return [Path(self.folder, item)]
         _, _, mix_path, source_paths = self._get_info_from_item(item)
         return [Path(path) for path in (mix_path, *source_paths)]
 
