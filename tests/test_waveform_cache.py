@@ -154,6 +154,21 @@ def test_a_cache_of_an_earlier_version_is_read_where_it_fits(filled, root, tmp_p
     assert_holds(filled)
 
 
+def test_other_code_of_the_dataset_is_named_and_cache_fills_it_anew(filled, caplog):
+    manifest = home(filled) / "manifest.json"
+    written = read_json(manifest)
+    module = "audition.datasets.corpora"
+    write_json(manifest, {**written, "code": {**written["code"], module: "of then"}})
+    assert refusal(filled).endswith(
+        f"was filled before {module} changed: run cache again, which fills it anew."
+    )
+    with caplog.at_level("INFO"):
+        assert waveform_cache.fill(filled)
+    assert f"was filled before {module} changed: again" in caplog.text
+    assert read_json(manifest)["code"] == written["code"]
+    assert_holds(filled)
+
+
 def test_files_of_another_size_in_their_place_are_named(filled, root, tmp_path):
     before = home(filled)
     write(root / "wav8k/min/tr/s1/3.wav", noise(0, 10002))

@@ -7,6 +7,7 @@ import gin
 import numpy as np
 
 from audition.audio.files import read
+from audition.code import code_of
 from audition.files import read_json, write_json
 from audition.identity import file_sha256, fingerprint
 
@@ -54,7 +55,8 @@ def loud_starts(
     """The table of one file, from the cache if it is there."""
     if cache_root is None:
         return measure(path, window_seconds, hop_seconds, threshold_db)
-    key = fingerprint([file_sha256(path), window_seconds, hop_seconds, threshold_db])
+    code = sorted(code_of(measure).values())
+    key = fingerprint([file_sha256(path), window_seconds, hop_seconds, threshold_db, code])
     table = Path(cache_root) / f"{key}.json"
     if not table.exists():
         starts = measure(path, window_seconds, hop_seconds, threshold_db)

@@ -19,6 +19,8 @@ from audition.datasets.waveform_cache.places import (
     PLACE,
     STATES,
     WAVEFORMS,
+    changed_code,
+    code_of_audio,
     content_of,
     home,
     origin,
@@ -44,9 +46,13 @@ def fill(corpus: Split, num_workers: int = 0) -> bool:
     Returns:
         whether there was anything to do.
     """
-    folder = home(corpus)
+    content = content_of(corpus)
+    folder, code = home(corpus, content), code_of_audio(corpus, content)
     corpus.cache_root.mkdir(parents=True, exist_ok=True)
     with lock(lock_of(folder, corpus.cache_root)):
+        if folder.exists() and (changed := changed_code(folder, code)):
+            log.info("%s was filled before %s changed: again", folder, ", ".join(changed))
+            remove(folder)
         if folder.exists():
             open(corpus)
             return False
@@ -107,8 +113,10 @@ def write_cache(corpus: Split, folder: Path, num_workers: int) -> None:
         (folder / INDEX).write_bytes(index.tobytes())
         write_states(folder / STATES, as_rows(states))
         checksums = {WAVEFORMS: sha256, INDEX: hashlib.sha256(index.tobytes()).hexdigest()}
+        content = content_of(corpus, states)
         manifest = {
-            "content": content_of(corpus, states),
+            "content": content,
+            "code": code_of_audio(corpus, content),
             "files": {name: (folder / name).stat().st_size for name in checksums},
             "checksums": checksums,
             "origin": origin(corpus),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from audition.code import code_of
 from audition.datasets.identity import State, describe_content
 from audition.datasets.split import Split
 from audition.errors import ConfigError
@@ -37,6 +38,18 @@ def home(corpus: Split, content: dict[str, Any] | None = None) -> Path:
 def content_of(corpus: Split, states: list[list[State]] | None = None) -> dict[str, Any]:
     """What must be equal for a cache to fit; see `describe_content`."""
     return {"format": FORMAT, **describe_content(corpus, states)}
+
+
+def code_of_audio(corpus: Split, content: dict[str, Any]) -> dict[str, str]:
+    """Module → hash, of the code that reads the audio of `corpus`."""
+    return code_of(content, Split, type(corpus.dataset))
+
+
+def changed_code(folder: Path, code: dict[str, str]) -> list[str]:
+    """Modules of `code` that are not those that filled the cache; none if it doesn't say, as those
+    of earlier versions."""
+    known = read_manifest(folder).get("code", code)
+    return [module for module, content in code.items() if content not in known.values()]
 
 
 def fits(found: dict[str, Any], wanted: dict[str, Any]) -> bool:

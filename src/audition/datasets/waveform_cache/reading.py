@@ -17,6 +17,8 @@ from audition.datasets.waveform_cache.places import (
     PLACE,
     STATES,
     WAVEFORMS,
+    changed_code,
+    code_of_audio,
     content_of,
     fits,
     home,
@@ -87,6 +89,7 @@ def open(corpus: Split) -> WaveformCache | None:
         return None
     check_quickly(folder)
     check_content(folder, content)
+    check_code(folder, code_of_audio(corpus, content))
     cache = WaveformCache(folder, 1 + len(corpus.source_names), corpus.num_channels)
     check_files(corpus, cache, states)
     check_audio(corpus, cache)
@@ -104,6 +107,14 @@ def check_content(folder: Path, wanted: dict[str, Any]) -> None:
         raise ConfigError(
             f"The waveform cache {folder} was made with other settings ({'; '.join(differing)}): "
             "delete the folder and run cache again."
+        )
+
+
+def check_code(folder: Path, code: dict[str, str]) -> None:
+    if changed := changed_code(folder, code):
+        raise ConfigError(
+            f"The waveform cache {folder} was filled before {', '.join(changed)} changed: run cache "
+            "again, which fills it anew."
         )
 
 
