@@ -46,7 +46,8 @@ stress: $(VENV)/installed-dev  ## launch allocate.py 2,000 times, 50 at once, ki
 	$(BIN)/python -m tests.queue.stress_allocate 2000
 
 # torch brings its own dependencies, which differ by platform (CUDA); the rest is pinned and complete.
-$(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml install/backend.py install/audition_before_nussl.py
+$(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml $(wildcard install/*.py)
+	@$(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) install/check_python.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(INSTALL) --constraint requirements.txt torch
 	$(INSTALL) --no-deps -r requirements.txt -r requirements-toy.txt

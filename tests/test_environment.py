@@ -3,7 +3,10 @@
 import ast
 import importlib.metadata
 import re
+import runpy
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -60,13 +63,67 @@ def distributions_of(folders, optional=()):
     return {canonical(table[package][0]) for package in packages}
 
 
-def test_conda_describes_the_same_environment():
+def conda_parts():
+    """Of conda.yml: names of conda's packages, lines for pip."""
     conda = yaml.safe_load((ROOT / "conda.yml").read_text())
-    assert conda["name"] == "bootstrapping"
-    assert "python=3.11" in conda["dependencies"]
-    files = ["-r requirements-dev.txt", "-r requirements-toy.txt", "-e ."]
-    assert {"pip": files} in conda["dependencies"]
+    (pip,) = (part["pip"] for part in conda["dependencies"] if isinstance(part, dict))
+    return [part for part in conda["dependencies"] if isinstance(part, str)], pip
+
+
+def test_conda_describes_the_same_environment():
+    packages, pip = conda_parts()
+    assert "python=3.11" in packages
+    assert {"ffmpeg", "sox", "tmux", "make", "pip"} <= set(packages)
+    assert {"-r requirements-dev.txt", "-r requirements-toy.txt", "-e ."} <= set(pip)
     assert "-r requirements.txt" in (ROOT / "requirements-dev.txt").read_text().splitlines()
+    own = [line for line in pip if not line.startswith("-") and not Path(ROOT, line).is_dir()]
+    assert [re.sub("==.*", "", line) for line in own] == ["jupyterlab"]
+    assert all(PIN.fullmatch(line) for line in own)
+
+
+def test_pip_compiles_nothing_for_conda():
+    """conda lets pip install what each package requires, so something must stand for these."""
+    packages, pip = conda_parts()
+    stand_ins = [Path(ROOT, line, "pyproject.toml") for line in pip if line.startswith("./")]
+    names = {tomllib.loads(path.read_text())["project"]["name"] for path in stand_ins}
+    assert names == {"soxbindings"}  # nussl and scaper require it
+    assert "pyaudio" in packages  # tinysoundfont requires it
+
+
+def test_one_command_of_conda_is_enough():
+    for document in ("conda.yml", "README.md"):
+        text = (ROOT / document).read_text()
+        assert "conda env create -f conda.yml && conda activate bootstrapping" in text
+        assert "PIP_NO_DEPS" not in text
+    assert yaml.safe_load((ROOT / "conda.yml").read_text())["name"] == "bootstrapping"
+
+
+def good_pythons():
+    """The versions that install/check_python.py accepts."""
+    return runpy.run_path(str(ROOT / "install/check_python.py"))["GOOD"]
+
+
+@pytest.mark.parametrize("version", ["2, 7, 18", "3, 10, 13", "3, 14, 0"])
+def test_make_names_the_good_pythons_before_it_makes_anything(tmp_path, version):
+    older = tmp_path / "python"
+    pretend = f"import runpy, sys; sys.version_info = ({version}); runpy.run_path(sys.argv[1])"
+    older.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{pretend}' \"$@\"\n")
+    older.chmod(0o755)
+    words = ["make", "demo", f"PYTHON={older}", f"VENV={tmp_path / '.venv'}"]
+    made = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode
+    assert f"is Python {'.'.join(version.split(', ')[:2])}, and" in made.stderr
+    assert f"known to work with {', '.join(good_pythons())}" in made.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_documents_name_the_good_pythons():
+    oldest = good_pythons()[0]
+    assert (
+        "Python {}, {} and {} are good".format(*good_pythons()) in (ROOT / "README.md").read_text()
+    )
+    assert f'requires-python = ">={oldest}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"python={oldest}" in conda_parts()[0]
 
 
 def test_what_the_package_imports_is_pinned():
