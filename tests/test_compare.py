@@ -297,6 +297,7 @@ def test_a_seed_that_is_not_bound_is_that_of_train(tmp_path):
         tmp_path / "out/run1", scores(20, seed=1), 0, config="train.lr = {lr}\n"
     )
     third = write_trained(tmp_path / "out/run2", scores(20, seed=1), 0)
+    assert list(compare_runs(third).runs) == ["out/run2"]  # a single folder needs no list
     found = compare_runs([str(bound), str(unbound), str(third)])
     assert set(found.table["run"]) == {"out/run0 (2 seeds)", "out/run2"}
     assert set(found.scores["run"]) == set(found.runs)

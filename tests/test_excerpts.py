@@ -116,7 +116,7 @@ def test_batches_go_on_where_they_stopped():
 
 
 def test_batches_of_nothing():
-    with pytest.raises(ConfigError, match="train.batch_size = 0 must be at least 1"):
+    with pytest.raises(ConfigError, match="EpochBatches.batch_size = 0 must be at least 1"):
         EpochBatches(0, 4, 0, 3)
 
 

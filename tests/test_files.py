@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from audition.errors import ConfigError
 from audition.files import claim, files_below, read_json, write_and_rename, write_json
 from audition.identity import fingerprint
 from audition.unfinished import sweep
@@ -109,3 +110,13 @@ def test_the_folder_is_on_disk_after_the_file_has_its_name(tmp_path, monkeypatch
     monkeypatch.setattr(os, "replace", lambda *names: calls.append("name") or replace(*names))
     write_json(tmp_path / "a.json", {})
     assert calls == ["file", "name", "folder"]
+
+
+def test_a_folder_made_with_a_setting_that_is_no_longer_there_is_another_ones(tmp_path):
+    write_json(tmp_path / "mine.json", {"a": 1, "gone": 2, "off": None})
+    with pytest.raises(
+        ConfigError, match=r"made with other settings \(gone differ\): give another"
+    ):
+        claim(tmp_path, "mine.json", {"a": 1}, "mine.folder", "things")
+    write_json(tmp_path / "mine.json", {"a": 1, "off": None})
+    claim(tmp_path, "mine.json", {"a": 1}, "mine.folder", "things")

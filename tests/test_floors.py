@@ -79,9 +79,11 @@ def own_imports(tree):
 
 
 def run_on_import(tree):
-    """`tree` without the bodies of its functions."""
+    """`tree` without the bodies of its functions and what only type checkers import."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return ast.Module([node for node in tree.body if not isinstance(node, functions)], [])
+    found = [node for node in tree.body if not isinstance(node, functions)]
+    run = [node for node in found if ast.unparse(getattr(node, "test", node)) != "TYPE_CHECKING"]
+    return ast.Module(run, [])
 
 
 def may_import(importer, imported):

@@ -10,6 +10,7 @@ import pytest
 
 from audition import configs
 from audition.files import read_json
+from audition.identity import file_sha256
 from audition.runs.folder import Run, find_run, numbered
 from tests.support import road
 
@@ -81,12 +82,15 @@ def test_each_config_is_complete_and_says_how_it_differs(instantiate, tmp_path):
         ("{'train.seed': 1}", "sweep.parameters['train.seed'] must be a list"),
         ("{'train.seed': []}", "must be a list with at least one value"),
         ("[1, 2]", "sweep.parameters must be a dict"),
+        ("{'UNREAD': [1, 2]}", "names the macro 'UNREAD', which nothing reads, so"),
+        ("{'READ_BY_UNREAD': [1, 2]}", "write %READ_BY_UNREAD where it should count, or"),
         ("{'train.seed': [1], 'train.sed': [1]}", "doesn't have a parameter named 'sed'"),
     ],
 )
 def test_a_mistake_in_a_sweep_makes_no_folder(speech, tmp_path, parameters, sentence, capsys):
     out = f"instantiate.output_folder = '{tmp_path / 'out'}'"
-    assert road.call("instantiate", *road.RECIPE, out, sweep(parameters), check=False) == 2
+    unread = ("READ_BY_UNREAD = 1", "UNREAD = %READ_BY_UNREAD")
+    assert road.call("instantiate", *road.RECIPE, *unread, out, sweep(parameters), check=False) == 2
     assert sentence in capsys.readouterr().err
     assert folders(tmp_path) == []
 
@@ -99,6 +103,62 @@ def test_the_out_folder_is_derived_from_the_experiment(tmp_path):
     assert compiled.exists()
     road.call("instantiate", compiled)
     assert (tmp_path / "exp/out/tiny/run1/config.gin").exists()
+
+
+def test_a_run_is_named_after_the_last_file_that_is_neither_data_nor_environment(tmp_path):
+    recipe = tmp_path / "recipe"
+    shutil.copytree(road.ROOT / "tests/exp", recipe / "exp")
+    for name in ("recipe/data.gin", "idea.gin", "env.gin", "env_lab.gin", "envelope.gin"):
+        (tmp_path / name).touch()
+    data, environment = recipe / "data.gin", (tmp_path / "env.gin", tmp_path / "env_lab.gin")
+    experiment, idea = recipe / "exp/tiny.gin", tmp_path / "idea.gin"
+    road.call("instantiate", *road.RECIPE[:2], idea, experiment, data, *environment)
+    assert (recipe / "exp/out/tiny" / "run0").is_dir()
+    road.call("instantiate", *road.RECIPE[:2], experiment, idea, *environment, data)
+    assert (tmp_path / "out/idea" / "run0").is_dir()
+    road.call("instantiate", *road.RECIPE, tmp_path / "envelope.gin")
+    assert (tmp_path / "out/envelope" / "run0").is_dir()
+
+
+def test_a_swept_macro_may_be_read_by_another_macro_or_by_what_is_swept(instantiate, tmp_path):
+    macros = tmp_path / "macros.gin"
+    macros.write_text("SEED = 1\nINNER = %SEED\n")
+    instantiate(macros, "train.seed = %INNER", sweep("{'SEED': [1, 2]}"))
+    instantiate(macros, sweep("{'SEED': [1], 'train.seed': [%SEED, 7]}"))
+    names = ["run0:SEED:1", "run1:SEED:2", "run2:SEED:1_seed:SEED", "run3:SEED:1_seed:7"]
+    assert folders(tmp_path) == names
+
+
+def test_a_label_may_have_another_form(instantiate, tmp_path):
+    swept = sweep("{'train.seed': [3, 4], 'torch.optim.Adam.lr': [0.1]}")
+    instantiate(swept, "instantiate.label = '{name}={value}'")
+    instantiate(swept, "instantiate.label = '{value}'")
+    instantiate(sweep("{'train.seed': [3]}"))
+    assert folders(tmp_path) == [
+        *("run0_seed=3_lr=0.1", "run1_seed=4_lr=0.1", "run2_3_0.1", "run3_4_0.1", "run4:seed:3")
+    ]
+    assert "instantiate.label" not in (tmp_path / "out/run2_3_0.1/config.gin").read_text()
+
+
+@pytest.mark.parametrize("form", ["", "{name}", "{0}", "{lr}", "{value}/{name}", "{value} !", "{"])
+def test_a_label_that_can_name_no_folder_is_refused(speech, tmp_path, form, capsys):
+    out = f"instantiate.output_folder = '{tmp_path / 'out'}'"
+    label = f"instantiate.label = {form!r}"
+    assert road.call("instantiate", *road.RECIPE, out, label, check=False) == 2
+    assert f"{label} must hold {{value}}, may hold {{name}}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_record_has_fingerprints_of_included_files(instantiate):
+    (run,) = instantiate()
+    sources = read_json(run.record)["sources"]
+    assert list(sources) == [
+        "toy/env.gin",
+        "wham/wham8k.gin",
+        "wham/wham.gin",
+        "tests/exp/tiny.gin",
+    ]
+    assert sources["wham/wham.gin"] == file_sha256(road.ROOT / "wham/wham.gin")
 
 
 def test_a_compiled_config_that_is_instantiated_again_does_not_sweep_again(instantiate, tmp_path):

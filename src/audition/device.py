@@ -1,14 +1,18 @@
 """The device to work on, and how the process keeps its memory."""
 
 import ctypes
+from typing import TYPE_CHECKING
 
 from audition.errors import ConfigError
+
+if TYPE_CHECKING:
+    import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 KEPT_BYTES = 2**30
 
 
-def choose_device(name: str):
+def choose_device(name: str) -> "torch.device":
     """The torch.device of this name; "auto" is a GPU if there is one.
 
     Raises:

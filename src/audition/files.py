@@ -221,7 +221,11 @@ def claim(root: Path, marker: str, settings: dict, binding: str, contents: str) 
             f"{binding} = {str(root)!r}: give another folder, or remove this one."
         ) from error
     as_before = former(settings)
-    differing = [key for key in settings if held.get(key) not in (settings[key], as_before[key])]
+    differing = [
+        key
+        for key in {**settings, **held}
+        if held.get(key) not in (settings.get(key), as_before.get(key))
+    ]
     if differing:
         raise ConfigError(
             f"{binding} = {str(root)!r} holds {contents} made with other settings "

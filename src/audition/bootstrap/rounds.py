@@ -76,7 +76,7 @@ def compile_round(one: Run, point: dict, loaded: configs.Loaded) -> None:
         configs.load([one.config])
         check_same_settings(one, configs.bindings_in_force(), wanted)
     else:
-        record = describe(plain_point(point), loaded.paths, loaded.command_line)
+        record = describe(plain_point(point), loaded.read, loaded.command_line)
         write_json(one.record, record)
     with write_and_rename(one.config) as file:
         file.write(header(point, loaded.paths) + text)

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 @gin.configurable(denylist=["runs"])
 def compare(
     runs: Sequence[Run],
-    folders: str | Sequence[str | Path] | None = None,
+    folders: str | Path | Sequence[str | Path] | None = None,
     baseline: str | Path | None = None,
     columns: str | Sequence[str] | None = None,
     each_source: bool = True,

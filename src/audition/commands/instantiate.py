@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Any
 import gin
 
 from audition import configs
-from audition.configs.points import header, label, plain_point
+from audition.configs import points as written
+from audition.configs.points import FORM, header, plain_point
 from audition.errors import ConfigError
 from audition.files import write_and_rename, write_json
 from audition.identity import fingerprint
@@ -32,6 +34,7 @@ def instantiate(
     output_folder: str | None = None,
     machine_file: str | None = None,
     run_folder: str | None = None,
+    label: str = FORM,
 ) -> list[Run]:
     """Makes `run<N>` folders that hold one complete config each, and a `run.sh` that runs them.
 
@@ -39,20 +42,23 @@ def instantiate(
 
     Args:
         loaded: the .gin files to compile.
-        output_folder: where the run folders go; None derives it from the experiment's path,
-            `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
+        output_folder: where the run folders go; None derives it from the last .gin file that is
+            neither data nor environment, `wham/exp/dpcl.gin` → `wham/exp/out/dpcl`.
         machine_file: .gin file of this machine's paths, such as 'musdb/env.gin'. The configs
             include it instead of repeating what it binds, so they work on any machine (see
             `configs.compiled`); None compiles it in like the others.
         run_folder: folder of a single run, instead of `run<N>`, for a run to be shared: it may be
             compiled again until something runs there, and its run.json names no time or place.
+        label: how a run folder's name tells a swept name and its value; '{name}={value}' makes
+            `run0_lr=0.001` of `run0:lr:0.001`.
 
     Raises:
-        ConfigError: no config given, a sweep that names or holds something impossible, or a
-            run_folder in which something ran.
+        ConfigError: no config given, a sweep that names or holds something impossible, a label
+            that can't name a folder, or a run_folder in which something ran.
     """
     if not loaded.paths:
         raise ConfigError("instantiate needs .gin files to compile; give them after -c.")
+    written.check_form(label)
     points = configs.sweep_points()
     check_not_rebound(points[0], loaded.bindings)
     texts, caches = [], []
@@ -67,7 +73,9 @@ def instantiate(
         for number, parts in enumerate(zip(texts, points, caches, strict=True)):
             made.append(staged(staging, number))
             fill(made[-1], *parts, loaded)
-        runs = [place(one, label(point)) for one, point in zip(made, points, strict=True)]
+        runs = [
+            place(one, written.label(point, label)) for one, point in zip(made, points, strict=True)
+        ]
         script = write_script(folder)
     for run in runs:
         log.info("%s", run.config)
@@ -99,15 +107,21 @@ def write_shared(
 
 
 def derived_folder(paths: Sequence[str | Path]) -> Path:
-    """The out folder of the experiment: the last .gin file given that is in a folder `exp`.
+    """The out folder of the experiment: of the last .gin file given that is one.
 
     A compiled config belongs to the out folder it is in.
     """
-    experiments = [Path(path) for path in paths if Path(path).parent.name == "exp"]
+    experiments = [Path(path) for path in paths if is_experiment(Path(path))]
     path = experiments[-1] if experiments else Path(paths[-1])
     if find_run([path]):
         return path.resolve().parent.parent
     return path.parent / "out" / path.stem
+
+
+def is_experiment(path: Path) -> bool:
+    """Whether a .gin file says what to try, rather than where things are (`env.gin`, `env_lab.gin`)
+    or what data there are (any other file of a recipe, beside the folder `exp`)."""
+    return not re.match(r"env(?![a-z])", path.name) and not Path(path.parent, "exp").is_dir()
 
 
 def check_not_rebound(point: dict[str, Any], bindings: Sequence[str]) -> None:
@@ -127,7 +141,7 @@ def fill(run: Run, text: str, point: dict[str, Any], cache: str, loaded: configs
     Args:
         cache: text of what its caches depend on; runs with the same text share them.
     """
-    record = describe(plain_point(point), loaded.paths, loaded.command_line)
+    record = describe(plain_point(point), loaded.read, loaded.command_line)
     pipeline = "bootstrap" if is_bootstrap() else "all"
     key = fingerprint(cache) if cache else ""
     text = header(point, loaded.paths) + text

@@ -37,7 +37,7 @@ def sweep_status(runs: Sequence[Run], metric: str = "SI-SDRi") -> None:
     folders = [run.folder for run in runs]
     if len(runs) == 1:
         folders = numbered(runs[0].folder.resolve().parent) or folders
-    queued, shown = queued_labels(), [one for folder in folders for one in with_rounds(folder)]
+    queued, shown = queued_jobs(), [one for folder in folders for one in with_rounds(folder)]
     width = max(len(name) for name, _ in shown)
     for name, one in shown:
         print(f"{name:<{width}}  {describe(one, queued, metric)}")
@@ -49,14 +49,14 @@ def with_rounds(folder: Path) -> list[tuple[str, Run]]:
     return [(name, Run(folder)), *((f"{name}/{p.name}", Run(p)) for p in numbered(folder))]
 
 
-def describe(run: Run, queued: set[str], metric: str) -> str:
+def describe(run: Run, queued: str, metric: str) -> str:
     """One line about a run.
 
     Args:
-        queued: labels of the jobs that wait in tsp's queue.
+        queued: tsp's rows of the jobs that wait, with their labels in brackets.
     """
     status = read_status(run)
-    if run.label in queued:
+    if f"[{run.label}]" in queued:
         return "queued"
     if not status:
         return "not started"
@@ -89,12 +89,11 @@ def describe_running(run: Run, status: dict[str, Any]) -> str:
     )
 
 
-def queued_labels() -> set[str]:
-    """Labels of the jobs that wait in tsp's queue; empty if tsp isn't installed."""
+def queued_jobs() -> str:
+    """tsp's rows of the jobs that wait in its queue; empty if tsp isn't installed."""
     if shutil.which("tsp") is None:
-        return set()
+        return ""
     listing = subprocess.run(["tsp", "-l"], capture_output=True, text=True)
     if listing.returncode:
         raise ConfigError(f"tsp -l failed ({listing.stderr.strip()}); is its server reachable?")
-    rows = re.sub(r"\[-?\d+\]&& ", "", listing.stdout)  # the job that this one waits for
-    return set(re.findall(r"^\d+ +queued .*?\[([^\]]+)\]", rows, re.MULTILINE))
+    return "\n".join(re.findall(r"^\d+ +queued .*", listing.stdout, re.MULTILINE))

@@ -14,16 +14,19 @@ from audition.configs.complaints import (
     remedy,
     told_in_one_sentence,
 )
+from audition.configs.macros import read_macros
 from audition.errors import ConfigError
 from audition.files import write_and_rename
 
 
 class Loaded(NamedTuple):
-    """What the command line gave: paths of the .gin files, `-b` bindings, its own words."""
+    """What the command line gave: paths of the .gin files, `-b` bindings, its own words; and the
+    paths of all files read, those that others include among them."""
 
     paths: tuple[str | Path, ...]
     bindings: tuple[str, ...]
     command_line: tuple[str, ...]
+    read: tuple[str, ...]
 
 
 current_run = None  # the Run whose configuration is loaded, for `in_run`
@@ -50,14 +53,14 @@ def load(
     """
     global current_run
     gin.clear_config()
-    includes.set_up()
+    reader = includes.set_up()
     for path in paths:
         parse_file(Path(path))
     for binding in bindings:
         parse(binding, f"-b {binding!r}")
     finalize()
     current_run = run
-    return Loaded(tuple(paths), tuple(bindings), tuple(command_line))
+    return Loaded(tuple(paths), tuple(bindings), tuple(command_line), tuple(reader.read))
 
 
 def parse_file(path: Path) -> None:
@@ -169,6 +172,11 @@ def check_swept_name(name: str, origin: str) -> None:
         raise ConfigError(
             f"{origin} names the macro {name!r}, which no .gin file defines; correct its name."
         )
+    elif name not in read_macros():
+        raise ConfigError(
+            f"{origin} names the macro {name!r}, which nothing reads, so all its values would do the "
+            f"same; write %{name} where it should count, or leave it out."
+        )
 
 
 def compiled(
@@ -198,15 +206,15 @@ def compiled(
 
 
 def text_that_holds_all() -> str:
-    """What is loaded, except where runs go, as text; it is then reloaded from that text.
+    """What is loaded, except where runs go and how they are called, as text; it is then reloaded from that text.
 
     The text includes the file `instantiate.machine_file` instead of repeating what that binds.
 
     Raises:
         ConfigError: a value that gin can't write in a form it can read back.
     """
-    for name in ("instantiate.output_folder", "instantiate.run_folder"):
-        unbind(name)
+    for name in ("output_folder", "run_folder", "label"):
+        unbind(f"instantiate.{name}")
     machine_file, include = raw_binding("instantiate.machine_file"), ""
     expected = bindings_in_force()
     if machine_file is not None:

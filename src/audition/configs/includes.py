@@ -11,15 +11,20 @@ import gin
 from audition.errors import ConfigError
 
 
-def set_up() -> None:
+def set_up() -> "Includes":
     """Makes gin look for an included file beside the including file, then in the working folder.
 
     gin itself has one list of folders for all files, so a file of the same name beside some other
     file on the command line could silently win. We drop its second reader, for files inside
     packages: it crashes on the name of a file that doesn't exist.
+
+    Returns:
+        the reader, which knows what it has read.
     """
-    gin.config._FILE_READERS[:] = [(Includes().open, os.path.isfile)]
+    reader = Includes()
+    gin.config._FILE_READERS[:] = [(reader.open, os.path.isfile)]
     gin.config._LOCATION_PREFIXES[:] = [""]
+    return reader
 
 
 class Includes:
@@ -27,6 +32,7 @@ class Includes:
 
     def __init__(self):
         self.being_read = []
+        self.read = {}  # paths, in the order of reading; the values say nothing
 
     @contextlib.contextmanager
     def open(self, path: str) -> Iterator[IO]:
@@ -41,6 +47,7 @@ class Includes:
         self.being_read.append(resolved)
         try:
             with open(path) as file:
+                self.read[path] = None
                 yield file
         finally:
             self.being_read.pop()

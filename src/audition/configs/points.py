@@ -5,9 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from audition.errors import ConfigError
+
 RULE = "# " + "-" * 96
 COMPILED = "# Compiled from "  # starts the second line of a compiled config
 MAX_LABEL = 200  # file systems allow 255 bytes for a folder's name
+FORM = "{name}:{value}"  # of one part of a label
 
 
 def header(point: dict[str, Any], paths: Sequence[str | Path]) -> str:
@@ -17,14 +20,36 @@ def header(point: dict[str, Any], paths: Sequence[str | Path]) -> str:
     return "\n".join([RULE, *lines, RULE, ""]) + "\n"
 
 
-def label(point: dict[str, Any]) -> str:
+def label(point: dict[str, Any], form: str = FORM) -> str:
     """The label of a run folder: the last part of each swept name and its value, joined by _.
 
     Values keep letters, digits and `_.+,=-`; anything else becomes `-`, so that no path trips over
     it.
+
+    Args:
+        form: how a name and its value are put together.
     """
-    parts = [f"{name.split('.')[-1]}:{plain(value)}" for name, value in point.items()]
+    parts = [
+        form.format(name=name.split(".")[-1], value=plain(value)) for name, value in point.items()
+    ]
     return "_".join(parts)[:MAX_LABEL]
+
+
+def check_form(form: str) -> None:
+    """A form of labels must fill in names and values, and make folders that no path trips over.
+
+    Raises:
+        ConfigError: it doesn't.
+    """
+    try:
+        one, other = (form.format(name="name", value=value) for value in "01")
+    except (AttributeError, IndexError, KeyError, ValueError):
+        one = other = ""
+    if one == other or not re.fullmatch(r"[\w.+,=:@-]+", one):
+        raise ConfigError(
+            f"instantiate.label = {form!r} must hold {{value}}, may hold {{name}}, and consists of "
+            "letters, digits and _.+,=:@- besides; bind, for instance, '{name}={value}'."
+        )
 
 
 def plain_point(point: dict[str, Any]) -> dict[str, Any]:

@@ -131,7 +131,9 @@ class EpochBatches:
     def __post_init__(self):
         for name in ("batch_size", "epoch_length", "num_epochs"):
             if getattr(self, name) < 1:
-                raise ConfigError(f"train.{name} = {getattr(self, name)} must be at least 1.")
+                raise ConfigError(
+                    f"EpochBatches.{name} = {getattr(self, name)} must be at least 1."
+                )
 
     def __len__(self) -> int:
         return max(0, self.num_epochs * self.epoch_length - self.start_iteration)

@@ -41,7 +41,7 @@ class Comparison(NamedTuple):
 
 
 def compare_runs(
-    folders: str | Sequence[str | Path] | None = None,
+    folders: str | Path | Sequence[str | Path] | None = None,
     baseline: str | Path | None = None,
     columns: str | Sequence[str] | None = None,
     each_source: bool = True,
@@ -126,7 +126,9 @@ def without_incomplete(
     return complete, notes
 
 
-def scored_runs(folders: str | Sequence[str | Path] | None, runs: Sequence[Run]) -> list[Run]:
+def scored_runs(
+    folders: str | Path | Sequence[str | Path] | None, runs: Sequence[Run]
+) -> list[Run]:
     """The Runs that have results, each once.
 
     Args:
@@ -136,7 +138,7 @@ def scored_runs(folders: str | Sequence[str | Path] | None, runs: Sequence[Run])
         found = [run.folder for run in runs]
         given = "the files after -c are"
     else:
-        folders = [folders] if isinstance(folders, str) else folders
+        folders = [folders] if isinstance(folders, str | Path) else folders
         found = [path for folder in map(Path, folders) for path in some_in(folder)]
         given = f"compare.folders = {folders!r} is"
     scored = with_results(run for path in found for run in runs_in(path))

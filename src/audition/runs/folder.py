@@ -216,8 +216,8 @@ def require(run: Run | None, command: str, paths: Sequence[str | Path]) -> None:
 
 
 def run_number(folder: str | Path) -> int:
-    """N of a folder `run<N>` or `run<N>:<label>`; -1 for any other name."""
-    match = re.match(r"run(\d+)(:|$)", Path(folder).name)
+    """N of a folder `run<N>`, `run<N>:<label>` or `run<N>_<label>`; -1 for any other name."""
+    match = re.match(r"run(\d+)([:_]|$)", Path(folder).name)
     return int(match.group(1)) if match else -1
 
 

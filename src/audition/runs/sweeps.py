@@ -50,7 +50,8 @@ def staged(staging: Path, number: int) -> Run:
 
 
 def place(run: Run, label: str) -> Run:
-    """Moves a staged run to the next number, `run<N>:<label>` or `run<N>`, which no other gets too.
+    """Moves a staged run to the next number, which no other gets too: `run<N>` or `run<N>:<label>`,
+    or `run<N>_<label>` if the label has no colon, as some programs and file systems want it.
 
     A hidden folder claims the number itself, so two runs with different labels never share one:
     a folder can't be moved to where another is that holds something.
@@ -70,7 +71,8 @@ def place(run: Run, label: str) -> Run:
             break
         claim.rename(run.folder)
         number = next_number(out_folder)
-    folder = out_folder / (f"run{number}:{label}" if label else f"run{number}")
+    joint = ":" if ":" in label else "_"
+    folder = out_folder / (f"run{number}{joint}{label}" if label else f"run{number}")
     claim.rename(folder)
     return Run(folder)
 
