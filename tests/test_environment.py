@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(\s+#.*)?")
+PIN = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(?: ; (python_version .*?))?(\s+#.*)?")
 LEFT_OUT = {"soxbindings", "zarr", "ffmpy"}  # audition.compat stands in for them, or nobody asks
 
 
@@ -21,8 +23,8 @@ def canonical(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def pins(*files):
-    """dict package -> version of requirements files, checked line by line."""
+def pins(*files, python=f"{sys.version_info[0]}.{sys.version_info[1]}"):
+    """dict package -> version of requirements files for a version of Python, checked line by line."""
     found = {}
     for file in files:
         for line in (ROOT / file).read_text().splitlines():
@@ -30,7 +32,8 @@ def pins(*files):
                 pin = PIN.fullmatch(line.strip())
                 assert pin, f"{file}: {line!r} is not pinned by =="
                 assert canonical(pin[1]) not in found, f"{file}: {pin[1]} is there twice"
-                found[canonical(pin[1])] = pin[2]
+                if not pin[3] or Marker(pin[3]).evaluate({"python_version": python}):
+                    found[canonical(pin[1])] = pin[2]
     return found
 
 
@@ -140,19 +143,24 @@ def test_what_tests_import_is_pinned():
     assert not missing, f"the requirements files lack {missing}"
 
 
-def needs_of(package):
+def needs_of(package, python):
     """Canonical names of what a pip package needs on every machine, without its extras."""
+    asked = {"python_version": python, "python_full_version": f"{python}.0", "extra": ""}
     lines = importlib.metadata.requires(package) or []
-    return {canonical(re.match(r"[A-Za-z0-9._-]+", line)[0]) for line in lines if ";" not in line}
+    needs = [Requirement(line) for line in lines if "platform" not in line]
+    return {
+        canonical(need.name) for need in needs if not need.marker or need.marker.evaluate(asked)
+    }
 
 
+@pytest.mark.parametrize("python", good_pythons())
 @pytest.mark.parametrize(
     "files", [["requirements.txt"], ["requirements.txt", "requirements-dev.txt"]]
 )
-def test_pins_are_complete(files):
+def test_pins_are_complete(files, python):
     """--no-deps installs only what is listed, so each package's own needs must be listed, too."""
-    listed = pins(*files)
-    missing = {package: needs_of(package) - set(listed) - LEFT_OUT for package in listed}
+    listed, known = set(pins(*files, python=python)), pins(*files)
+    missing = {package: needs_of(package, python) - listed - LEFT_OUT for package in known}
     missing = {package: needs for package, needs in missing.items() if needs}
     assert not missing, f"{files[-1]} lacks {missing}"
 
