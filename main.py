@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works withou
 
 from audition.commands import COMMANDS, FOLDERS, NEED_A_RUN, module_name
 from audition.commands.manual import manual
-from audition.errors import ConfigError, sentence
+from audition.errors import ConfigError, fault_of_the_system, sentence
 from audition.interruption import Interrupted, listening
 
 
@@ -180,6 +180,10 @@ def carry_out(arguments: argparse.Namespace, argv: list[str]) -> int:
     except ItemsFailed as error:
         print(f"main.py {arguments.func}: {str(error).splitlines()[0]}", file=sys.stderr)
         return 1
+    except OSError as error:
+        if (why := fault_of_the_system(error)) is None:
+            raise
+        return told(arguments, ConfigError(why))
     return 0
 
 

@@ -72,9 +72,12 @@ def write_and_rename(
             keep(path, previous)
         os.replace(temporary, path)
         sync(path.parent)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink(missing_ok=True)
         check_guards()  # one that raises says why the temporary file was gone
+        if isinstance(error, OSError) and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

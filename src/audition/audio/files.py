@@ -1,7 +1,9 @@
 """Read, write and convert audio files; audio is an array `(sample, channel)`."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import soundfile
@@ -49,7 +51,38 @@ def write_wav(
 ) -> None:
     """Writes `audio`, `(sample, channel)`, whole or not at all; PCM clips samples beyond 1."""
     with write_and_rename(path, "wb") as file:
-        soundfile.write(file, audio, sample_rate, subtype=subtype, format="WAV")
+        target = Target(file)
+        try:
+            soundfile.write(target, audio, sample_rate, subtype=subtype, format="WAV")
+        finally:
+            if target.error is not None:
+                raise target.error
+
+
+class Target:
+    """A file for libsndfile, which would go on after an error of the disk, and not report it."""
+
+    def __init__(self, file: IO[bytes]):
+        self.file, self.error = file, None
+
+    def write(self, data: bytes) -> int:
+        return self.attempt(self.file.write, data)
+
+    def seek(self, *arguments: int) -> int:
+        return self.attempt(self.file.seek, *arguments)
+
+    def tell(self) -> int:
+        return self.attempt(self.file.tell)
+
+    def flush(self) -> None:
+        self.attempt(self.file.flush)
+
+    def attempt(self, call: Callable, *arguments: Any) -> Any:
+        try:
+            return call(*arguments)
+        except OSError as error:
+            self.error = self.error or error
+            return 0
 
 
 def read(path: str | Path) -> tuple[np.ndarray, int]:

@@ -21,6 +21,17 @@ class ConsoleHandler(logging.Handler):
         tqdm.write(self.format(record))
 
 
+class LogFile(logging.FileHandler):
+    """Leaves out what a full disk doesn't take, as the console has it too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            super().close()
+
+
 @contextlib.contextmanager
 def journal(run: Run | None, command: str) -> Iterator[None]:
     """Sends what our modules log to the console and, for a run, to `logs/<time>.<command>.log`.
@@ -35,7 +46,7 @@ def journal(run: Run | None, command: str) -> Iterator[None]:
     handlers = [ConsoleHandler()]
     if run is not None:
         run.logs.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(run.logs / f"{timestamp()}.{command}.log"))
+        handlers.append(LogFile(run.logs / f"{timestamp()}.{command}.log"))
         handlers[-1].setFormatter(logging.Formatter(FORMAT, "%Y-%m-%d %H:%M:%S"))
     for handler in handlers:
         logger.addHandler(handler)
