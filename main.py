@@ -13,7 +13,7 @@ if sys.version_info < (3, 11):  # noqa: UP036, users of an older one should read
     sys.exit(2)
 sys.path.insert(0, str(Path(__file__).resolve().parent / "src"))  # works without being installed
 
-from audition.commands import COMMANDS, FOLDERS, NEED_A_RUN, module_name
+from audition.commands import ASIDE, COMMANDS, FOLDERS, NEED_A_RUN, module_name
 from audition.commands.manual import manual
 from audition.errors import ConfigError, fault_of_the_system, sentence
 from audition.interruption import Interrupted, listening
@@ -135,8 +135,7 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
             configs.call(command, *works_on)
         return
     require(run, arguments.func, paths)
-    # debug works in a folder of its own, and leaves the run's status alone
-    status = nullcontext() if arguments.func == "debug" else recorded(run, arguments.func)
+    status = nullcontext() if arguments.func in ASIDE else recorded(run, arguments.func)
     with status, journal(run, arguments.func):
         warn_if_edited([run])
         configs.call(command, *works_on)

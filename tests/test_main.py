@@ -173,7 +173,12 @@ def test_help_of_a_command_lists_its_arguments_with_meaning_and_default(command,
     if command != "bootstrap":  # whose function for gin has another name
         for name in list(bound)[len(COMMANDS[command].works_on) :]:
             meaning = text.partition(f"\n  {command}.{name} = ")[2].splitlines()
-            no_binding = name in ("resume", "rehearse", "network")  # of one command to another
+            no_binding = name in (
+                "resume",
+                "rehearse",
+                "instead",
+                "network",
+            )  # of one command to another
             assert no_binding or (meaning[0] and meaning[1].startswith("      "))
 
 

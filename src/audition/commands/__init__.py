@@ -42,6 +42,7 @@ COMMANDS = {
         "in rounds: separate, choose the confident, train on them, evaluate", A_RUN + FILES
     ),
     "debug": Command("overfit one item, evaluate on it, keep its audio", A_RUN),
+    "replay": Command("do the step again that was not finite, and name what made it so", A_RUN),
     "segment_and_separate": Command(
         "cut long audio into segments, separate and measure each", A_RUN_IF_GIVEN
     ),
@@ -60,7 +61,8 @@ COMMANDS = {
     "make_toy_music": Command("render a small music corpus in the layout of MUSDB18-HQ", NOTHING),
 }
 NEED_A_RUN = tuple(name for name, command in COMMANDS.items() if "run" in command.works_on)
-IN_PIPELINES = ("all", "resume", "debug")
+IN_PIPELINES = ("all", "resume", "debug", "replay")
+ASIDE = ("debug", "replay")  # leave the run's status alone
 
 
 def module_name(command: str) -> str:

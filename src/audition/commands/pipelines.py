@@ -1,4 +1,4 @@
-"""Several commands in a row: all, resume, debug, bootstrap."""
+"""Commands that call train and others: all, resume, debug, replay."""
 
 import contextlib
 import functools
@@ -16,6 +16,7 @@ from audition.commands.train import train
 from audition.datasets.split import Split
 from audition.errors import ConfigError, sentence
 from audition.runs.folder import Run
+from audition.training.replay import replay_step
 
 log = logging.getLogger(__name__)
 
@@ -108,3 +109,12 @@ def debug(
     train(run, train_data=one, val_data=one, num_epochs=1, epoch_length=num_iterations, remix=None)
     evaluate(run, test_data=one, save_audio=True)
     analyze(run)
+
+
+def replay(run: Run) -> None:
+    """Does the step in `<run>/black_box` again, and names what made it other than finite.
+
+    That is the first step, of the last training that met one, whose loss or gradient was not finite.
+    Prints the item, the layer and the operation.
+    """
+    train(run, instead=replay_step)

@@ -24,7 +24,7 @@ from audition.training.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@gin.configurable(denylist=["run", "resume", "rehearse"])
+@gin.configurable(denylist=["run", "resume", "rehearse", "instead"])
 def train(
     run: Run,
     train_data: Split = gin.REQUIRED,
@@ -47,6 +47,7 @@ def train(
     init_from: str | None = None,
     save_every_iterations: int | None = None,
     save_every_epochs: int | None = None,
+    skip_nonfinite: int = 0,
     num_data_workers: int = 0,
     num_threads: int | None = None,
     device: str = "auto",
@@ -55,7 +56,8 @@ def train(
     seed: int = 0,
     resume: bool = False,
     rehearse: Callable[[torch.nn.Module, dict], None] | None = None,
-) -> Training:
+    instead: Callable[[Settings], None] | None = None,
+) -> Training | None:
     """Trains a separation network; leaves its checkpoints and logs in the run folder.
 
     Args:
@@ -82,6 +84,8 @@ def train(
         init_from: run folder, or model file, whose weights to start from; None starts at random.
         save_every_iterations: also writes `latest.pth` within an epoch; None only at its end.
         save_every_epochs: keeps `epoch<N>.model.pth` every so many epochs; None keeps none.
+        skip_nonfinite: steps in a row that may be left out because a loss or a gradient isn't
+            finite; one more ends the training.
         num_data_workers: processes that load excerpts; 0 loads in this one.
         num_threads: CPU threads of PyTorch; None leaves its default.
         device: "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1", ….
@@ -91,6 +95,7 @@ def train(
         resume: continues from `checkpoints/latest.pth` if it exists.
         rehearse: called with the network and what its model file will say, before the first
             epoch; raises a ConfigError for what would fail after the last one.
+        instead: called with the settings, and nothing is trained.
 
     Raises:
         ConfigError: a setting, a data set or a checkpoint that can't be used.
@@ -100,6 +105,8 @@ def train(
     keep_freed_memory()
     if num_threads is not None:
         torch.set_num_threads(num_threads)
+    if instead is not None:
+        return instead(settings)
     if run.checkpoint and not resume:
         raise ConfigError(
             f"{run.checkpoint} exists already; run resume to continue from it, or delete "

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,12 @@ from audition.datasets.split import Split
 from audition.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+
+class Place(NamedTuple):
+    item: str  # its name
+    start_sample: int
+    num_samples: int
 
 
 class Excerpts(Dataset):
@@ -76,14 +83,27 @@ class Excerpts(Dataset):
             self.extras[item] = self.data.extras_of(item)
         return self.extras[item]
 
-    def read(self, global_index: int, mix: np.ndarray, sources: np.ndarray) -> int:
-        """Writes an excerpt into the two arrays, and returns its item's number."""
+    def place(self, global_index: int) -> "Place":
+        """Where an excerpt is cut from."""
+        item, position = self.item_and_position(global_index)
+        waveforms, _ = self.waveforms(item)
+        start = self.start(position, waveforms)
+        return Place(self.data.names[item], start, self.num_samples)
+
+    def item_and_position(self, global_index: int) -> tuple[int, float]:
         epoch, number = divmod(int(global_index), len(self))
         items, positions = plan_epoch(self.seed, epoch, len(self))
-        item = int(items[number])
-        waveforms, scale = self.waveforms(item)
+        return int(items[number]), positions[number]
+
+    def start(self, position: float, waveforms: np.ndarray) -> int:
         spare = max(0, waveforms.shape[-1] - self.num_samples)
-        start = int(positions[number] * (spare + 1))
+        return int(position * (spare + 1))
+
+    def read(self, global_index: int, mix: np.ndarray, sources: np.ndarray) -> int:
+        """Writes an excerpt into the two arrays, and returns its item's number."""
+        item, position = self.item_and_position(global_index)
+        waveforms, scale = self.waveforms(item)
+        start = self.start(position, waveforms)
         piece = waveforms[..., start : start + self.num_samples]
         for signals, out in ((piece[0], mix), (piece[1:], sources)):
             np.multiply(signals, scale, out=out[..., : piece.shape[-1]])
@@ -140,5 +160,9 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[list[int]]:
         for iteration in range(self.start_iteration, self.num_epochs * self.epoch_length):
-            first = iteration * self.batch_size
-            yield list(range(first, first + self.batch_size))
+            yield self.of(iteration + 1)
+
+    def of(self, iteration: int) -> list[int]:
+        """The batch of an iteration, counted from 1."""
+        first = (iteration - 1) * self.batch_size
+        return list(range(first, first + self.batch_size))

@@ -57,7 +57,7 @@ def add_auto_balance_loss(
     training.keep("auto_balance", balance)
 
     def adjust(engine: Engine) -> None:
-        if engine.state.iteration % every == 0:
+        if engine.state.iteration % every == 0 and not training.skipped_in_row:
             balance.update(engine.state.output)
         for name, weight in training.losses.weights.items():
             training.log_scalar(f"weight/{name}", weight)

@@ -62,6 +62,9 @@ class Run:
     box_plots = inside("box_plots.png")
     input_sdr = inside("input_sdr.png")
     listening_page = inside("listening_page.html")
+    black_box = inside("black_box")  # the last step that was not finite
+    black_box_step = inside("black_box/step.json")
+    black_box_weights = inside("black_box/weights.pth")
     debug = inside("debug")  # run folders of the debug command
 
     # a bootstrap, whose rounds are runs

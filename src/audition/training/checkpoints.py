@@ -35,8 +35,10 @@ def save(training: Training, run: Run) -> None:
     `latest.pth`, and keeps the one before as `previous.pth`.
 
     Raises:
-        ConfigError: the disk is full; the previous checkpoint is left intact.
+        ConfigError: the disk is full, or the weights are not finite; the previous checkpoint is
+            left intact.
     """
+    check_weights(training.model, run.latest)
     content = {
         "format": FORMAT,
         "model": training.model.state_dict(),
@@ -49,6 +51,7 @@ def save(training: Training, run: Run) -> None:
         "history": training.history,
         "best": training.best,
         "sums": training.sums,
+        "skipped": [training.skipped_in_row, training.skipped_in_epoch],
         "stopped": training.stopped,
         "kept": {name: thing.state_dict() for name, thing in training.kept.items()},
         "rng": rng_state(),
@@ -116,6 +119,7 @@ def load(training: Training, run: Run, epoch_length: int) -> int:
     training.history = content["history"]
     training.best = content["best"]
     training.sums = content["sums"]
+    training.skipped_in_row, training.skipped_in_epoch = content.get("skipped", [0, 0])
     training.stopped = content["stopped"]
     set_rng_state(content["rng"])
     return content["iteration"]
@@ -190,10 +194,29 @@ def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> N
         metadata: dict with `features` (see `audition.features.description`), from which separation
             makes the input, and with `stft_params`, `sample_rate`, `num_channels` and
             `train_dataset`, which nussl's DeepMaskEstimation and DeepClustering need.
+
+    Raises:
+        ConfigError: the disk is full, or the weights are not finite.
     """
+    check_weights(model, path)
     buffer = io.BytesIO()
     model.save(buffer, metadata=dict(metadata))
     write_whole(buffer, path)
+
+
+def check_weights(model: torch.nn.Module, path: Path) -> None:
+    """Raises a ConfigError, before anything is written, if a weight is infinite or NaN.
+
+    Buffers may be infinite, as masks are, but not NaN.
+    """
+    wrong = [name for name, one in model.named_parameters() if not one.isfinite().all()]
+    wrong += [name for name, one in model.named_buffers() if one.isnan().any()]
+    if wrong:
+        raise ConfigError(
+            f"The weights {wrong[0]} are no longer finite, so {path} was not written; lower the "
+            "learning rate or clip gradients in train.handlers, then resume from the last "
+            "checkpoint."
+        )
 
 
 def rng_state() -> dict:

@@ -16,6 +16,7 @@ from audition.progress import Progress
 from audition.runs.costs import record_training
 from audition.runs.memory import PeakMemory
 from audition.training import checkpoints
+from audition.training.finite import diverged
 from audition.training.state import Training, TrainingEvents
 
 log = logging.getLogger(__name__)
@@ -61,19 +62,11 @@ def start_clock(engine: Engine, training: Training) -> None:
 
 
 def add_to_sums(engine: Engine, training: Training) -> None:
+    if training.skipped_in_row:  # the last of them is this iteration
+        return
     for name, value in engine.state.output.items():
-        check_finite(name, value, engine)
         training.sums[name] = training.sums.get(name, 0.0) + value
         training.log_scalar(f"iteration/{name}", value)
-
-
-def check_finite(name: str, value: float, engine: Engine) -> None:
-    """Stops a training that diverged, before its weights overwrite the last checkpoint."""
-    if not math.isfinite(value):
-        raise ConfigError(
-            f"{name} became {value} in iteration {engine.state.iteration}; lower the learning "
-            "rate or clip gradients in train.handlers, then resume from the last checkpoint."
-        )
 
 
 def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
@@ -94,11 +87,18 @@ def close_epoch(engine: Engine, training: Training, val_loader: DataLoader | Non
         with suppress(interruption.Interrupted), checkpoints.random_states_kept():
             validation = validate(training.validator, val_loader)
         stop_if_asked(engine, training)
+    count = engine.state.epoch_length - training.skipped_in_epoch
+    if count == 0:
+        raise ConfigError(
+            f"all {engine.state.epoch_length} iterations of epoch {engine.state.epoch} were left "
+            "out, as none was finite; replay names the item and the layer."
+        )
     for name, total in training.sums.items():
-        put(training, f"train/{name}", total / engine.state.epoch_length)
-    training.sums = {}
+        put(training, f"train/{name}", total / count)
+    training.sums, training.skipped_in_epoch = {}, 0
     for name, value in validation.items():
-        check_finite(f"validation/{name}", value, engine)
+        if not math.isfinite(value):
+            raise diverged(training, f"validation/{name}", value)
         put(training, f"validation/{name}", value)
     engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
 

@@ -72,6 +72,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         device=device,
         train_names=settings.train_data.names,
         accumulate_batches=settings.accumulate_batches,
+        skip_nonfinite=settings.skip_nonfinite,
         val_data=settings.val_data,
         metadata=model_metadata(settings),
         writer=writer,

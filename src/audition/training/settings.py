@@ -38,6 +38,7 @@ class Settings:
     init_from: str | None
     save_every_iterations: int | None
     save_every_epochs: int | None
+    skip_nonfinite: int
     num_data_workers: int
     num_threads: int | None
     device: str
@@ -46,6 +47,7 @@ class Settings:
     seed: int
     resume: bool
     rehearse: Callable | None
+    instead: Callable | None
 
     def __post_init__(self):
         self.check_counts()
@@ -71,6 +73,11 @@ class Settings:
             raise ConfigError(
                 f"train.num_data_workers = {self.num_data_workers} must be at least 0, which loads "
                 "in the training's own process."
+            )
+        if self.skip_nonfinite < 0:
+            raise ConfigError(
+                f"train.skip_nonfinite = {self.skip_nonfinite} must be at least 0, which leaves out "
+                "no step."
             )
 
     def check_features(self) -> None:

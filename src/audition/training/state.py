@@ -43,6 +43,8 @@ class Training:
         losses, val_losses: the weighted losses of trainer and validator.
         history: dict, "train/loss", "validation/loss", … → list with one float per epoch.
         accumulate_batches: parts in which a batch goes through the network.
+        skip_nonfinite: how many steps in a row may be left out because they are not finite.
+        skipped_in_row, skipped_in_epoch: steps that were, up to and including the last one.
         best: lowest monitored loss so far; an epoch that improves on it writes `best.model.pth`.
         sums: dict, loss name → sum over the current epoch's iterations.
         kept: dict, name → object whose state survives a restart.
@@ -67,6 +69,9 @@ class Training:
     device: torch.device
     train_names: list
     accumulate_batches: int = 1
+    skip_nonfinite: int = 0
+    skipped_in_row: int = 0
+    skipped_in_epoch: int = 0
     history: dict = field(default_factory=dict)
     best: float = float("inf")
     sums: dict = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
+from audition.training.finite import GRADIENT, Before, largest_gradient, may_step
 from audition.training.state import Part, Training, TrainingEvents
 
 WAVEFORMS = ("mix", "sources")
@@ -92,22 +93,25 @@ def make_engine(process: Callable) -> Engine:
 def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
     """One iteration: forward and backward part by part, clipping (by handlers), one step.
 
-    Losses and gradients are means over the parts, and so equal those of the whole batch.
+    Losses and gradients are means over the parts, and so equal those of the whole batch. If one of
+    them isn't finite, the step is left out, or the training ends.
     """
     training.model.train()
     training.optimizer.zero_grad(set_to_none=True)
     count, iteration = training.accumulate_batches, training.trainer.state.iteration
+    before = Before(training)
     losses = [
         part_step(training, forward, index, waveforms, count)
         for index, waveforms in forward.parts(batch, iteration, count)
     ]
     training.scaler.unscale_(training.optimizer)
-    training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
-    training.scaler.step(training.optimizer)
+    means = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+    values = as_floats({**means, GRADIENT: largest_gradient(training)})
+    if may_step(training, values, before):
+        training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
+        training.scaler.step(training.optimizer)
     training.scaler.update()
-    return as_floats(
-        {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-    )
+    return {name: values[name] for name in means}
 
 
 def part_step(
