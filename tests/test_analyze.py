@@ -13,6 +13,7 @@ from audition.commands.evaluate import evaluate
 from audition.errors import ConfigError
 from audition.files import write_json
 from audition.metrics import BSSEvalScale, BSSEvalV4
+from audition.reports.cards import headline
 from audition.reports.figures import draw_against_input, draw_box_plots, draw_means
 from audition.reports.intervals import mean_interval
 from audition.reports.report_card import score_table, with_unit
@@ -155,6 +156,20 @@ def test_what_only_tells_how_arithmetic_rounds_is_neither_drawn_nor_listed(tmp_p
     titles = [panel.get_title() for panel in draw_box_plots(score_table(run)).axes]
     assert "SI-SDR (dB)" in titles and "SI-SAR (dB)" not in titles
     assert not run.input_sdr.exists()  # it improves nothing
+
+
+def test_a_report_on_the_mixture_has_no_rows_of_the_mixture_against_itself(tmp_path):
+    run = Run(tmp_path / "run0")
+    evaluate(run, open_corpus(write_corpus(tmp_path / "data", 2)), MIXTURE)
+    analyze(run)
+    card = run.report_card_txt.read_text()
+    rows = {line.split(" | ")[0].strip() for line in card.splitlines() if " | " in line}
+    assert rows == {"", "#", "SI-SDR", "SI-SIR", "SD-SDR", "SNR", "SRR"}
+    assert "Not shown, as the estimates are the mixture: SI-SDRi, SD-SDRi, SNRi, MIX-SI-SDR" in card
+    titles = [panel.get_title() for panel in draw_box_plots(score_table(run)).axes]
+    assert "SI-SDR (dB)" in titles and "SI-SDRi (dB)" not in titles
+    assert "SI-SDRi" in run.report_card_csv.read_text()  # which has everything
+    assert headline(score_table(run)).startswith("SI-SDR ")
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,20 @@ def test_a_sweep_is_one_table_in_four_formats(two_runs, tmp_path, capsys):
     check_long(pd.read_csv(tmp_path / "tables/comparison.csv"), two_runs)
     check_markdown(markdown)
     check_latex(latex)
-    assert long.count("\n") == 1 + 12 * 3 * 2  # scores, sources and OVERALL, runs
+    # scores, sources and OVERALL, runs; but the mixture's SI-SAR and MIX-… mean nothing
+    assert long.count("\n") == 1 + 12 * 3 * 2 - 4 * 3
+    table = pd.read_csv(tmp_path / "tables/comparison.csv")
+    assert not table[table["run"] == "out/run0"]["metric"].str.contains("MIX-|SI-SAR").any()
+    assert "SI-SAR" in set(table["metric"]) and table["mean"].max() < 100
+
+
+def test_mixtures_alone_are_not_compared_with_themselves(two_runs, tmp_path, capsys):
+    capsys.readouterr()
+    compare(tmp_path, [two_runs[0].folder])
+    printed = capsys.readouterr().out
+    assert "SI-SDR " in printed and not re.search("^(SI-SDRi|MIX-|SI-SAR)", printed, re.MULTILINE)
+    compare(tmp_path, [two_runs[0].folder], "compare.columns = ['SI-SDRi']")
+    assert re.search(r"^SI-SDRi +OVERALL", capsys.readouterr().out, re.MULTILINE)  # as asked
 
 
 def check_long(table, runs):

@@ -314,7 +314,7 @@ def test_evaluate_ends_with_the_card_and_its_headline(instantiate, capsys):
     (run,) = instantiate(baseline, "MixAsEstimate.num_sources = 2")
     road.call("evaluate", run.config)
     headline = capsys.readouterr().out.splitlines()[-1]
-    assert re.match(r"SI-SDRi -?\d+\.\d\d ± \d+\.\d\d, median -?\d+\.\d\d, 4 tracks: ", headline)
+    assert re.match(r"SI-SDR -?\d+\.\d\d ± \d+\.\d\d, median -?\d+\.\d\d, 4 tracks: ", headline)
     assert headline.endswith(str(run.report_card_txt))
     before = run.report_card_txt.read_text()
     road.call("evaluate", run.config, "evaluate.metrics = [@PrecisionRecallFScore()]")

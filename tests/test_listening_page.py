@@ -27,6 +27,7 @@ from audition.reports.listening import (
     ranking_run,
     render,
 )
+from audition.reports.listening.choice import score_rows, telling_metric
 from audition.reports.listening.names import shorten
 from audition.reports.listening.runs import TakeExcerpt
 from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
@@ -617,3 +618,25 @@ def test_the_browser_asked_for_nothing_and_complained_of_nothing(browser, page):
     assert browser.complaints() == []
     assert browser.evaluate("[...document.images].every(one => one.naturalWidth === 480)")
     assert browser.evaluate("[...document.querySelectorAll('audio')].every(one => !one.error)")
+
+
+def test_a_page_of_mixtures_alone_shows_no_improvement_of_nothing(tmp_path):
+    """Nor scores that only tell how arithmetic rounds, in the rows of the page's own table."""
+    mixture = pd.DataFrame(
+        {
+            "track": ["a", "b"],
+            "source": ["s1", "s1"],
+            "SI-SDR": [1.0, 2.0],
+            "SI-SAR": [310.0, 311.0],
+            "SI-SDRi": [0.0, 1e-7],
+            "MIX-SI-SDR": [1.0, 2.0],
+        }
+    )
+    trained = mixture.assign(**{"SI-SAR": [9.0, 8.0], "SI-SDRi": [5.0, 4.0]})
+    assert telling_metric("SI-SDRi", [mixture, mixture]) == "SI-SDR"
+    assert telling_metric("SI-SDRi", [mixture, trained]) == "SI-SDRi"
+    assert score_rows([mixture], "SI-SDR", [])["metrics"] == ["SI-SDR"]
+    both = score_rows([mixture, trained], "SI-SDRi", [])
+    assert both["metrics"] == ["SI-SDRi", "SI-SDR", "SI-SAR", "MIX-SI-SDR"]
+    of_the_mixture = [row.scores for row in both["rows"] if row.number == 1]
+    assert np.isnan([scores[2:] for scores in of_the_mixture]).all()

@@ -38,7 +38,8 @@ def compare(
             rounds; None takes `runs`.
         baseline: the run to compare the others with, by its name in the table or its folder; None
             takes the first.
-        columns: a score to compare, or a list of scores; None takes all there are.
+        columns: a score to compare, or a list of scores; None takes all there are, save those that
+            mean nothing, such as the artifacts of an unprocessed mixture.
         each_source: adds rows per source.
         folder: where comparison.txt, .csv, .md and .tex go, the .csv at full precision; None writes
             nothing.

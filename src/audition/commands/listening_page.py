@@ -24,6 +24,7 @@ from audition.reports.listening import (
     render,
     run_facts,
     score_rows,
+    telling_metric,
 )
 from audition.reports.listening.runs import curves_of, open_runs, signals_per_track, title_of
 from audition.runs.folder import Run
@@ -63,7 +64,8 @@ def listening_page(
         loaded: what else was given on the command line.
         output: path of the page; None is `listening_page.html` in the run's folder or, for several
             runs, in the folder that holds them all.
-        metric: score to choose tracks by: the mean over their sources.
+        metric: score to choose tracks by: the mean over their sources. If all runs are unprocessed
+            mixtures, whose SI-SDRi is 0, it is the SI-SDR.
         num_tracks: how many tracks to listen to; the table has all.
         max_seconds: longest excerpt of a track: the loudest stretch of its mixture.
         megabytes: size of the page; excerpts are cut shorter than `max_seconds` if necessary.
@@ -83,6 +85,7 @@ def listening_page(
     if path.is_dir():
         raise ConfigError(f"listening_page.output = {output!r} is a folder: name a file in it.")
     tables = [one.table for one in shown]
+    metric = telling_metric(metric, tables)
     ranked_by, scores = ranking_run(tables, metric)
     chosen = choose_tracks(scores, num_tracks, metric in shown[0].evaluation.lower_is_better)
     rounds = exhibited_rounds([one.run for one in shown], metric)

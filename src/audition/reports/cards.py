@@ -8,12 +8,18 @@ from audition.files import read_json, write_and_rename
 from audition.identity import in_short
 from audition.reports.caveats import read_caveats
 from audition.reports.evaluations import check_one_evaluation
-from audition.reports.report_card import KEYS, SUMMARIES, finite, report_card, score_table
+from audition.reports.report_card import (
+    IMPROVEMENT,
+    SUMMARIES,
+    finite,
+    report_card,
+    score_table,
+    shown_scores,
+)
 from audition.runs.folder import Run, sweep_point
 from audition.runs.results import read_results
 
 MOST_NAMED = 10  # tracks
-HEADLINE = "SI-SDRi"  # else the first score of the table
 
 
 class Card(NamedTuple):
@@ -42,9 +48,10 @@ def write_card(run: Run, notes: str = "", each_source: bool = True) -> Card:
 
 
 def headline(table: pd.DataFrame) -> str:
-    """The mean score over all sources of all tracks, as a line: `SI-SDRi 4.91 ± 2.76, …`."""
-    columns = [column for column in table.columns if column not in KEYS]
-    name = HEADLINE if HEADLINE in columns else columns[0]
+    """The mean SI-SDRi over all sources of all tracks, else the first score that means something, as
+    a line: `SI-SDRi 4.91 ± 2.76, …`."""
+    columns = shown_scores(table)
+    name = IMPROVEMENT if IMPROVEMENT in columns else columns[0]
     values = finite(table[name])
     figures = [summary(values) for summary in SUMMARIES.values()] if len(values) else ["-", "-"]
     tracks = table["track"].nunique()

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from audition.errors import ConfigError
+from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports import comparison_table
 from audition.reports.caveats import MARK, read_caveats
 from audition.reports.comparison import paired_differences
 from audition.reports.comparison_notes import notes_on
 from audition.reports.evaluations import Evaluation, check_comparable, read_evaluation
 from audition.reports.methods import Method, group_by_method, mean_over_seeds, point_of
-from audition.reports.report_card import score_table
+from audition.reports.report_card import mixture_scores, rounding_scores, score_table
 from audition.runs.folder import (
     Run,
     has_results,
@@ -66,8 +67,9 @@ def compare_runs(
     for evaluation in evaluations.values():
         check_comparable(evaluations[first], evaluation)
     scores = {label: score_table(one) for label, one in runs.items()}
-    columns = check_columns(scores, columns)
-    seeds = {label: [scores[run] for run in method.runs] for label, method in methods.items()}
+    told = scores if columns else meaningful(scores)
+    columns = check_columns(told, columns)
+    seeds = {label: [told[run] for run in method.runs] for label, method in methods.items()}
     tables = {label: mean_over_seeds(found) for label, found in seeds.items()}
     seeds = {label: found for label, found in seeds.items() if methods[label].trained}
     groups = groups_of(evaluations.values())
@@ -191,6 +193,21 @@ def choose_baseline(
     raise ConfigError(
         f"compare.baseline = {baseline!r} is none of the runs; it is one of {', '.join(methods)}."
     )
+
+
+def meaningful(tables: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables without scores that mean nothing; beside other runs, the mixture keeps its
+    improvements of 0, against which theirs are seen."""
+    alone = all(mixture_scores(table) for table in tables.values())
+    return {
+        label: table.drop(
+            columns=[
+                *rounding_scores(table),
+                *(c for c in mixture_scores(table) if alone or c.startswith(OF_THE_MIXTURE)),
+            ]
+        )
+        for label, table in tables.items()
+    }
 
 
 def check_columns(

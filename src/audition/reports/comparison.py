@@ -67,14 +67,21 @@ def paired_differences(
         margin: dB within which methods count as equivalent; None tests no equivalence.
 
     Returns:
-        DataFrame, a row per metric, source ("OVERALL" first) and method but the baseline, with the
+        DataFrame, a row per metric that both have, source ("OVERALL" first) and method but the
+        baseline, with the
         fields of `Difference` (dB, as the scores), `comparisons`, the number of rows that interval
         and `p_corrected` allow for, and the `verdict`.
     """
     columns = [c for c in columns or score_columns(tables) if not c.startswith(OF_THE_MIXTURE)]
     sources = [OVERALL, *several_sources(tables)] if each_source else [OVERALL]
     others = [label for label in tables if label != baseline]
-    keys = [(c, source, label) for c in columns for source in sources for label in others]
+    keys = [
+        (column, source, label)
+        for column in columns
+        for source in sources
+        for label in others
+        if column in tables[label] and column in tables[baseline]
+    ]
     comparisons = len(sources) * len(others)
     rows = []
     for column, source, label in Progress(keys, "compare", unit="row", delay=3, leave=False):

@@ -53,7 +53,7 @@ def long_table(
     rows = []
     for column in columns or score_columns(tables):
         for source in sources:
-            for label in tables:
+            for label in (one for one in tables if column in tables[one]):
                 scores, *by_seed = scores_by_seed(tables, seeds, label, column, source)
                 about = dict(zip(ROW, (column, source, label), strict=True))
                 rows.append({**about, **summary(finite(scores)), **spread(by_seed)})

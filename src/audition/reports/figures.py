@@ -11,7 +11,7 @@ from audition.files import write_and_rename
 from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports.intervals import mean_interval
 from audition.reports.listening.sounds import data_uri
-from audition.reports.report_card import KEYS, finite, rounding_scores, with_unit
+from audition.reports.report_card import IMPROVEMENT, SAME_DB, finite, shown_scores, with_unit
 
 if TYPE_CHECKING:  # slow to import: see draw_box_plots
     from matplotlib.axes import Axes
@@ -21,8 +21,7 @@ MOST_COLUMNS = 4  # panels side by side
 DOTS_PER_INCH = 150
 PAGE_DOTS_PER_INCH = 100
 MOST_DOTS = 100  # up to so many tracks, each is a dot; of more, only those beyond the whiskers
-SAME_DB = 0.005  # a smaller improvement is shown as 0.00
-IMPROVEMENT, INPUT = "SI-SDRi", f"{OF_THE_MIXTURE}SI-SDR"
+INPUT = f"{OF_THE_MIXTURE}SI-SDR"
 
 
 def write_figure(path: Path, figure: "Figure | None") -> None:
@@ -61,11 +60,10 @@ def draw_box_plots(table: pd.DataFrame, title: str = "") -> "Figure | None":
     from matplotlib.figure import Figure  # half a second that no other command needs
 
     sources = sorted(set(table["source"]))
-    hidden = {*KEYS, *rounding_scores(table)}
     scores = [
         name
-        for name in table.columns
-        if name not in hidden and not name.startswith(OF_THE_MIXTURE) and len(finite(table[name]))
+        for name in shown_scores(table)
+        if not name.startswith(OF_THE_MIXTURE) and len(finite(table[name]))
     ]
     if not scores:
         return None

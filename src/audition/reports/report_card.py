@@ -1,5 +1,6 @@
 """The table and the report card of a run's scores."""
 
+import itertools
 import re
 import textwrap
 import warnings
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from audition.errors import ConfigError
+from audition.metrics.bss_eval import IMPROVEMENTS, OF_THE_MIXTURE
 from audition.reports.caveats import fault
 from audition.runs.folder import Run
 from audition.runs.results import read_results
@@ -28,6 +30,10 @@ NOT_SOURCES = ("metadata",)  # other entries of a result file
 RATIO = re.compile(r"(^|[-.])(SDR|SIR|SAR|ISR|SNR|SRR)i?$")  # ends the name of a score in dB
 ARTIFACTS = ("SI-SAR", "SAR")
 ROUNDING_DB = 120.0  # above, these tell how arithmetic rounds, and nothing about the estimate
+IMPROVEMENT = "SI-SDRi"
+SAME_DB = 0.005  # two decimals show a smaller improvement as 0.00
+ROUNDING = "they only tell how arithmetic rounds"
+UNCHANGED = "the estimates are the mixture"
 
 
 def score_table(run: Run) -> pd.DataFrame:
@@ -82,16 +88,15 @@ def report_card(
     groups = {OVERALL: table}
     if each_source:
         groups |= dict(iter(table.groupby("source")))
-    rounding = rounding_scores(table)
-    columns = [column for column in table.columns if column not in (*KEYS, *rounding)]
+    columns = shown_scores(table)
     lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK]
     lines += [line for caveat in caveats for line in textwrap.wrap(caveat, WIDTH)] + [""]
     for title, summary in SUMMARIES.items():
         cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
         lines += [title, *draw_table(columns, cells), ""]
     lines += left_out(table, columns)
-    if rounding:
-        lines += [f"Not shown, as they only tell how arithmetic rounds: {', '.join(rounding)}", ""]
+    for why, names in meaningless(table).items():
+        lines += [*textwrap.wrap(f"Not shown, as {why}: {', '.join(names)}", WIDTH), ""]
     lines += draw_box("NOTES", notes)
     return "\n".join(lines) + "\n"
 
@@ -107,10 +112,32 @@ def summarise(
     return texts
 
 
+def shown_scores(table: pd.DataFrame) -> list[str]:
+    """Names of the scores of a table that mean something."""
+    hidden = {*KEYS, *itertools.chain(*meaningless(table).values())}
+    return [column for column in table if column not in hidden]
+
+
+def meaningless(table: pd.DataFrame) -> dict[str, list[str]]:
+    """dict, why → names of the scores that mean nothing in this table."""
+    found = {ROUNDING: rounding_scores(table), UNCHANGED: mixture_scores(table)}
+    return {why: names for why, names in found.items() if names}
+
+
 def rounding_scores(table: pd.DataFrame) -> list[str]:
-    """Names of the scores that mean nothing: an estimate that is the mixture has no artifacts, and its
-    SI-SAR is the 150 or 310 dB that float32 or float64 rounds to."""
+    """Those that only tell how arithmetic rounds: an estimate that is the mixture has no artifacts,
+    and its SI-SAR is the 150 or 310 dB that float32 or float64 rounds to."""
     return [c for c in table if c in ARTIFACTS and finite(table[c]).median() > ROUNDING_DB]
+
+
+def mixture_scores(table: pd.DataFrame) -> list[str]:
+    """If all estimates are the mixture, but for its level: the improvements over it, and the MIX-
+    scores, which repeat the others; else none."""
+    gains = finite(table[IMPROVEMENT]) if {IMPROVEMENT, "SI-SDR"} <= set(table) else []
+    if not len(gains) or gains.abs().max() >= SAME_DB:
+        return []
+    over = [f"{score}i" for score in IMPROVEMENTS]
+    return [c for c in table if c in over or c.startswith(OF_THE_MIXTURE)]
 
 
 def with_unit(score: str) -> str:

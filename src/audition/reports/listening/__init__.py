@@ -1,6 +1,11 @@
 """Listening pages, which a browser opens from disk: sounds and pictures, all in one file."""
 
-from audition.reports.listening.choice import choose_tracks, ranking_run, score_rows
+from audition.reports.listening.choice import (
+    choose_tracks,
+    ranking_run,
+    score_rows,
+    telling_metric,
+)
 from audition.reports.listening.facts import run_facts
 from audition.reports.listening.page import (
     Curves,
@@ -27,4 +32,5 @@ __all__ = [
     "render",
     "run_facts",
     "score_rows",
+    "telling_metric",
 ]

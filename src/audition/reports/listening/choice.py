@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 from audition.errors import ConfigError
+from audition.metrics.bss_eval import OF_THE_MIXTURE
 from audition.reports.listening.page import Row
+from audition.reports.report_card import mixture_scores, shown_scores
 
 KEYS = ["track", "source"]
 SAME = 0.005  # scores closer than this are shown as the same
@@ -30,6 +32,13 @@ def ranking_run(tables: list[pd.DataFrame], metric: str) -> tuple[int, pd.Series
     spreads = [np.ptp(one) if len(one) else -1.0 for one in finite]
     place = next((i for i, spread in enumerate(spreads) if spread > SAME), int(np.argmax(spreads)))
     return place + 1, means[place]
+
+
+def telling_metric(metric: str, tables: list[pd.DataFrame]) -> str:
+    """`metric`, or what it improves on if that is 0 throughout: all runs are unprocessed mixtures."""
+    if all(metric in mixture_scores(table) for table in tables):
+        return metric.removeprefix(OF_THE_MIXTURE).removesuffix("i")
+    return metric
 
 
 def choose_tracks(
@@ -80,9 +89,10 @@ def score_rows(tables: list[pd.DataFrame], metric: str, chosen: list[str]) -> di
 
     Returns:
         dict with `rows`, the Rows of all runs, lowest `metric` first, and `metrics`, the names of
-        their scores, `metric` first.
+        their scores, `metric` first; a score that means nothing for a run is NaN there.
     """
-    table = pd.concat([one.assign(number=number) for number, one in enumerate(tables, start=1)])
+    shown = [one[[*KEYS, *dict.fromkeys([metric, *shown_scores(one)])]] for one in tables]
+    table = pd.concat([one.assign(number=number) for number, one in enumerate(shown, start=1)])
     table = table.sort_values(metric, kind="stable")
     cards = {track: number for number, track in enumerate(chosen, start=1)}
     metrics = [metric, *(name for name in score_names(table) if name != metric)]
