@@ -39,22 +39,20 @@ def is_finite(weights):
 def test_it_reaches_no_checkpoint_and_replay_names_where_it_began(
     poisoned, capsys, loss, wrong, operation
 ):
-    run, name = poisoned(loss, "train.save_every_iterations = 1", "train.accumulate_batches = 2")
+    parts = ("train.batch_size = 2", "train.accumulate_batches = 2")
+    run, name = poisoned(loss, *parts, "train.save_every_iterations = 1")
     line = told(capsys, "train", run.config)
     step = read_json(run.black_box_step)
-    iteration = step["iteration"]
-    assert f" in iteration {iteration}; lower the learning rate" in line
+    assert step["iteration"] == 2 and " in iteration 2; lower the learning rate" in line
     assert "replay names the item and the layer" in line
-    assert run.latest.exists() == (iteration > 1)
-    if iteration > 1:
-        assert state(run)["iteration"] == iteration - 1 and is_finite(state(run)["model"])
+    assert state(run)["iteration"] == 1 and is_finite(state(run)["model"])
     assert is_finite(torch.load(run.black_box_weights)["model"])
-    assert name in [one["item"] for one in step["excerpts"]] and len(step["excerpts"]) == 8
+    assert name in [one["item"] for one in step["excerpts"]] and len(step["excerpts"]) == 4
     assert "nan" in step["gradient_norms"].values()
     before = read_json(run.status)
     road.call("replay", run.config)
     said = capsys.readouterr().out
-    assert f"iteration {iteration}: {wrong}\n" in said
+    assert f"iteration 2: {wrong}\n" in said
     assert said.count("item: ") == 1 and f"item: {name}, samples " in said
     assert f"layer: {loss}\noperation: {operation}" in said
     assert read_json(run.status) == before

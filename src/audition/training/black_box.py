@@ -31,7 +31,7 @@ def write(training: Training, values: dict[str, float], rng: dict[str, torch.Ten
     """Writes the step under way, whose gradients are there and which hasn't changed the weights.
 
     Args:
-        values: its losses and largest gradient.
+        values: its losses and its gradient's norm.
         rng: the generators' states before it.
     """
     buffer = io.BytesIO()

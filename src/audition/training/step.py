@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
-from audition.training.finite import GRADIENT, Before, largest_gradient, may_step
+from audition.training.finite import GRADIENT, Before, gradient_norm, may_step
 from audition.training.state import Part, Training, TrainingEvents
 
 WAVEFORMS = ("mix", "sources")
@@ -106,7 +106,7 @@ def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, f
     ]
     training.scaler.unscale_(training.optimizer)
     means = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-    values = as_floats({**means, GRADIENT: largest_gradient(training)})
+    values = as_floats({**means, GRADIENT: gradient_norm(training)})
     if may_step(training, values, before):
         training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
         training.scaler.step(training.optimizer)
