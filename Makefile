@@ -10,7 +10,7 @@ OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo primitives bootstrap companion test lint bench stress recipes
+.PHONY: help demo primitives bootstrap companion test lint bench stress faults recipes
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the con
 
 stress: $(VENV)/installed-dev  ## launch allocate.py 2,000 times, 50 at once, killed at random; takes a few minutes
 	$(BIN)/python -m tests.queue.stress_allocate 2000
+
+faults: $(VENV)/installed-dev  ## disturb every command 2,000 times, into docs/trust.md; takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults 2000
 
 # torch brings its own dependencies, which differ by platform (CUDA); the rest is pinned and complete.
 $(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml $(wildcard install/*.py)

@@ -1,6 +1,7 @@
 """A file that was changed is told, made again, or replaced by the one before it; never believed."""
 
 import contextlib
+import functools
 import json
 import random
 import re
@@ -10,6 +11,7 @@ import soundfile
 import torch
 
 from audition.checksums import content_checksum
+from audition.commands.construct_symlink_folder import construct_symlink_folder
 from audition.errors import ConfigError
 from audition.files import Damaged, claim, read_json, read_record, write_json
 from audition.reports.report_card import score_table
@@ -175,3 +177,19 @@ def test_random_bits_of_a_checkpoint_never_pass(instantiate):
         with contextlib.suppress(Damaged):
             assert_same(checkpoints.read(run.latest), expected)
         run.latest.write_bytes(whole)
+
+
+def test_segments_whose_audio_was_harmed_are_not_chosen(tmp_path):
+    store = Results(tmp_path / "segments" / "results", {}, {"a": (0,)}, "code")
+    path = tmp_path / "segments" / "mix" / "a.wav"
+    path.parent.mkdir(parents=True)
+    path.write_text("audio")
+    about = {"track": "a", "files": describe_files(tmp_path / "segments", [path])}
+    store.write("a", {"metadata": about, "confidences": {"confidence": 1.0}, "scores": {}})
+    choose = functools.partial(
+        construct_symlink_folder, None, tmp_path / "segments", tmp_path / "chosen", []
+    )
+    choose()
+    path.write_text("other")
+    with pytest.raises(ConfigError, match="a.wav was changed or deleted since .* makes it anew"):
+        choose()

@@ -8,12 +8,13 @@ from pathlib import Path
 import gin
 import pandas
 
-from audition.bootstrap.segments import segment_table, stems
+from audition.bootstrap.segments import RESULTS, segment_table, stems
 from audition.bootstrap.selection import MARKER, select
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.identity import describe
 from audition.runs.folder import Run
+from audition.runs.results import FILES, changed_files
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def construct_symlink_folder(
         raise ConfigError("construct_symlink_folder.destination is segments; give another folder.")
     table = joined_table(folders)
     kept = select(table, rules)
+    check_audio(kept)
     old, stems_of = own_links(destination), {folder: stems(folder) for folder in folders}
     links = {
         f"{stem}/{name}.wav": folder / stem / f"{name}.wav"
@@ -72,6 +74,17 @@ def joined_table(folders: list[Path]) -> pandas.DataFrame:
             "recording and separate it again."
         )
     return table
+
+
+def check_audio(kept: pandas.DataFrame) -> None:
+    """Refuses segments whose audio is not that which their results were written with."""
+    for name, folder in kept["folder"].items():
+        about = read_json(folder / RESULTS / f"{name}.json")["metadata"]
+        if harmed := changed_files(folder, about.get(FILES, {})):
+            raise ConfigError(
+                f"{harmed[0]} was changed or deleted since segment_and_separate wrote it: run that "
+                f"into {str(folder)!r} again, which makes it anew."
+            )
 
 
 def own_links(destination: Path) -> set[str]:
