@@ -4,6 +4,7 @@ import gin
 import pytest
 
 import audition  # noqa: F401
+from audition import configs
 from tests.support import corpora, road
 
 
@@ -12,6 +13,7 @@ def no_bindings():
     """gin is one for the whole process: no test finds what another has bound."""
     yield
     gin.clear_config()
+    configs.distrust = None
 
 
 @pytest.fixture(scope="session")

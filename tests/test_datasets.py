@@ -216,6 +216,16 @@ def test_nussls_own_classes_say_what_ours_say(tmp_path, layout):
     assert len({split.described.duration_seconds(item) for split in splits}) == 1
 
 
+def test_audio_outside_the_folder_of_a_jams_is_not_read(tmp_path):
+    folder, elsewhere = tmp_path / "corpus", tmp_path / "elsewhere"
+    for one in (folder, elsewhere):
+        write_soundscapes(one, ["0"], home=elsewhere)
+    assert Scaper(str(folder))[0]["mix"].signal_length == 1600
+    (folder / "0.wav").unlink()
+    with pytest.raises(ConfigError, match="0.wav' leads out of .*/corpus"):
+        Scaper(str(folder))[0]
+
+
 def test_names_with_the_same_stem_keep_their_ending(tmp_path):
     write_folders(tmp_path)
     for folder in ("mix", "bass", "drums"):

@@ -40,7 +40,8 @@ def test_help_prints_the_usage_and_every_command(capsys):
     text = capsys.readouterr().out
     assert done.value.code == 0
     assert text.startswith(
-        "usage: main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] func\n"
+        "usage: main.py [-h] [-c CONFIG [CONFIG ...]] [-o OUTPUT_FOLDER] [-b BINDING] "
+        "[--untrusted] func\n"
     )
     assert all(f"\n  {name} " in text for name in COMMANDS)
 

@@ -19,7 +19,7 @@ from audition.commands.segment_and_separate import segment_and_separate
 from audition.datasets import build_dataset
 from audition.datasets.audio_folder import AudioFolder
 from audition.errors import ConfigError
-from audition.files import read_json
+from audition.files import read_json, write_json
 from audition.metrics import BSSEvalScale
 from audition.parallel import ItemsFailed
 from audition.runs.folder import Run
@@ -351,6 +351,15 @@ def test_a_folder_with_anything_else_is_not_touched(segments, tmp_path, intruder
     with pytest.raises(ConfigError, match=f"holds {path.name}, which is not a link"):
         construct_symlink_folder(None, segments, tmp_path / "links", rules)
     assert sorted((tmp_path / "links").rglob("*")) == before
+
+
+def test_what_a_selection_names_outside_its_folder_is_kept(segments, tmp_path):
+    thesis = tmp_path / "thesis.txt"
+    thesis.write_text("the only copy")
+    write_json(tmp_path / "links/selection.json", {"links": ["../thesis.txt"]})
+    with pytest.raises(ConfigError, match="'../thesis.txt' leads out of .*/links, which"):
+        construct_symlink_folder(None, segments, tmp_path / "links", [PercentilesBetween(0, 100)])
+    assert thesis.exists()
 
 
 def test_the_correlation_has_its_interval():

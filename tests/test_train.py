@@ -14,6 +14,7 @@ import time
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from audition.commands.train import train
@@ -51,8 +52,8 @@ def spawned(run, *bindings, command="train", **settings):
 
 def weights(path):
     """The learned weights in a checkpoint, without what BatchNorm counts."""
-    file = torch.load(path, weights_only=False)
-    both = file["model"] if "model" in file else file["state_dict"]
+    is_model = path.name.endswith(".model.pth")
+    both = load_file(path) if is_model else torch.load(path, weights_only=True)["model"]
     return {name: value for name, value in both.items() if name.endswith(("weight", "bias"))}
 
 
@@ -261,8 +262,8 @@ def test_init_from_another_architecture_names_the_parameter(instantiate, capsys)
     ("source", "sentence"),
     [
         ("nowhere", "There is no trained model at nowhere"),
-        ("latest.pth", "is not a nussl model file"),
-        ("config.gin", "is not a nussl model file"),
+        ("latest.pth", "train.init_from can't be loaded: "),
+        ("config.gin", "train.init_from can't be loaded: "),
     ],
 )
 def test_init_from_what_is_no_model_is_told(run, capsys, source, sentence):

@@ -17,6 +17,7 @@ fails when a room is missing or an import goes against it. Imports point down.
              models/        networks and their blocks
              toy/           rendered speech and music
     world    registry       table of the third-party classes that a .gin file may build
+             weights/       model files, which are data: tensors and JSON
              compat/        what nussl and scaper need from today's NumPy, SciPy and torch
              audio/         signals, STFT, reading and writing files, resampling
     ground   runs/          one run folder: paths, status, costs, journal, stored results

@@ -143,6 +143,35 @@ def files_below(
     return sorted(found)
 
 
+def inside(folder: str | Path, name: str | Path) -> Path:
+    """`folder / name`, where `name` comes from a file and may say anything.
+
+    A link that lies in the folder is in it, wherever it leads.
+
+    Raises:
+        ConfigError: that is not in the folder.
+    """
+    path = Path(folder, name)
+    if path.name == ".." or not (path.parent.resolve() / path.name).is_relative_to(
+        Path(folder).resolve()
+    ):
+        raise ConfigError(
+            f"{str(name)!r} leads out of {folder}, which no file there may name: remove the file that "
+            "names it, and don't trust where it came from."
+        )
+    return path
+
+
+def check_links(folder: str | Path) -> None:
+    """Raises a ConfigError if a link in the folder, at any depth, leads out of it."""
+    for path in Path(folder).rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(Path(folder).resolve()):
+            raise ConfigError(
+                f"{path} is a link out of {folder}, which --untrusted doesn't allow: remove it, or "
+                "leave --untrusted out if you trust it."
+            )
+
+
 def write_json(path: str | Path, value: Any) -> None:
     """Writes `value` as indented JSON with a checksum, whole or not at all.
 

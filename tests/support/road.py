@@ -26,8 +26,9 @@ def call(command, *words, check=True):
 
 def arguments(command, *words):
     configs = [str(word) for word in words if isinstance(word, Path) or word.endswith(".gin")]
-    bindings = [str(word) for word in words if str(word) not in configs]
-    return [command, "-c", *configs, *(flag for text in bindings for flag in ("-b", text))]
+    flags = [word for word in words if str(word).startswith("--")]
+    bindings = [str(word) for word in words if str(word) not in (*configs, *flags)]
+    return [command, "-c", *configs, *(flag for text in bindings for flag in ("-b", text)), *flags]
 
 
 def instantiate(speech, folder, *words):

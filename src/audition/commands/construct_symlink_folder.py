@@ -11,7 +11,7 @@ import pandas
 from audition.bootstrap.segments import RESULTS, segment_table, stems
 from audition.bootstrap.selection import MARKER, select
 from audition.errors import ConfigError
-from audition.files import read_json, write_json
+from audition.files import inside, read_json, write_json
 from audition.identity import describe
 from audition.runs.folder import Run
 from audition.runs.results import FILES, changed_files
@@ -57,9 +57,9 @@ def construct_symlink_folder(
     selection = {"rules": [describe(rule) for rule in rules], "num_segments": len(kept)}
     write_json(destination / MARKER, {**selection, "links": sorted({*links, *old})})
     for link in old:
-        (destination / link).unlink(missing_ok=True)
+        inside(destination, link).unlink(missing_ok=True)
     for link, target in links.items():
-        make_link(destination / link, target)
+        make_link(inside(destination, link), target)
     write_json(destination / MARKER, {**selection, "links": sorted(links)})
     log.info("%d of %d segments linked in %s", len(kept), len(table), destination)
 
@@ -93,6 +93,8 @@ def own_links(destination: Path) -> set[str]:
     for unfinished in destination.glob(f".{MARKER}.*"):  # left by a process that was killed
         unfinished.unlink()
     noted = set(read_json(marker).get("links", ())) if marker.exists() else set()
+    for link in noted:
+        inside(destination, link)
     paths = [path for path in destination.rglob("*") if path.is_symlink() or not path.is_dir()]
     for path in paths:
         is_own = path.is_symlink() and path.relative_to(destination).as_posix() in noted

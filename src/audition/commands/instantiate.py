@@ -14,6 +14,7 @@ import gin
 from audition import configs
 from audition.configs import points as written
 from audition.configs.points import FORM, header, plain_point
+from audition.configs.reach import reachable
 from audition.errors import ConfigError
 from audition.files import write_and_rename, write_json
 from audition.identity import fingerprint
@@ -64,7 +65,7 @@ def instantiate(
     texts, caches = [], []
     for text in configs.compiled(points):
         texts.append(text)
-        caches.append(configs.reachable("cache.datasets") if reads_caches() else "")
+        caches.append(reachable("cache.datasets") if reads_caches() else "")
     if run_folder is not None:
         return [write_shared(Run(Path(run_folder)), texts, points, loaded)]
     folder = Path(output_folder or derived_folder(loaded.paths))

@@ -35,11 +35,12 @@ AFTER = {
         "versions.hanning_window",
         "corrections.clip_written_audio",
     ),
-    "nussl.core.migration": ("versions.checkpoint_classes", "corrections.keep_own_metadata"),
+    "nussl.core.migration": ("versions.data_from_model_files", "corrections.keep_own_metadata"),
     "nussl.datasets.transforms": ("corrections.keep_dataset_labels",),
     "nussl.evaluation.bss_eval": ("versions.scores_in_double_precision",),
     "nussl.ml.confidence": ("corrections.nearest_cluster_confidence",),
     "nussl.ml.networks.modules.blocks": ("versions.librosa_keywords_of_mel",),
+    "nussl.ml.networks.separation_model": ("versions.networks_from_model_files",),
     "nussl.separation.spatial.duet": ("versions.numpy_mat",),
     "scaper.core": ("versions.numpy_inf",),
 }

@@ -3,9 +3,7 @@
 Line numbers are those of nussl 1.1.9 and scaper 1.6.5.
 """
 
-import collections
 import contextlib
-import inspect
 import types
 import warnings
 from collections.abc import Iterator
@@ -115,33 +113,24 @@ def scores_in_double_precision(bss_eval: types.ModuleType) -> None:
     base.preprocess = preprocess
 
 
-def checkpoint_classes(migration: types.ModuleType) -> None:
-    """core/migration.py:81 calls torch.load, which since 2.6 only reads tensors and plain values.
-
-    A nussl checkpoint also holds its dataset's transforms, STFTParams and NumPy numbers. We
-    allow these one by one, so a checkpoint from elsewhere still cannot run code of its own.
-    """
+def data_from_model_files(migration: types.ModuleType) -> None:
+    """core/migration.py:81 calls torch.load, which unpickles; a model file is read as data instead."""
     torch = migration.torch
 
-    def load(file, **keywords):
-        with torch.serialization.safe_globals(_checkpoint_globals(migration)):
-            return torch.load(file, weights_only=True, **keywords)
+    def load(file, **_):
+        from audition.weights import read_for_nussl
+
+        return read_for_nussl(file)
 
     migration.torch = SeenThrough(torch, load=load)
 
 
-def _checkpoint_globals(migration):
-    transforms = [
-        found
-        for _, found in inspect.getmembers(migration.tfm, inspect.isclass)
-        if found.__module__ == migration.tfm.__name__
-    ]
-    rebuild = np.ndarray.__reduce__(np.zeros(1))[0]
-    scalar = np.float64.__reduce__(np.float64(0))[0]
-    by_numpy_1_names = [  # how a checkpoint written under NumPy 1 names the same two functions
-        (rebuild, "numpy.core.multiarray._reconstruct"),
-        (scalar, "numpy.core.multiarray.scalar"),
-    ]
-    plain = [migration.STFTParams, collections.OrderedDict, np.dtype, np.ndarray, rebuild, scalar]
-    number_types = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
-    return [*plain, *number_types, *by_numpy_1_names, *transforms]
+def networks_from_model_files(separation_model: types.ModuleType) -> None:
+    """networks/separation_model.py:224 builds whatever a file describes, however large."""
+
+    def load(location):
+        from audition import weights
+
+        return weights.load(location)
+
+    separation_model.SeparationModel.load = staticmethod(load)

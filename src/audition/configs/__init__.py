@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import gin
 
 from audition.configs import includes
+from audition.configs import untrusted as untrusted_files
 from audition.configs.complaints import (
     missing_binding,
     mistaken_binding,
@@ -30,6 +31,7 @@ class Loaded(NamedTuple):
 
 
 current_run = None  # the Run whose configuration is loaded, for `in_run`
+distrust = None  # Distrust of the files that are loaded; None trusts them
 
 
 def load(
@@ -37,6 +39,7 @@ def load(
     bindings: Sequence[str] = (),
     command_line: Sequence[str] = (),
     run: Any = None,
+    untrusted: bool | None = None,
 ) -> Loaded:
     """Reads .gin files, then bindings; later ones win, and nothing may be left undefined.
 
@@ -46,21 +49,37 @@ def load(
         bindings: strings such as `"train.num_epochs = 1"`.
         command_line: its words, for `run.json`.
         run: the Run that `in_run` refers to, if any.
+        untrusted: whether the files come from a stranger, see `audition.configs.untrusted`; None is
+            what it was in the last call.
 
     Raises:
-        ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, or a
-            value that the user still has to set.
+        ConfigError: a missing file, a syntax error, an unknown binding, an undefined macro, a
+            value that the user still has to set, or what a stranger's file may not say.
     """
-    global current_run
+    global current_run, distrust
     gin.clear_config()
-    reader = includes.set_up()
+    if untrusted is not None:
+        distrust = distrust_in(paths, bindings) if untrusted else None
+    reader = includes.set_up(distrust)
     for path in paths:
         parse_file(Path(path))
-    for binding in bindings:
-        parse(binding, f"-b {binding!r}")
+    parse_all(bindings)
     finalize()
     current_run = run
     return Loaded(tuple(paths), tuple(bindings), tuple(command_line), tuple(reader.read))
+
+
+def distrust_in(paths: Sequence[str | Path], bindings: Sequence[str]) -> untrusted_files.Distrust:
+    """Distrust in the files, but not in the bindings beside them."""
+    parse_all(bindings)
+    own = frozenset(bindings_in_force())
+    gin.clear_config()
+    return untrusted_files.Distrust(tuple(Path(path).parent.resolve() for path in paths), own)
+
+
+def parse_all(bindings: Sequence[str]) -> None:
+    for binding in bindings:
+        parse(binding, f"-b {binding!r}")
 
 
 def parse_file(path: Path) -> None:
@@ -77,6 +96,10 @@ def parse(text: str, origin: str) -> None:
 
 def finalize() -> None:
     """Locks the configuration, provided no macro is undefined and no `%gin.REQUIRED` is left."""
+    if distrust is not None:
+        for name in untrusted_files.outputs_elsewhere(bindings_in_force(), distrust):
+            unbind(name)
+        untrusted_files.check_bindings(bindings_in_force(), distrust)
     for name, value in bindings_in_force().items():
         if "gin.REQUIRED" in repr(value):
             raise ConfigError(
@@ -256,27 +279,6 @@ def split_binding(name: str) -> tuple[tuple[str, str], str]:
     """`((scope, full name of the configurable), parameter)` of a binding."""
     parsed = gin.config.ParsedBindingKey.parse(name)
     return parsed.config_key, parsed.arg_name
-
-
-def reachable(name: str) -> str:
-    """Text of everything the value bound to `name` depends on: references, their bindings, macros.
-
-    Two configs with the same text here give that argument the same value. "" if `name` isn't bound.
-    """
-    bound = raw_binding(name)
-    waiting, seen = [bound], {}
-    while waiting:
-        for reference in gin.config.iterate_references({("", ""): {"": waiting.pop()}}):
-            selector = reference.configurable.selector
-            for key, parameters in gin.config._CONFIG.items():
-                # a macro's scope is its name; anything else may be called in any scope
-                fits = key[1] == selector and (
-                    selector != "gin.macro" or key == reference.config_key
-                )
-                if fits and key not in seen:
-                    seen[key] = parameters
-                    waiting += parameters.values()
-    return "" if bound is None else repr((bound, sorted(seen.items(), key=repr)))
 
 
 def write_operative(path: Path) -> str:

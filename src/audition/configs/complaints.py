@@ -14,7 +14,10 @@ import gin
 from audition.configs.replaced import instead_of
 from audition.errors import ConfigError
 
-GIN_ERRORS = (ValueError, SyntaxError, OSError, ImportError, TypeError, tokenize.TokenError)
+GIN_ERRORS = (
+    *(ValueError, SyntaxError, OSError, ImportError, TypeError, RecursionError),
+    tokenize.TokenError,
+)
 
 
 @contextlib.contextmanager

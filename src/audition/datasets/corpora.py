@@ -17,6 +17,7 @@ from nussl.datasets.base_dataset import DataSetException
 from audition.audio.files import read
 from audition.datasets.items import DescribesItems, FolderItems, MusdbItems, SoundscapeItems
 from audition.errors import ConfigError
+from audition.files import inside
 
 register = gin.register(module="nussl.datasets")
 
@@ -243,8 +244,14 @@ class FindsMovedAudio:
         return jam, annotation, self.find(mix_path, 1), source_paths
 
     def find(self, path: str, num_parts: int) -> str:
-        """The last parts of `path` in the dataset's folder if they are there, else `path`."""
-        beside = Path(self.folder, *Path(path).parts[-num_parts:])
+        """The last parts of `path` in the dataset's folder if they are there, else `path`.
+
+        Raises:
+            ConfigError: that is a file elsewhere, which a .jams from a stranger could name as well.
+        """
+        beside = inside(self.folder, Path(*Path(path).parts[-num_parts:]))
+        if not beside.exists() and Path(path).exists():
+            inside(self.folder, Path(path).resolve())
         return str(beside) if beside.exists() else path
 
 

@@ -15,6 +15,6 @@ __all__ = ["build_chimera_with_mel", "building_block"]
 
 
 def building_block(module: type[nn.Module]) -> type[nn.Module]:
-    """Class decorator that lets configs name an `nn.Module`; checkpoints include its source."""
+    """Class decorator that lets configs name an `nn.Module`; model files name it."""
     nussl.ml.register_module(module)
     return gin.register(module)

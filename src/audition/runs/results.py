@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from audition.files import Damaged, read_json, write_json
+from audition.files import Damaged, inside, read_json, write_json
 from audition.identity import file_sha256, fingerprint
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ class Results:
         return len(others)
 
     def path(self, name: str) -> Path:
-        return self.folder / f"{name}.json"
+        return inside(self.folder, f"{name}.json")
 
 
 def read_results(folder: Path) -> dict[str, dict]:

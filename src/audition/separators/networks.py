@@ -13,6 +13,7 @@ import nussl
 import torch
 from nussl.separation import ClusteringSeparationBase
 
+from audition import weights
 from audition.audio import stft
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
@@ -30,7 +31,7 @@ PRECISE_CUDNN = functools.partial(
 
 
 class NetworkSeparator(Separator):
-    """Base class of the separators that run a checkpoint of nussl's SeparationModel.
+    """Base class of the separators that run the network of a model file.
 
     Only signals of the same length share a batch: a recurrent network would notice padding.
 
@@ -98,11 +99,10 @@ class NetworkSeparator(Separator):
     def load(self) -> dict:
         """Reads the checkpoint, keeps its model and features, and returns its metadata."""
         try:
-            model, metadata = nussl.ml.SeparationModel.load(self.model_path)
-        except Exception as error:  # torch, pickle, zip and nussl all fail in their own ways
+            model, metadata = weights.load(self.model_path)
+        except ConfigError as error:
             raise ConfigError(
-                f"{type(self).__name__}.model_path = {self.model_path!r} can't be loaded as a "
-                f"nussl SeparationModel ({error}); give the path of a checkpoint that `train` wrote."
+                f"{type(self).__name__}.model_path can't be loaded: {error}"
             ) from error
         self.take(model.eval(), metadata, repr(self.model_path))
         return metadata

@@ -13,6 +13,7 @@ import torch
 from nussl.separation.base.separation_base import SeparationBase, SeparationException
 from nussl.separation.primitive import Repet
 
+from audition import weights
 from audition.audio.signals import signal_like
 from audition.errors import ConfigError
 from audition.identity import describe, file_sha256
@@ -84,7 +85,7 @@ class NusslSeparator(Separator):
         if not self.own_features:
             return self
         path = self.arguments["model_path"]
-        model, _ = nussl.ml.SeparationModel.load(path)
+        model, _ = weights.load(path)
         separator = copy.copy(self)
         separator.feature_keys = asked_features(names, model.output_keys, path)
         return separator

@@ -11,6 +11,7 @@ from audition import registry
 from audition.configs.aside import value_in
 from audition.device import choose_device
 from audition.errors import ConfigError
+from audition.files import check_links
 from audition.runs.folder import Run
 from audition.separators.networks import NetworkSeparator
 
@@ -49,19 +50,24 @@ class TrainedSeparator(NamedTuple):
         return np.stack([estimate.audio_data for estimate in estimates])
 
 
-def load_separator(run_folder: str | Path, device: str = "auto") -> TrainedSeparator:
+def load_separator(
+    run_folder: str | Path, device: str = "auto", untrusted: bool = False
+) -> TrainedSeparator:
     """The separator that a run is evaluated with, and its trained network.
 
     Args:
         run_folder: folder that holds `config.gin`.
         device: of the network; "auto" takes a GPU if there is one.
+        untrusted: whether the run comes from a stranger, as `--untrusted` says it.
 
     Raises:
         ConfigError: no run folder, no checkpoint, or a separator without a network.
     """
     run = Run(Path(run_folder))
     registry.register()
-    separator = value_in(run, "evaluate.separator")
+    if untrusted:
+        check_links(run.folder)
+    separator = value_in(run, "evaluate.separator", untrusted)
     if not isinstance(separator, NetworkSeparator):
         raise ConfigError(
             f"evaluate.separator of {str(run.config)!r} doesn't run a network of this project: "

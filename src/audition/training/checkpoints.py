@@ -1,9 +1,8 @@
-"""Checkpoints: one file with all that a restart needs, and the weights in nussl's own format."""
+"""Checkpoints: one file with all that a restart needs, and model files."""
 
 import contextlib
 import io
 import logging
-import pickle
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import nussl
 import torch
 
+from audition import weights
 from audition.checksums import content_checksum
 from audition.errors import ConfigError
 from audition.files import Damaged, write_and_rename
@@ -22,12 +22,15 @@ from audition.training.state import Training
 
 log = logging.getLogger(__name__)
 
+CONTENT = {
+    **dict.fromkeys(("model", "optimizer", "scaler", "history", "sums", "kept", "rng"), dict),
+    **dict.fromkeys(("iteration", "epoch_length"), int),
+}
 FORMAT = 2  # increase it when the content changes in a way that makes older files unreadable
 START_OVER = (
     "to start over, delete its folder, or first copy best.model.pth from there and bind "
     "train.init_from to it"
 )
-DAMAGED = (RuntimeError, OSError, EOFError, KeyError, pickle.UnpicklingError)  # torch.load's errors
 
 
 def save(training: Training, run: Run) -> None:
@@ -60,13 +63,13 @@ def save(training: Training, run: Run) -> None:
     # torch.save reports a full disk as an "enforce fail"; writing from memory raises an OSError
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_whole(buffer, run.latest, run.previous)
+    write_whole(buffer.getbuffer(), run.latest, run.previous)
 
 
-def write_whole(buffer: io.BytesIO, path: Path, previous: Path | None = None) -> None:
+def write_whole(content: bytes | memoryview, path: Path, previous: Path | None = None) -> None:
     try:
         with write_and_rename(path, "wb", previous) as file:
-            file.write(buffer.getbuffer())
+            file.write(content)
     except OSError as error:
         raise ConfigError(
             f"{path} could not be written ({error.strerror}); the previous one is intact, so free "
@@ -156,6 +159,9 @@ def read(path: Path) -> dict:
         raise Damaged(path, "it doesn't fit its checksum", START_OVER)
     if written != FORMAT:
         raise ConfigError(f"{path} was written by another version of this code; train again.")
+    wrong = [name for name, kind in CONTENT.items() if not isinstance(content.get(name), kind)]
+    if wrong:
+        raise ConfigError(f"{path} lacks {', '.join(wrong)}, so it is damaged; train again.")
     return content
 
 
@@ -188,20 +194,18 @@ def load_weights(model: torch.nn.Module, state_dict: dict, path: Path) -> None:
 
 
 def save_model(model: nussl.ml.SeparationModel, metadata: dict, path: Path) -> None:
-    """Writes the weights in the format of nussl's `SeparationModel.save`, whole or not at all.
+    """Writes a model file, whole or not at all.
 
     Args:
-        metadata: dict with `features` (see `audition.features.description`), from which separation
-            makes the input, and with `stft_params`, `sample_rate`, `num_channels` and
+        metadata: JSON-able dict with `features` (see `audition.features.description`), from which
+            separation makes the input, and with `stft_params`, `sample_rate`, `num_channels` and
             `train_dataset`, which nussl's DeepMaskEstimation and DeepClustering need.
 
     Raises:
         ConfigError: the disk is full, or the weights are not finite.
     """
     check_weights(model, path)
-    buffer = io.BytesIO()
-    model.save(buffer, metadata=dict(metadata))
-    write_whole(buffer, path)
+    write_whole(weights.packed(model, metadata), path)
 
 
 def check_weights(model: torch.nn.Module, path: Path) -> None:
@@ -255,14 +259,10 @@ def start_from(model: torch.nn.Module, source: str | Path) -> None:
     """Loads the weights of another run's best model, or of a model file."""
     path = find_model(source)
     try:
-        other, _ = nussl.ml.SeparationModel.load(str(path))
-    except DAMAGED as error:
-        raise ConfigError(
-            f"train.init_from = {str(source)!r} is not a nussl model file "
-            f"({type(error).__name__}); give the folder of a trained run, or the path of a "
-            ".model.pth file."
-        ) from error
-    load_weights(model, other.state_dict(), path)
+        tensors = weights.read(path).tensors
+    except ConfigError as error:
+        raise ConfigError(f"train.init_from can't be loaded: {error}") from error
+    load_weights(model, tensors, path)
     log.info("Starting from the weights in %s.", path)
 
 

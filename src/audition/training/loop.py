@@ -34,6 +34,7 @@ from audition.training.optimizers import make_optimizer
 from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
 from audition.training.step import Forward, make_engine, train_step, val_step
+from audition.weights import described
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ def model_metadata(settings: Settings) -> dict:
         "num_channels": data.num_channels,
         "train_dataset": {
             "name": type(data.dataset).__name__,
-            "transforms": settings.features.nussl_transform(),
+            "transforms": described(settings.features.nussl_transform()),
         },
         "source_names": list(data.source_names),
     }
