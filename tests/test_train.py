@@ -54,7 +54,8 @@ def weights(path):
     """The learned weights in a checkpoint, without what BatchNorm counts."""
     is_model = path.name.endswith(".model.pth")
     both = load_file(path) if is_model else torch.load(path, weights_only=True)["model"]
-    return {name: value for name, value in both.items() if name.endswith(("weight", "bias"))}
+    learned = (name for name in sorted(both) if name.endswith(("weight", "bias")))
+    return {name: both[name] for name in learned}
 
 
 def scalars(run, name):

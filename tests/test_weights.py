@@ -62,6 +62,21 @@ def nussl_file(path, change):
     torch.save(content, path)
 
 
+def old_nussl_file(path, change):
+    """The same as torch wrote it before 1.6, without a zip archive."""
+    nussl_file(path, change)
+    content = torch.load(path, weights_only=False)
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+
+
+def claims_more(path):
+    """A storage of 8 numbers that calls itself one of 160 GB."""
+    weight = torch.zeros(8)
+    old_nussl_file(path, lambda tensors, *_: tensors.update(more=weight))
+    number, larger = b"K\x08", b"\x8a\x06" + (40 * 10**9).to_bytes(6, "little")
+    path.write_bytes(path.read_bytes().replace(number, larger))
+
+
 def our_file(path, change):
     """The same for a file of ours; `change(tensors, about)`."""
     state_dict, config, metadata = parts()
@@ -167,6 +182,7 @@ DATA = {
     "a list twice in a list": in_metadata(laughs()),
     "a transform of nobody": in_metadata(Calls(transforms.SumSources, 1, 2, 3, 4)),
     "a zip bomb": compressed,
+    "a storage that says it is larger": claims_more,
     "one number seen as many": tensor(nussl_file, lambda x: torch.zeros(1).expand(HUGE, HUGE)),
     "no tensor": tensor(nussl_file, lambda x: "weights"),
     "a sparse tensor": tensor(nussl_file, lambda x: x.to_sparse()),
@@ -261,7 +277,7 @@ def test_data_that_no_training_writes_is_refused(tmp_path, name):
     check_sentence(str(refused.value), path)
 
 
-@pytest.mark.parametrize("write", [nussl_file, our_file])
+@pytest.mark.parametrize("write", [nussl_file, old_nussl_file, our_file])
 def test_what_is_not_changed_is_read(tmp_path, write):
     path = tmp_path / "best.model.pth"
     write(path, lambda *_: None)
