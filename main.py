@@ -135,7 +135,9 @@ def run_command(arguments: argparse.Namespace, argv: list[str]) -> None:
     if arguments.untrusted:
         for one in find_runs(paths):
             check_links(one.folder)
-    loaded = configs.load(paths, bindings_of(arguments), ("main.py", *argv), run, arguments.untrusted)
+    loaded = configs.load(
+        paths, bindings_of(arguments), ("main.py", *argv), run, arguments.untrusted
+    )
     given = {"run": run, "run_if_given": run, "runs": find_runs(paths), "loaded": loaded}
     works_on = [given.get(name) for name in COMMANDS[arguments.func].works_on]
     if arguments.func not in NEED_A_RUN:

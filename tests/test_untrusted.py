@@ -121,7 +121,7 @@ def test_load_separator_distrusts_a_run_and_forgets_it(instantiate, tmp_path):
 def test_rounds_and_sweeps_are_distrusted_like_the_file_they_come_from(stranger):
     registry.register()
     path = stranger / "config.gin"
-    path.write_text("X = 1\nsweep.parameters = {'X': ['inside', 2]}\n")
+    path.write_text("X = 1\ntrain.seed = %X\nsweep.parameters = {'X': [2, 3]}\n")
     configs.load([path], untrusted=True)
     list(configs.compiled(configs.sweep_points()))
     with pytest.raises(ConfigError, match="X = '../../x' leads out"):

@@ -324,7 +324,7 @@ def test_no_command_opens_a_hostile_file(instantiate, victim, tmp_path, capsys):
     with pytest.raises(ConfigError, match="names nussl.datasets.transforms.Cache, which"):
         load_separator(run.folder).separator.load()
     cached(run.latest, victim)
-    assert "latest.pth can't be read" in told(capsys, "resume", run.config)
+    assert "latest.pth is damaged (reading it" in told(capsys, "resume", run.config)
     assert (victim / "thesis.txt").exists()
 
 
@@ -339,6 +339,17 @@ def test_a_file_of_ours_holds_no_code_and_is_the_same_each_time(tmp_path):
     assert weights.read(path).metadata == {
         **metadata, "nussl_version": nussl.__version__
     }  # fmt: skip
+
+
+def test_a_changed_bit_is_seen_wherever_it_is(tmp_path):
+    model = nussl.ml.SeparationModel(voices.CONFIGS["mask"](1))
+    whole = weights.packed(model, {"sample_rate": 8000, "num_channels": 1})
+    path = tmp_path / "a.model.pth"
+    random = np.random.RandomState(0)
+    for place in [0, 8, 12, *random.randint(len(whole), size=20), *random.randint(4000, size=20)]:
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ConfigError):
+            weights.read(path)
 
 
 def test_layers_that_share_a_weight_are_saved(tmp_path):

@@ -6,9 +6,10 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from audition import weights
 from audition.bootstrap.selection import MARKER as SELECTION
 from audition.errors import ConfigError
-from audition.files import read_json
+from audition.files import inside, read_json
 from audition.parallel import ItemsFailed
 from audition.progress import Progress
 from audition.runs.folder import Run, is_edited, run_number
@@ -59,11 +60,11 @@ def files_of(folder: Path) -> list[Path]:
     if not folder.exists():
         raise ConfigError(f"there is no {folder} to verify; give a run or an out folder after -c.")
     folder = folder if folder.is_dir() else folder.parent
-    inside = [path for path in folder.rglob("*") if not path.is_symlink()]
+    below = [path for path in folder.rglob("*") if not path.is_symlink()]
     hidden_or_log = re.compile(r"^\.|^logs$")
     return [
         path
-        for path in sorted([folder, *inside])
+        for path in sorted([folder, *below])
         if not any(map(hidden_or_log.search, path.relative_to(folder).parts))
     ]
 
@@ -109,7 +110,7 @@ def check_evaluation(path: Path) -> Iterator[tuple[Path, str]]:
 
 def check_selection(path: Path) -> Iterator[tuple[Path, str]]:
     for link in read_json(path)["links"]:
-        if not (path.parent / link).is_file():
+        if not inside(path.parent, link).is_file():
             yield path.parent / link, "is missing, or leads nowhere"
 
 
@@ -124,6 +125,12 @@ def check_record(path: Path) -> Iterator[tuple[Path, str]]:
 def check_checkpoint(path: Path) -> Iterator[tuple[Path, str]]:
     checkpoints.read(path)
     yield from check_zip(path)
+
+
+def check_model(path: Path) -> Iterator[tuple[Path, str]]:
+    weights.read(path)
+    if zipfile.is_zipfile(path):  # of version 0.1, or nussl's
+        yield from check_zip(path)
 
 
 def check_zip(path: Path) -> Iterator[tuple[Path, str]]:
@@ -146,7 +153,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[tuple[Path, str]]]] = {  # by the en
     Run(Path()).record.name: check_record,
     SELECTION: check_selection,
     ".json": check_json,
-    MODEL: check_zip,
+    MODEL: check_model,
     CHECKPOINT: check_checkpoint,
     ".png": check_picture,
 }

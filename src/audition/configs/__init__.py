@@ -63,7 +63,8 @@ def load(
     reader = includes.set_up(distrust)
     for path in paths:
         parse_file(Path(path))
-    parse_all(bindings)
+    for binding in bindings:
+        parse(binding, f"-b {binding!r}")
     finalize()
     current_run = run
     return Loaded(tuple(paths), tuple(bindings), tuple(command_line), tuple(reader.read))
@@ -71,15 +72,10 @@ def load(
 
 def distrust_in(paths: Sequence[str | Path], bindings: Sequence[str]) -> untrusted_files.Distrust:
     """Distrust in the files, but not in the bindings beside them."""
-    parse_all(bindings)
+    parse("\n".join(bindings), "-b")
     own = frozenset(bindings_in_force())
     gin.clear_config()
     return untrusted_files.Distrust(tuple(Path(path).parent.resolve() for path in paths), own)
-
-
-def parse_all(bindings: Sequence[str]) -> None:
-    for binding in bindings:
-        parse(binding, f"-b {binding!r}")
 
 
 def parse_file(path: Path) -> None:

@@ -132,7 +132,7 @@ def changed_files(root: Path, files: dict[str, list], thorough: bool = False) ->
     Args:
         thorough: also reads files whose size and time are as they were.
     """
-    known = {root / name: described for name, described in files.items()}
+    known = {inside(root, name): described for name, described in files.items()}
     return [path for path, about in known.items() if not is_same(path, *about, thorough)]
 
 

@@ -3,16 +3,17 @@
 A file is safetensors, whatever its name ends in: the tensors under the names that the network gives
 them, and one entry of metadata, `audition`, which is JSON:
 
-    {"format": 1,
+    {"format": 1, "checksum": "…",
      "network": {"class": "SeparationModel", "settings": {"config": {…}}},
      "metadata": {"features": {"class": …, "settings": {…}}, "stft_params": [256, 64, "sqrt_hann"],
                   "sample_rate": 8000, "num_channels": 1, "source_names": […],
                   "train_dataset": {"name": …, "transforms": {"class": …, "settings": {…}}},
                   "trainer.state.epoch_history": {…}, "nussl_version": "1.1.9"}}
 
-`network` says what to build, by its gin name and its arguments. It is one entry because safetensors
+`network` says what to build, by its gin name and its arguments; `checksum` is of all the rest and of the
+tensors. It is one entry because safetensors
 writes several in any order, and equal files should have equal bytes. Readers leave keys that they
-don't know alone, so there is room for more. Files that nussl writes, which are pickles, are read as
+don't know alone. Files that nussl writes, which are pickles, are read as
 well, see `pickles.py`. `nussl.ml.SeparationModel.load` is `load` here, so nussl's own separators read
 either kind, and `save` of what it returns writes a file for nussl elsewhere.
 """
@@ -27,7 +28,9 @@ import numpy as np
 import nussl
 import safetensors.torch
 
+from audition.checksums import content_checksum
 from audition.errors import ConfigError
+from audition.files import Damaged
 from audition.weights.building import build
 from audition.weights.checks import Stored, check_metadata
 from audition.weights.inert import described, rebuilt
@@ -38,6 +41,7 @@ FORMAT = 1  # increase it when the content changes in a way that older code can'
 ENTRY = "audition"
 NETWORK = "SeparationModel"
 SNAPSHOT = "module_snapshot"  # the source code of a block, which nussl adds to a config
+ANOTHER_COPY = "give another copy of a model file that `train` wrote, or nussl"
 MAX_CHARACTERS = 2**24  # of the JSON: what it becomes in memory is many times as large
 
 
@@ -53,9 +57,15 @@ def packed(model: nussl.ml.SeparationModel, metadata: dict[str, Any]) -> bytes:
         "network": {"class": NETWORK, "settings": {"config": config}},
         "metadata": {**metadata, "nussl_version": model.metadata["nussl_version"]},
     }
+    about = json.loads(json.dumps(about, default=number))
     # copies, since safetensors refuses tensors that share memory, as those of recurrent layers may
     tensors = {name: one.detach().cpu().clone() for name, one in model.state_dict().items()}
-    return safetensors.torch.save(tensors, {ENTRY: json.dumps(about, default=number)})
+    text = json.dumps({**about, "checksum": checksum_of(about, tensors)})
+    return safetensors.torch.save(tensors, {ENTRY: text})
+
+
+def checksum_of(about: dict[str, Any], tensors: dict[str, Any]) -> str:
+    return content_checksum([about, dict(sorted(tensors.items()))])
 
 
 def without_snapshots(modules: dict[str, dict]) -> dict[str, dict]:
@@ -130,8 +140,11 @@ def read_safetensors(path: str | Path) -> Stored:
                 "wrote."
             )
         about = json.loads(text)
-        check_kind(about, path)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, not a dict
+    checksum = about.pop("checksum", None)
+    if checksum is not None and checksum != checksum_of(about, tensors):
+        raise Damaged(path, "it doesn't fit its checksum", ANOTHER_COPY)
+    check_kind(about, path)
     return Stored(tensors, about["network"]["settings"]["config"], about["metadata"])
 
 
@@ -162,7 +175,4 @@ def told(path: str | Path) -> Iterator[None]:
     except (ConfigError, FileNotFoundError):
         raise
     except Exception as error:
-        raise ConfigError(
-            f"{path} is damaged, or no model file ({type(error).__name__}): give one that `train` "
-            "wrote, or nussl."
-        ) from error
+        raise Damaged(path, f"reading it ends in {type(error).__name__}", ANOTHER_COPY) from error
