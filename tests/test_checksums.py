@@ -180,7 +180,7 @@ def test_random_bits_of_a_checkpoint_never_pass(instantiate):
 
 
 def test_segments_whose_audio_was_harmed_are_not_chosen(tmp_path):
-    store = Results(tmp_path / "segments" / "results", {}, {"a": (0,)}, "code")
+    store = Results(tmp_path / "segments" / "results", {}, {"a": (0,)}, {})
     path = tmp_path / "segments" / "mix" / "a.wav"
     path.parent.mkdir(parents=True)
     path.write_text("audio")
