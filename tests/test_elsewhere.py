@@ -8,12 +8,16 @@ import gin
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+from audition import weights
 from audition.errors import ConfigError
 from audition.separators import load_separator
 from tests.support import documents, road
 
-(LINES,) = (code for _, code in documents.blocks(documents.read("docs/elsewhere.md"), "python"))
+LINES, FOR_NUSSL = (
+    code for _, code in documents.blocks(documents.read("docs/elsewhere.md"), "python")
+)
 
 
 @pytest.fixture
@@ -51,7 +55,12 @@ def test_the_documented_lines_give_what_was_evaluated(trained, speech, tmp_path)
     assert best < 1e-3  # what is kept is 16 bit
 
 
-def test_what_gin_held_before_is_back(trained):
+def test_what_gin_held_before_is_back_and_nussl_gets_its_file(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(FOR_NUSSL.replace("<run>", str(trained.folder)))
+    theirs, ours = weights.read("for_nussl.pth"), weights.read(trained.best_model)
+    assert all(torch.equal(theirs.tensors[name], one) for name, one in ours.tensors.items())
+    monkeypatch.chdir(road.ROOT)
     road.call("instantiate", trained.config)
     before = gin.config_str()
     separate = load_separator(trained.folder, device="cpu")

@@ -135,6 +135,7 @@ def test_rounds_and_sweeps_are_distrusted_like_the_file_they_come_from(stranger)
         ("val/build_dataset.cache_root = %C\nC = 'src'", "val/build_dataset.cache_root"),
         ("compare.folder = @subfolder()", "compare.folder"),
         ("resample_folder:\n  destination = 'src'", "resample_folder.destination"),
+        ("cache.prune = True", "cache.prune"),
         ("instantiate.output_folder = '../../src'", "instantiate.output_folder"),
     ],
 )

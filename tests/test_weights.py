@@ -211,6 +211,28 @@ DATA = {
         intra_processor={"class": "Identity", "args": {}},
         inter_processor={"class": "Identity", "args": {}},
     ),
+    "ten million layers of one number": layer(
+        our_file, "LSTM", input_size=1, hidden_size=1, num_layers=10**7
+    ),
+    "160 GB after what the meta device can't build": layer(
+        our_file,
+        "DualPath",
+        num_layers=1,
+        chunk_size=1,
+        hop_size=1,
+        in_features=1,
+        bottleneck_size=1,
+        hidden_size=1,
+        inter_processor={
+            "class": "MelProjection",
+            "args": {"sample_rate": 8000, "num_frequencies": 3, "num_mels": 2},
+        },
+        intra_processor={
+            "class": "Linear",
+            "args": {"in_features": HUGE, "out_features": HUGE},
+        },
+    ),
+    "a tensor for a layer": layer(our_file, "Parameter", data=1),
     "no layer": layer(our_file, "register_module", module=1),
     "a function for a layer": layer(
         our_file,

@@ -16,10 +16,11 @@ from gin import config_parser
 from audition.errors import ConfigError
 
 HINT = "read the file, and leave --untrusted out if you trust it"
-# Where something is written, relative to the working folder: configurable → its parameters.
+# Where something is written or deleted, relative to the working folder: configurable → parameters.
 WRITES = {
     "LoudRegions": ("cache_root",),
     "build_dataset": ("cache_root",),
+    "cache": ("prune",),
     "compare": ("folder",),
     "construct_symlink_folder": ("destination",),
     "instantiate": ("machine_file", "output_folder", "run_folder"),
