@@ -39,6 +39,7 @@ from gpus.nvml import Nvml, visible
 
 USAGE = __doc__.split("\n\n")[1]
 TIMED_OUT, CANNOT_EXECUTE, NOT_FOUND = 124, 126, 127
+MOST_DIGITS = 9  # of a number of GPUs; Python refuses to read thousands
 LOOKS = 3  # at a lease whose holder we cannot see
 
 # timeout: seconds, None waits forever; share: of a GPU's memory, 0 shares no GPU with oneself
@@ -65,7 +66,7 @@ def parse(words: list[str]) -> Order:
         else:
             share = parse_share(*words[1:2])
         words = words[2:]
-    if len(words) < 2 or not words[0].isdecimal():
+    if len(words) < 2 or not words[0].isdecimal() or len(words[0]) > MOST_DIGITS:
         raise Trouble(f"give a number of GPUs and a command\n{USAGE}")
     return Order(int(words[0]), words[1:], timeout, share)
 

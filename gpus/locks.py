@@ -65,6 +65,9 @@ def lock(path: Path, wait: bool = False) -> int | None:
             descriptor = open_for_everyone(path)
         except OSError as error:
             raise Trouble(f"cannot open the lock {path}: {error.strerror}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise Trouble(f"the lock {path} is no plain file: remove it")
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -76,11 +79,14 @@ def lock(path: Path, wait: bool = False) -> int | None:
 
 
 def open_for_everyone(path: Path) -> int:
-    """First without O_CREAT: fs.protected_regular forbids it on other users' files in /tmp."""
+    """First without O_CREAT: fs.protected_regular forbids it on other users' files in /tmp.
+
+    O_NONBLOCK, as opening a FIFO would wait for someone who writes to it.
+    """
     create = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     while True:
         try:
-            return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             descriptor = make_for_everyone(os.open, path, create, 0o444)
             if descriptor is not None:

@@ -6,6 +6,7 @@ import re
 OF_THE_SYSTEM = {  # what a disk, a folder or its rights can be at fault for, and not this code
     *(errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM),
     *(errno.ENOTDIR, errno.ENAMETOOLONG, errno.EMFILE, errno.ENFILE, errno.ESTALE),
+    *(errno.EEXIST, errno.EISDIR, errno.ELOOP),  # something else has the name of a file or folder
 }
 
 

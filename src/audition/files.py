@@ -10,17 +10,21 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from audition.errors import ConfigError
 from audition.identity import former
 from audition.process import this_process
 from audition.unfinished import LONGEST_NAME, sweep
 
+if TYPE_CHECKING:  # the ground works without it
+    import pandas
+
 guards: list[Callable[[], None]] = []  # called before a file takes its name, unless they raise
 
 log = logging.getLogger(__name__)
 
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a formula in a spreadsheet begins
 CHECKSUM = "sha256"  # last entry of a JSON file, or of its metadata: of the text without it
 # as a flipped bit may have left it, or a file whose key is damaged would pass for one without
 FOOTER = re.compile(rb',\n +"(.{6})": "(.{64})"((\n *})+\n)\Z', re.DOTALL)
@@ -187,11 +191,14 @@ def write_json(path: str | Path, value: Any) -> None:
         file.write(text + "\n")
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, kind: type = dict) -> Any:
     """What `write_json` wrote, or others; their files and those of version 0.1 have no checksum.
 
+    Args:
+        kind: what the file must hold.
+
     Raises:
-        Damaged: the file isn't JSON, or not what its checksum is of.
+        Damaged: the file isn't JSON, or not what its checksum is of, or of another kind.
     """
     content = Path(path).read_bytes()
     try:
@@ -204,6 +211,8 @@ def read_json(path: str | Path) -> Any:
         body = content[: footer.start()] + footer[3].rstrip() if footer else content
         if noted != hashlib.sha256(body).hexdigest():
             raise Damaged(path, "it doesn't fit its checksum")
+    if not isinstance(value, kind):
+        raise Damaged(path, f"it holds a {type(value).__name__}, not a {kind.__name__}")
     return value
 
 
@@ -223,6 +232,18 @@ def read_record(path: Path) -> dict[str, Any]:
     except Damaged as error:
         log.warning("%s is damaged (%s), so it is left out", path, error.why)
         return {}
+
+
+def write_csv(path: Path, table: "pandas.DataFrame") -> None:
+    """Writes a table without its index, at full precision, with texts as of `as_text`."""
+    with write_and_rename(path) as file:
+        table.rename(columns=as_text).map(as_text).to_csv(file, index=False)
+
+
+def as_text(cell: Any) -> Any:
+    """A cell of a CSV file; a text that a spreadsheet would take for a formula gets a quote before
+    it, as the name of a track may come from a stranger. Numbers stay."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def claim(root: Path, marker: str, settings: dict, binding: str, contents: str) -> None:

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 import allocate
+from gpus import Trouble
 from gpus.locks import lock, lockers
 from gpus.nvml import Gpu, visible
 from tests.queue.fake_gpus import (
@@ -244,6 +245,26 @@ def test_more_than_there_are_is_refused_at_once(machine, num_gpus, mask, sentenc
     variables = {} if mask is None else {"CUDA_VISIBLE_DEVICES": mask}
     answer = machine.run(num_gpus, "env", **variables)
     assert answer == (125, "", f"allocate: {sentence}\n")
+
+
+def test_a_fifo_in_the_lease_folder_is_told_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "turn")
+    for wait in (False, True):
+        with pytest.raises(Trouble, match="turn is no plain file: remove it"):
+            lock(tmp_path / "turn", wait)
+
+
+def test_a_fifo_does_not_outlast_the_timeout(plain_machine):
+    folder = plain_machine.folder / "leases"
+    folder.mkdir()
+    os.mkfifo(folder / "turn")
+    code, _, error = plain_machine.run("--timeout", 1, 1, "env")
+    assert code == 125 and "turn is no plain file" in error
+
+
+def test_a_number_of_thousands_of_digits_is_no_number_of_gpus():
+    with pytest.raises(Trouble, match="give a number of GPUs and a command"):
+        allocate.parse(["9" * 5000, "true"])
 
 
 # no GPUs ------------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from audition.commands.evaluate import evaluate
 from audition.commands.plot_calibration import plot_calibration
 from audition.commands.segment_and_separate import segment_and_separate
 from audition.commands.train import train
-from audition.files import write_and_rename, write_json
+from audition.files import write_and_rename, write_csv, write_json
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run
 from audition.runs.status import recorded
@@ -122,8 +122,7 @@ def report(run: Run, ones: list[Run], score: str) -> None:
     by_round, by_quintile = round_table(rounds, score), quintile_table(rounds, score)
     text = tables_text(by_round, confidence_table(rounds, score), by_quintile, score)
     for path, table in ((run.rounds_csv, by_round), (run.quintiles_csv, by_quintile)):
-        with write_and_rename(path) as file:
-            table.to_csv(file, index=False)
+        write_csv(path, table)
     with write_and_rename(run.bootstrap_txt) as file:
         file.write(text)
     print(text, end="")

@@ -7,7 +7,7 @@ from pathlib import Path
 import gin
 import pandas as pd
 
-from audition.files import write_and_rename
+from audition.files import write_and_rename, write_csv
 from audition.reports import comparison_table
 from audition.reports.compared import compare_runs
 from audition.runs.folder import Run
@@ -61,11 +61,11 @@ def compare(
 def write_tables(folder: Path, table: pd.DataFrame, text: pd.DataFrame, notes: list[str]) -> None:
     written = {
         "txt": comparison_table.to_plain(text, notes),
-        "csv": table.to_csv(index=False),
         "md": comparison_table.to_markdown(text, notes),
         "tex": comparison_table.to_latex(text, notes),
     }
     for suffix, content in written.items():
         with write_and_rename(folder / f"comparison.{suffix}") as file:
             file.write(content)
+    write_csv(folder / "comparison.csv", table)
     log.info("%s", folder / "comparison.{txt,csv,md,tex}")

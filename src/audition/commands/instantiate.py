@@ -69,6 +69,7 @@ def instantiate(
     if run_folder is not None:
         return [write_shared(Run(Path(run_folder)), texts, points, loaded)]
     folder = Path(output_folder or derived_folder(loaded.paths))
+    check_printable(folder)
     with new_sweep(folder) as staging:
         made = []
         for number, parts in enumerate(zip(texts, points, caches, strict=True)):
@@ -82,6 +83,15 @@ def instantiate(
         log.info("%s", run.config)
     log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
     return runs
+
+
+def check_printable(folder: Path) -> None:
+    """Lists of runs, and run.sh, have a run per line."""
+    if not str(folder).isprintable():
+        raise ConfigError(
+            f"instantiate.output_folder = {str(folder)!r} has a line break or another character in "
+            "it that can't be printed; choose another name."
+        )
 
 
 def write_shared(

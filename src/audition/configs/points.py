@@ -15,7 +15,8 @@ FORM = "{name}:{value}"  # of one part of a label
 
 def header(point: dict[str, Any], paths: Sequence[str | Path]) -> str:
     """Comment lines at the top of the compiled config of a sweep's point or a bootstrap's round."""
-    lines = [f"{COMPILED}{', '.join(map(str, paths))}."]
+    names = ", ".join(map(str, paths)).replace("\n", " ")  # a line break would end the comment
+    lines = [f"{COMPILED}{names}."]
     lines += [f"# Differs from its siblings: {name} = {value!r}" for name, value in point.items()]
     return "\n".join([RULE, *lines, RULE, ""]) + "\n"
 

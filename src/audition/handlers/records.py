@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 
 from audition.errors import ConfigError
-from audition.files import write_and_rename
+from audition.files import as_text, write_and_rename
 from audition.training.state import Part, Training, TrainingEvents
 
 
@@ -113,7 +113,7 @@ class ItemLossesFile:
 
     def __init__(self, training: Training, record: ItemLosses, names: list[str], sort_by: int):
         self.path = training.run.item_losses
-        self.items = training.train_names
+        self.items = [as_text(name) for name in training.train_names]
         self.record = record
         self.names = names
         self.sort_by = sort_by
@@ -121,7 +121,7 @@ class ItemLossesFile:
     def write(self, engine: Engine) -> None:
         with write_and_rename(self.path) as file:
             rows = csv.writer(file)
-            rows.writerow(["epoch", "item", *self.names])
+            rows.writerow(["epoch", "item", *map(as_text, self.names)])
             for epoch in self.record.history:
                 rows.writerows(self.rows(epoch))
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from audition.files import read_json, write_and_rename
+from audition.files import read_json, write_and_rename, write_csv
 from audition.identity import in_short
 from audition.reports.caveats import read_caveats
 from audition.reports.evaluations import check_one_evaluation
@@ -40,8 +40,7 @@ def write_card(run: Run, notes: str = "", each_source: bool = True) -> Card:
     check_one_evaluation(run, list(read_results(run.results).values()))
     caveats = read_caveats(run).lines
     text = report_card(table, compose_notes(run, notes, table), each_source, caveats)
-    with write_and_rename(run.report_card_csv) as file:
-        table.to_csv(file, index=False)
+    write_csv(run.report_card_csv, table)
     with write_and_rename(run.report_card_txt) as file:
         file.write(text)
     return Card(text, table)

@@ -123,9 +123,9 @@ def create(path: Path, text: str) -> bool:
     try:
         with file:
             file.write(text)
-    except OSError:
+    except OSError as error:
         path.unlink()
-        raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
     return True
 
 

@@ -114,7 +114,7 @@ def read_whole(folder: Path) -> tuple[dict[str, dict], list[Damaged]]:
     found, damaged = {}, []
     for path in sorted(folder.glob("*.json")):
         try:
-            found[path.stem] = read_json(path)
+            found[path.stem] = read_json(path, object)  # others' files may hold anything
         except Damaged as error:
             damaged.append(error)
     ours = {name: one for name, one in found.items() if passport_of(one) is not None}
