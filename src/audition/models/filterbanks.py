@@ -1,0 +1,136 @@
+"""Encoders and decoders of waveform networks, by name: learned filters, the STFT, and others."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from audition.errors import ConfigError
+
+OF_ASTEROID = {  # name here → name in asteroid-filterbanks
+    "analytic_free": "analytic_free",
+    "param_sinc": "param_sinc",
+    "mel_gram": "melgram",
+    "multiphase_gammatone": "mpgtf",
+}
+
+
+class Filterbank(nn.Module):
+    """Turns waveforms into frames of filters, and back.
+
+    Attributes:
+        num_filters: how many values a frame has.
+        kernel_size, stride: of a frame, in samples.
+    """
+
+    def __init__(self, num_filters: int, kernel_size: int, stride: int):
+        super().__init__()
+        self.num_filters, self.kernel_size, self.stride = num_filters, kernel_size, stride
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        """Frames `(batch, filter, frame)` of waveforms `(batch, 1, sample)`."""
+        raise NotImplementedError
+
+    def decode(self, frames: torch.Tensor) -> torch.Tensor:
+        """Waveforms `(batch, 1, sample)` of frames `(batch, filter, frame)`."""
+        raise NotImplementedError
+
+
+class FreeFilterbank(Filterbank):
+    """Filters that are learned, apart for encoder and decoder (Luo and Mesgarani 2018)."""
+
+    def __init__(self, num_filters: int, kernel_size: int, stride: int):
+        super().__init__(num_filters, kernel_size, stride)
+        self.encoder = nn.Conv1d(1, num_filters, kernel_size, stride, bias=False)
+        self.decoder = nn.ConvTranspose1d(num_filters, 1, kernel_size, stride, bias=False)
+        for convolution in (self.encoder, self.decoder):
+            nn.init.xavier_normal_(convolution.weight)
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        return self.encoder(waveforms)
+
+    def decode(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.decoder(frames)
+
+
+class STFTFilterbank(Filterbank):
+    """The STFT with the square root of a Hann window: real parts, then imaginary parts.
+
+    A frame starts at each multiple of `stride`, without padding; the inverse divides by what the
+    squared windows add up to, so it is exact wherever windows overlap.
+    """
+
+    def __init__(self, kernel_size: int, stride: int):
+        super().__init__(2 * (kernel_size // 2 + 1), kernel_size, stride)
+        self.register_buffer("window", torch.hann_window(kernel_size).sqrt(), persistent=False)
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        frames = waveforms.squeeze(1).unfold(-1, self.kernel_size, self.stride) * self.window
+        bins = torch.fft.rfft(frames).transpose(1, 2)
+        return torch.cat([bins.real, bins.imag], dim=1)
+
+    def decode(self, frames: torch.Tensor) -> torch.Tensor:
+        real, imaginary = frames.chunk(2, dim=1)
+        pieces = torch.fft.irfft(torch.complex(real, imaginary).transpose(1, 2), n=self.kernel_size)
+        pieces = (pieces * self.window).transpose(1, 2)
+        squares = self.window.square()[None, :, None].expand(1, -1, pieces.shape[-1])
+        weight = self.overlapped(squares).clamp_min(1e-8)
+        return self.overlapped(pieces) / weight
+
+    def overlapped(self, pieces: torch.Tensor) -> torch.Tensor:
+        """Sum of pieces `(batch, sample, frame)`, as `(batch, 1, sample)`."""
+        length = self.kernel_size + (pieces.shape[-1] - 1) * self.stride
+        added = functional.fold(pieces, (1, length), (1, self.kernel_size), stride=(1, self.stride))
+        return added.squeeze(2)
+
+
+class AsteroidFilterbank(Filterbank):
+    """A filterbank of the package asteroid-filterbanks, with its decoder."""
+
+    def __init__(
+        self, name: str, num_filters: int, kernel_size: int, stride: int, sample_rate: int
+    ):
+        try:
+            from asteroid_filterbanks import make_enc_dec
+        except ImportError as error:
+            raise ConfigError(
+                f"filterbank = {name!r} needs asteroid-filterbanks: pip install --no-deps "
+                "asteroid-filterbanks, or choose 'free' or 'stft'."
+            ) from error
+        encoder, decoder = make_enc_dec(
+            OF_ASTEROID[name],
+            n_filters=num_filters,
+            kernel_size=kernel_size,
+            stride=stride,
+            sample_rate=sample_rate,
+        )
+        super().__init__(encoder.n_feats_out, kernel_size, stride)
+        self.encoder, self.decoder = encoder, decoder
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        return self.encoder(waveforms)
+
+    def decode(self, frames: torch.Tensor) -> torch.Tensor:
+        return self.decoder(frames.unsqueeze(1)).reshape(len(frames), 1, -1)
+
+
+def filterbank(
+    name: str, num_filters: int, kernel_size: int, stride: int, sample_rate: int
+) -> Filterbank:
+    """A filterbank by name.
+
+    Args:
+        name: "free" (learned), "stft" (whose number of filters follows from `kernel_size`), or, of
+            asteroid-filterbanks, "analytic_free", "param_sinc", "mel_gram", "multiphase_gammatone".
+        sample_rate: in Hz; only the last three depend on it.
+
+    Raises:
+        ConfigError: no such filterbank, or its package is missing.
+    """
+    if name == "free":
+        return FreeFilterbank(num_filters, kernel_size, stride)
+    if name == "stft":
+        return STFTFilterbank(kernel_size, stride)
+    if name in OF_ASTEROID:
+        return AsteroidFilterbank(name, num_filters, kernel_size, stride, sample_rate)
+    known = ", ".join(["free", "stft", *OF_ASTEROID])
+    raise ConfigError(f"filterbank = {name!r} is none of {known}; choose one.")

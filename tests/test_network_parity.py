@@ -1,0 +1,135 @@
+"""Our networks against their published implementations: the same weights, the same output."""
+
+import re
+
+import pytest
+import torch
+
+from audition.models.conv_tasnet import ConvTasNet
+from audition.models.dual_path import DPRNNTasNet, DPTNet
+
+asteroid = pytest.importorskip(
+    "asteroid.models", reason="needs pip install --no-deps -r requirements-peers.txt"
+)
+
+NAMES = {  # pattern of a parameter of asteroid → ours, in turns
+    ConvTasNet: [
+        (r"^masker\.TCN\.(\d+)\.shared_block\.([012])\.", r"masker.blocks.\1.expand.\2."),
+        (r"^masker\.TCN\.(\d+)\.shared_block\.3\.(0\.)?", r"masker.blocks.\1.depthwise."),
+        (r"^masker\.TCN\.(\d+)\.shared_block\.4\.", r"masker.blocks.\1.shape.0."),
+        (r"^masker\.TCN\.(\d+)\.shared_block\.5\.", r"masker.blocks.\1.shape.1."),
+        (r"^masker\.TCN\.(\d+)\.res_conv\.", r"masker.blocks.\1.residual."),
+        (r"^masker\.TCN\.(\d+)\.skip_conv\.", r"masker.blocks.\1.skip."),
+        (r"^masker\.mask_net\.", "masker.masks."),
+    ],
+    DPRNNTasNet: [
+        (r"^masker\.bottleneck\.", "masker.entry."),
+        (r"^masker\.net\.(\d+)\.intra_RNN\.rnn\.", r"masker.blocks.\1.within.rnn."),
+        (r"^masker\.net\.(\d+)\.inter_RNN\.rnn\.", r"masker.blocks.\1.across.rnn."),
+        (r"^masker\.net\.(\d+)\.intra_linear\.", r"masker.blocks.\1.within.linear."),
+        (r"^masker\.net\.(\d+)\.inter_linear\.", r"masker.blocks.\1.across.linear."),
+        (r"^masker\.net\.(\d+)\.intra_norm\.", r"masker.blocks.\1.within_norm."),
+        (r"^masker\.net\.(\d+)\.inter_norm\.", r"masker.blocks.\1.across_norm."),
+        (r"^masker\.mask_net\.", "masker.exit."),
+    ],
+    DPTNet: [
+        (r"^masker\.in_norm\.", "masker.entry."),
+        (r"^masker\.layers\.(\d+)\.0\.", r"masker.blocks.\1.within."),
+        (r"^masker\.layers\.(\d+)\.1\.", r"masker.blocks.\1.across."),
+        (r"\.mha\.", ".attention."),
+        (r"\.recurrent\.", ".rnn."),
+        (r"\.norm_mha\.", ".attention_norm."),
+        (r"\.norm_ff\.", ".linear_norm."),
+    ],
+}
+EVERYWHERE = [
+    (r"^(encoder|decoder)\.filterbank\._filters$", r"filters.\1.weight"),
+    (r"^masker\.first_out\.", "masker.per_source."),
+    (r"^masker\.net_out\.", "masker.value."),
+    (r"^masker\.net_gate\.", "masker.gate."),
+    (r"\.gamma$", ".weight"),
+    (r"\.beta$", ".bias"),
+]
+SMALL = {"n_filters": 32, "n_repeats": 2}
+OURS = {"num_filters": 32, "num_repeats": 2}
+
+
+def with_weights_of(theirs, ours):
+    """`ours`, with the weights of `theirs`; every one of them has a place."""
+    weights = {}
+    for name, value in theirs.state_dict().items():
+        for pattern, replacement in NAMES[type(ours)] + EVERYWHERE:
+            name = re.sub(pattern, replacement, name)
+        weights[name] = value
+    ours.load_state_dict(weights)
+    return ours.eval()
+
+
+def assert_equal_outputs(ours, theirs, num_samples=16 + 8 * 300):
+    torch.manual_seed(0)
+    for parameter in theirs.parameters():  # norms and PReLUs start alike, which would hide a swap
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    mixes = torch.randn(2, 1, num_samples)
+    with torch.no_grad():
+        found, expected = with_weights_of(theirs, ours)(mixes), theirs.eval()(mixes)
+    torch.testing.assert_close(found.squeeze(2), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "of_theirs"),
+    [
+        ({}, {}),
+        ({"num_sources": 3, "skip_channels": 0}, {"n_src": 3, "skip_chan": 0}),
+        ({"causal": True, "norm": "cLN"}, {"causal": True, "norm_type": "cLN"}),
+        ({"causal": True, "norm": "cgLN"}, {"causal": True, "norm_type": "cgLN"}),
+        ({"norm": "BN", "mask_activation": "relu"}, {"norm_type": "bN", "mask_act": "relu"}),
+        (
+            {"mask_activation": "softmax", "encoder_activation": "relu"},
+            {"mask_act": "softmax", "encoder_activation": "relu"},
+        ),
+    ],
+)
+def test_conv_tasnet(settings, of_theirs):
+    theirs = asteroid.ConvTasNet(**{"n_src": 2, **SMALL, "n_blocks": 3, **of_theirs})
+    assert_equal_outputs(ConvTasNet(**OURS, num_blocks=3, **settings), theirs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "of_theirs"),
+    [
+        ({}, {}),
+        (
+            {"num_sources": 3, "chunk_size": 30, "hop_size": 10, "bidirectional": False},
+            {"n_src": 3, "chunk_size": 30, "hop_size": 10, "bidirectional": False},
+        ),
+        (
+            {"rnn_type": "GRU", "num_layers": 2, "norm": "cLN", "mask_activation": "relu"},
+            {"rnn_type": "GRU", "num_layers": 2, "norm_type": "cLN", "mask_act": "relu"},
+        ),
+    ],
+)
+def test_dual_path_rnn(settings, of_theirs):
+    theirs = asteroid.DPRNNTasNet(**{"n_src": 2, **SMALL, **of_theirs})
+    assert_equal_outputs(DPRNNTasNet(**OURS, **settings), theirs)
+
+
+@pytest.mark.parametrize("num_sources", [2, 3])
+def test_dual_path_transformer(num_sources):
+    theirs = asteroid.DPTNet(num_sources, **SMALL)
+    assert_equal_outputs(DPTNet(num_sources, **OURS), theirs)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (ConvTasNet, asteroid.ConvTasNet),
+        (DPRNNTasNet, asteroid.DPRNNTasNet),
+        (DPTNet, asteroid.DPTNet),
+    ],
+)
+def test_as_many_parameters_at_the_defaults(ours, theirs):
+    assert number(ours()) == number(theirs(2))
+
+
+def number(network):
+    return sum(parameter.numel() for parameter in network.parameters())
