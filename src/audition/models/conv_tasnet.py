@@ -8,9 +8,9 @@ import gin
 import torch
 from torch import nn
 
+from audition.models import norms
 from audition.models.filterbanks import filterbank
 from audition.models.masking import MaskingNetwork, activation
-from audition.models import norms
 
 
 class DilatedBlock(nn.Module):

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from audition.models import norms
 from audition.models.filterbanks import filterbank
 from audition.models.masking import MaskingNetwork, activation
-from audition.models import norms
 
 
 class Chunks(nn.Module):
