@@ -1,5 +1,7 @@
 """Losses against their formulas, loss dictionaries, and the sentence for each mistake."""
 
+import itertools
+
 import gin
 import numpy as np
 import nussl
@@ -8,6 +10,7 @@ import torch
 
 from audition.errors import ConfigError
 from audition.losses import Losses, loss
+from audition.losses.permutation import best_assignment
 
 BATCH, FRAMES, BINS, EMBEDDING, SOURCES = 2, 3, 4, 5, 2
 SHAPE = BATCH, FRAMES, BINS, 1
@@ -115,6 +118,32 @@ def test_invariant_losses_choose_one_permutation_per_utterance(name):
     loss = getattr(losses, name)(losses.L1Loss())
     assert loss(estimates, targets).item() == pytest.approx(1 / 3)
     assert loss(estimates.flip(-1), targets).item() == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("num_estimates", [2, 3, 4, 5, 6])
+@pytest.mark.parametrize("inner", ["L1Loss", "SISDRLoss"])
+def test_the_best_assignment_is_that_of_brute_force(num_estimates, inner):
+    torch.manual_seed(num_estimates)
+    loss = getattr(nussl.ml.train.loss, inner)(reduction="none")
+    for num_sources in {2, num_estimates - 1, num_estimates} - {1}:
+        estimates = torch.randn(3, 40, num_estimates, dtype=torch.double, requires_grad=True)
+        targets = torch.randn(3, 40, num_sources, dtype=torch.double)
+        tried = [
+            loss(estimates[..., list(order)], targets).reshape(3, -1).mean(-1)
+            for order in itertools.permutations(range(num_estimates), num_sources)
+        ]
+        expected = torch.stack(tried).amin(0).mean()
+        found = best_assignment(loss, estimates, targets)
+        torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
+        (gradient,) = torch.autograd.grad(found, estimates)
+        torch.testing.assert_close(gradient, torch.autograd.grad(expected, estimates)[0])
+
+
+def test_a_loss_that_is_not_finite_stays_so():
+    estimates = torch.full((1, 4, 5), float("nan"))
+    assert not best_assignment(
+        torch.nn.MSELoss(reduction="none"), estimates, torch.ones(1, 4, 5)
+    ).isfinite()
 
 
 def test_combination_invariant_loss_takes_the_best_estimates():
