@@ -11,6 +11,7 @@ from audition.models.dual_path import DPRNNTasNet, DPTNet
 asteroid = pytest.importorskip(
     "asteroid.models", reason="needs pip install --no-deps -r requirements-peers.txt"
 )
+asteroid_maskers = pytest.importorskip("asteroid.masknn")
 
 NAMES = {  # pattern of a parameter of asteroid → ours, in turns
     ConvTasNet: [
@@ -21,6 +22,8 @@ NAMES = {  # pattern of a parameter of asteroid → ours, in turns
         (r"^masker\.TCN\.(\d+)\.res_conv\.", r"masker.blocks.\1.residual."),
         (r"^masker\.TCN\.(\d+)\.skip_conv\.", r"masker.blocks.\1.skip."),
         (r"^masker\.mask_net\.", "masker.masks."),
+        (r"^masker\.dense_skip\.", "masker.dense."),
+        (r"^masker\.scaling_param$", "masker.scales"),
     ],
     DPRNNTasNet: [
         (r"^masker\.bottleneck\.", "masker.entry."),
@@ -56,13 +59,18 @@ OURS = {"num_filters": 32, "num_repeats": 2}
 
 def with_weights_of(theirs, ours):
     """`ours`, with the weights of `theirs`; every one of them has a place."""
-    weights = {}
-    for name, value in theirs.state_dict().items():
-        for pattern, replacement in NAMES[type(ours)] + EVERYWHERE:
-            name = re.sub(pattern, replacement, name)
-        weights[name] = value
-    ours.load_state_dict(weights)
+    ours.load_state_dict(renamed(theirs.state_dict(), type(ours)))
     return ours.eval()
+
+
+def renamed(weights, kind):
+    """`weights` of asteroid under our names."""
+    found = {}
+    for name, value in weights.items():
+        for pattern, replacement in NAMES[kind] + EVERYWHERE:
+            name = re.sub(pattern, replacement, name)
+        found[name] = value
+    return found
 
 
 def assert_equal_outputs(ours, theirs, num_samples=16 + 8 * 300):
@@ -92,6 +100,23 @@ def assert_equal_outputs(ours, theirs, num_samples=16 + 8 * 300):
 def test_conv_tasnet(settings, of_theirs):
     theirs = asteroid.ConvTasNet(**{"n_src": 2, **SMALL, "n_blocks": 3, **of_theirs})
     assert_equal_outputs(ConvTasNet(**OURS, num_blocks=3, **settings), theirs)
+
+
+def test_the_masks_of_tdcn_plus_plus():
+    """Asteroid has the masker alone, with weights for mixture consistency, which nothing here uses."""
+    theirs = asteroid_maskers.TDConvNetpp(32, 2, n_blocks=3, n_repeats=2, mask_act="sigmoid")
+    ours = ConvTasNet(**OURS, num_blocks=3, plus_plus=True, norm="fgLN").masker
+    torch.manual_seed(0)
+    for parameter in theirs.parameters():
+        parameter.data += 0.05 * torch.randn_like(parameter)
+    weights = renamed(
+        {f"masker.{name}": one for name, one in theirs.state_dict().items()}, ConvTasNet
+    )
+    weights = {name.removeprefix("masker."): one for name, one in weights.items()}
+    ours.load_state_dict({k: v for k, v in weights.items() if not k.startswith("consistency")})
+    frames = torch.randn(2, 32, 300)
+    with torch.no_grad():
+        torch.testing.assert_close(ours(frames), theirs(frames)[0], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(

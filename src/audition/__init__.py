@@ -37,7 +37,7 @@ fails when a room is missing or an import goes against it. Imports point down.
 A noun imports another only along one of these arrows:
 
     handlers   → training
-    training   → datasets, losses, features
+    training   → datasets, losses, features, models
     separators → features
     bootstrap  → separators, datasets, metrics, reports
     reports    → metrics, separators, datasets, training

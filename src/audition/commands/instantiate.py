@@ -174,7 +174,7 @@ def is_bootstrap() -> bool:
 def reads_caches() -> bool:
     """Whether run.sh should fill caches: only training reads them, and a bootstrap's rounds fill
     those of their own data."""
-    return configs.raw_binding("train.model_config") is not None and not is_bootstrap()
+    return configs.has_network() and not is_bootstrap()
 
 
 def write_script(folder: Path) -> str:

@@ -34,7 +34,7 @@ def resume(run: Run) -> None:
 
 
 def train_evaluate_analyze(run: Run, resume: bool) -> None:
-    if not has_network():
+    if not configs.has_network():
         evaluate(run)
     else:
         train(run, resume=resume, rehearse=functools.partial(rehearse_evaluation, run))
@@ -76,10 +76,6 @@ def check_no_bootstrap(command: str) -> None:
             f"{command} is for a single training, and bootstrap.rounds is bound: run bootstrap, "
             "which also continues where it was stopped."
         )
-
-
-def has_network() -> bool:
-    return configs.raw_binding("train.model_config") is not None
 
 
 @gin.configurable(denylist=["run"])

@@ -30,11 +30,12 @@ def train(
     train_data: Split = gin.REQUIRED,
     val_data: Split | None = gin.REQUIRED,
     features: Any = gin.REQUIRED,
-    model_config: dict = gin.REQUIRED,
     loss_dictionary: dict = gin.REQUIRED,
     optimizer: Callable = gin.REQUIRED,
     batch_size: int = gin.REQUIRED,
     num_epochs: int = gin.REQUIRED,
+    model_config: dict | None = None,
+    model: torch.nn.Module | None = None,
     epoch_length: int | None = None,
     accumulate_batches: int = 1,
     excerpt_frames: int | None = None,
@@ -64,11 +65,13 @@ def train(
         run: the run to train.
         train_data, val_data: splits; `val_data = None` monitors the training loss instead.
         features: what turns waveforms into the network's input, such as `@SpectrogramFeatures()`.
-        model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
         loss_dictionary: see `audition.losses`.
         optimizer: reference such as `@torch.optim.Adam`; called with the parameters.
         batch_size: excerpts that go through the network at once.
         num_epochs: epochs in total, including those before a resume.
+        model_config: config of a `SeparationModel`, such as `@build_recurrent_chimera()`.
+        model: in place of model_config, a network from waveforms `(batch, channel, sample)` to
+            `(batch, source, channel, sample)`, such as `@ConvTasNet()`; see `audition.models`.
         epoch_length: iterations per epoch; None goes through the training items once.
         accumulate_batches: batches per iteration, whose gradients are averaged before the optimizer
             steps; it steps as for one batch of `batch_size * accumulate_batches` excerpts, in the

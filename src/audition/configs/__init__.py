@@ -164,6 +164,11 @@ def raw_binding(name: str) -> Any:
         return None
 
 
+def has_network() -> bool:
+    """Whether there is a network to train."""
+    return any(raw_binding(f"train.{name}") is not None for name in ("model_config", "model"))
+
+
 def round_points() -> list[dict[str, Any]]:
     """List of dicts, binding → value, of `bootstrap.rounds`; values as gin parsed them.
 

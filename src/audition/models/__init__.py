@@ -1,20 +1,28 @@
-"""Networks: functions that return the config of a nussl `SeparationModel`, and their blocks.
+"""Networks, of two kinds.
 
-A config is a dict of modules, connections and outputs. nussl's own builders are registered in
-`audition.registry`; a new network is a new `build_…` function here (or in a file of your own that a
-.gin file imports), and a new layer is an `nn.Module` decorated with `building_block`.
+A network on spectrograms is a function that returns the config of a nussl `SeparationModel`: a dict
+of modules, connections and outputs, for `train.model_config`. nussl's own builders are registered in
+`audition.registry`; a new one is a new `build_…` function here (or in a file of your own that a .gin
+file imports), and a new layer is an `nn.Module` decorated with `building_block`.
+
+A network from waveforms to waveforms is an `nn.Module` decorated with `waveform_network`, for
+`train.model`. Its arguments travel in the model file.
+
+    conv_tasnet    Conv-TasNet, TDCN++
+    dual_path      DPRNN-TasNet, DPTNet
 """
 
-import gin
-import nussl
-from torch import nn
-
+from audition.models.blocks import building_block
 from audition.models.chimera_with_mel import build_chimera_with_mel
+from audition.models.conv_tasnet import ConvTasNet
+from audition.models.dual_path import DPRNNTasNet, DPTNet
+from audition.models.waveform import waveform_network
 
-__all__ = ["build_chimera_with_mel", "building_block"]
-
-
-def building_block(module: type[nn.Module]) -> type[nn.Module]:
-    """Class decorator that lets configs name an `nn.Module`; model files name it."""
-    nussl.ml.register_module(module)
-    return gin.register(module)
+__all__ = [
+    "ConvTasNet",
+    "DPRNNTasNet",
+    "DPTNet",
+    "build_chimera_with_mel",
+    "building_block",
+    "waveform_network",
+]

@@ -4,13 +4,13 @@ Luo and Mesgarani, "Conv-TasNet: Surpassing ideal time-frequency magnitude maski
 separation", IEEE/ACM TASLP 2019. TDCN++: Kavalerov et al., "Universal sound separation", WASPAA 2019.
 """
 
-import gin
 import torch
 from torch import nn
 
 from audition.models import norms
 from audition.models.filterbanks import filterbank
 from audition.models.masking import MaskingNetwork, activation
+from audition.models.waveform import waveform_network
 
 
 class DilatedBlock(nn.Module):
@@ -148,7 +148,7 @@ class TemporalConvolutionsPlusPlus(TemporalConvolutions):
         return residual if block == 0 else residual * self.scales[repeat, block - 1]
 
 
-@gin.register
+@waveform_network
 class ConvTasNet(MaskingNetwork):
     """Conv-TasNet, 5.05 M parameters at its defaults, which are those of the paper's best network.
 

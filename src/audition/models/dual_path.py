@@ -6,7 +6,6 @@ Liu, Interspeech 2020).
 
 from collections.abc import Callable
 
-import gin
 import torch
 from torch import nn
 from torch.nn import functional
@@ -14,6 +13,7 @@ from torch.nn import functional
 from audition.models import norms
 from audition.models.filterbanks import filterbank
 from audition.models.masking import MaskingNetwork, activation
+from audition.models.waveform import waveform_network
 
 
 class Chunks(nn.Module):
@@ -194,7 +194,7 @@ class DualPathMasker(nn.Module):
         return self.activation(scores.unflatten(0, (-1, self.num_sources)))
 
 
-@gin.register
+@waveform_network
 class DPRNNTasNet(MaskingNetwork):
     """Dual-path RNN, 3.65 M parameters at its defaults for two sources.
 
@@ -267,7 +267,7 @@ def normed_bottleneck(norm_name: str, num_filters: int, channels: int) -> nn.Mod
     return nn.Sequential(norms.norm(norm_name, num_filters), nn.Conv1d(num_filters, channels, 1))
 
 
-@gin.register
+@waveform_network
 class DPTNet(MaskingNetwork):
     """Dual-path transformer.
 

@@ -35,11 +35,20 @@ class CumulativeNorm(ChannelNorm):
         return normed * self.weight[:, None] + self.bias[:, None]
 
 
+class FrameNorm(ChannelNorm):
+    """fgLN: over the frames, each channel by itself; torch's InstanceNorm1d refuses a single frame."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of the same shape as `x`, `(batch, channel, frame)`."""
+        variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
+        return (x - mean) / (variance + EPS).sqrt() * self.weight[:, None] + self.bias[:, None]
+
+
 NORMS = {
     "gLN": lambda channels: nn.GroupNorm(1, channels, eps=EPS),
     "cLN": ChannelNorm,
     "cgLN": CumulativeNorm,
-    "fgLN": lambda channels: nn.InstanceNorm1d(channels, eps=EPS, affine=True),
+    "fgLN": FrameNorm,
     "BN": nn.BatchNorm1d,
 }
 CAUSAL = ("cLN", "cgLN", "BN")

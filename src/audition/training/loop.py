@@ -56,7 +56,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
             "train.mixed_precision = 'float16' needs a GPU, and there is none; bind 'bfloat16' or "
             "None."
         )
-    model = nussl.ml.SeparationModel(settings.model_config).to(device)
+    model = nussl.ml.SeparationModel(settings.network).to(device)
     training = Training(
         run=settings.run,
         model=model,

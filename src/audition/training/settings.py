@@ -3,9 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from torch.nn import Module
+
 from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.features import Features
+from audition.models.waveform import config_of
 from audition.runs.folder import Run
 
 
@@ -21,11 +24,12 @@ class Settings:
     train_data: Split
     val_data: Split | None
     features: Features
-    model_config: dict
     loss_dictionary: dict
     optimizer: Callable
     batch_size: int
     num_epochs: int
+    model_config: dict | None
+    model: Module | None
     epoch_length: int | None
     accumulate_batches: int
     excerpt_frames: int | None
@@ -50,12 +54,25 @@ class Settings:
     instead: Callable | None
 
     def __post_init__(self):
+        self.check_model()
         self.check_counts()
         self.check_features()
         self.check_excerpt()
         self.check_precision()
         self.check_sample_rates()
         self.check_extras()
+
+    @property
+    def network(self) -> dict:
+        """The config of a SeparationModel."""
+        return self.model_config if self.model is None else config_of(self.model)
+
+    def check_model(self) -> None:
+        if (self.model_config is None) == (self.model is None):
+            raise ConfigError(
+                "Bind one of train.model_config, such as @build_recurrent_chimera(), and train.model, "
+                "such as @ConvTasNet(), not both."
+            )
 
     def check_counts(self) -> None:
         counts = (

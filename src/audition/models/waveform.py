@@ -1,0 +1,71 @@
+"""Networks from waveforms to waveforms: any `nn.Module`, in place of a config of layers."""
+
+import functools
+import inspect
+from typing import Any
+
+import nussl
+from torch import Tensor, nn
+
+from audition.errors import ConfigError
+from audition.models.blocks import building_block
+
+
+def waveform_network(cls: type[nn.Module]) -> type[nn.Module]:
+    """Class decorator for a network that `train.model` may name, such as `@ConvTasNet()`.
+
+    Its forward takes mixtures `(batch, channel, sample)` and returns estimates
+    `(batch, source, channel, sample)`. Its arguments must be JSON: they travel in the model file.
+    """
+    init = cls.__init__
+
+    @functools.wraps(init)
+    def recording(self, *args, **kwargs):
+        given = inspect.signature(init).bind(self, *args, **kwargs)
+        given.apply_defaults()
+        init(self, *args, **kwargs)
+        if type(self).__name__ == cls.__name__:
+            self.settings = dict(list(given.arguments.items())[1:])
+
+    cls.__init__ = recording
+    return building_block(cls)
+
+
+@building_block
+class WaveformNetwork(nn.Module):
+    """A network from waveforms to waveforms as a layer of nussl's `SeparationModel`.
+
+    Args:
+        network: dict of its `class`, the name of a registered module, and its `args`.
+    """
+
+    def __init__(self, network: dict[str, Any]):
+        super().__init__()
+        self.network = getattr(nussl.ml.modules, network["class"])(**network["args"])
+
+    def forward(self, mix_audio: Tensor) -> Tensor:
+        """Estimates `(batch, channel, sample, source)` of mixtures `(batch, channel, sample)`."""
+        return self.network(mix_audio).movedim(1, -1)
+
+
+def config_of(network: nn.Module) -> dict[str, Any]:
+    """The config of a `SeparationModel` that holds a network like this one, with new weights.
+
+    Raises:
+        ConfigError: its class is not decorated with `waveform_network`.
+    """
+    if not hasattr(network, "settings"):
+        raise ConfigError(
+            f"train.model = @{type(network).__name__}() can't be saved: decorate its class with "
+            "audition.models.waveform_network."
+        )
+    described = {"class": type(network).__name__, "args": network.settings}
+    return {
+        "name": type(network).__name__,
+        "modules": {
+            "mix_audio": {},
+            "audio": {"class": "WaveformNetwork", "args": {"network": described}},
+        },
+        "connections": [["audio", ["mix_audio"]]],
+        "output": ["audio"],
+    }

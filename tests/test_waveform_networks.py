@@ -1,0 +1,133 @@
+"""Networks from waveforms to waveforms: what goes in comes out, and the road from .gin to scores."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from audition.errors import ConfigError
+from audition.files import read_json
+from audition.models import ConvTasNet, DPRNNTasNet, DPTNet, waveform_network
+from audition.models.filterbanks import filterbank
+from audition.models.waveform import WaveformNetwork, config_of
+from audition.separators import WaveformEstimation
+from tests.support import road, training
+
+SMALL = {"num_filters": 16, "num_repeats": 1}
+NETWORKS = [
+    lambda **settings: ConvTasNet(**SMALL, num_blocks=2, **settings),
+    lambda **settings: ConvTasNet(**SMALL, num_blocks=2, plus_plus=True, norm="fgLN", **settings),
+    lambda **settings: DPRNNTasNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
+    lambda **settings: DPTNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
+]
+NAMES = ["conv_tasnet", "tdcn++", "dprnn", "dptnet"]
+RECIPE = (
+    "toy/exp/waveform.gin",
+    "train.model_config = None",
+    "train.excerpt_frames = None",
+    "train.excerpt_seconds = 0.5",
+    "train.handlers = []",
+    "train.num_epochs = 1",
+    "train.epoch_length = 3",
+    "train.batch_size = 2",
+    "ConvTasNet.num_blocks = 2",
+)
+
+
+@pytest.mark.parametrize("make", NETWORKS, ids=NAMES)
+@pytest.mark.parametrize("num_samples", [1, 15, 16, 17, 801])
+@pytest.mark.parametrize("num_channels", [1, 2])
+def test_any_length_and_channels_come_out_as_they_went_in(make, num_samples, num_channels):
+    network = make(num_sources=3).eval()
+    mixes = torch.randn(2, num_channels, num_samples)
+    with torch.no_grad():
+        estimates = network(mixes)
+        assert estimates.shape == (2, 3, num_channels, num_samples)
+        assert estimates.isfinite().all()
+        alone = network(mixes[:1, -1:])
+    torch.testing.assert_close(estimates[:1, :, -1:], alone, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", ["cLN", "cgLN", "BN"])
+def test_a_causal_network_does_not_look_ahead(norm):
+    network = ConvTasNet(**SMALL, num_blocks=3, causal=True, norm=norm).eval()
+    mix = torch.randn(1, 1, 800)
+    changed = mix.clone()
+    changed[..., 500:] = 0
+    with torch.no_grad():
+        same = network(mix)[..., : 500 - 16] == network(changed)[..., : 500 - 16]
+    assert same.all()
+
+
+def test_a_norm_that_looks_ahead_is_refused_in_a_causal_network():
+    with pytest.raises(ConfigError, match="norm = 'gLN' looks at the whole signal, so the network"):
+        ConvTasNet(causal=True)
+
+
+def test_the_stft_as_a_filterbank_is_inverted_exactly():
+    bank = filterbank("stft", 0, 64, 16, 8000)
+    x = torch.randn(3, 1, 64 + 16 * 20)
+    frames = bank.encode(x)
+    assert frames.shape == (3, bank.num_filters, 21)
+    torch.testing.assert_close(bank.decode(frames)[..., 1:-1], x[..., 1:-1], atol=1e-5, rtol=1e-4)
+    estimates = ConvTasNet(2, **SMALL, num_blocks=1, kernel_size=64, stride=16, filters="stft")
+    assert estimates(x).shape == (3, 2, 1, x.shape[-1])
+
+
+def test_an_unknown_filterbank_is_named():
+    with pytest.raises(ConfigError, match="filterbank = 'wavelet' is none of free, stft"):
+        filterbank("wavelet", 8, 16, 8, 8000)
+
+
+@waveform_network
+class Scaled(nn.Module):
+    """A user's network: the mixture times a learned gain per source."""
+
+    def __init__(self, num_sources=2, gain=0.5):
+        super().__init__()
+        self.gains = nn.Parameter(torch.full((num_sources, 1, 1), gain))
+
+    def forward(self, mix):
+        return mix.unsqueeze(1) * self.gains
+
+
+def test_the_config_holds_name_and_arguments():
+    config = config_of(Scaled(num_sources=3))
+    network = config["modules"]["audio"]["args"]["network"]
+    assert network == {"class": "Scaled", "args": {"num_sources": 3, "gain": 0.5}}
+    made = WaveformNetwork(network)
+    assert made(torch.ones(1, 2, 10)).shape == (1, 2, 10, 3)
+
+
+def test_a_network_that_is_not_registered_is_told():
+    with pytest.raises(ConfigError, match="@Identity.. can't be saved: decorate its class with"):
+        config_of(nn.Identity())
+
+
+def test_one_trains_is_evaluated_and_separates_as_it_did(instantiate):
+    (run,) = instantiate(*RECIPE)
+    road.call("all", run.config)
+    assert len(list(run.results.glob("*.json"))) == 4
+    separator = WaveformEstimation().located(run.folder)
+    metadata = separator.load()
+    assert metadata["source_names"] == ["s1", "s2"]
+    mix = np.random.default_rng(0).normal(size=(1, 1, 4000)).astype(np.float32)
+    (found,) = separator.run_network(mix, torch.device("cpu"))
+    assert found["audio"].shape == (1, 4000, 2)
+    road.call("resume", run.config, "train.num_epochs = 2")
+    assert read_json(run.progress)["epoch"] == 2
+
+
+def test_a_seed_gives_the_same_weights(instantiate):
+    runs = instantiate(*RECIPE, "sweep.parameters = {'train.num_data_workers': [0, 0]}")
+    for run in runs:
+        road.call("train", run.config)
+    training.assert_same(*(training.state(run)["model"] for run in runs))
+
+
+@pytest.mark.parametrize("model", ["@ConvTasNet()", "None"])
+def test_one_network_must_be_bound(instantiate, capsys, model):
+    config = "train.model_config = None" if model == "None" else "train.seed = 0"
+    (run,) = instantiate("train.seed = 0")
+    sentence = training.told(capsys, "train", run.config, f"train.model = {model}", config)
+    assert "Bind one of train.model_config, such as @build_recurrent_chimera()" in sentence
