@@ -9,6 +9,8 @@ import gin
 
 from audition.configs import includes
 from audition.configs import untrusted as untrusted_files
+from audition.configs.bound import has_network as has_network
+from audition.configs.bound import raw_binding
 from audition.configs.complaints import (
     missing_binding,
     mistaken_binding,
@@ -155,18 +157,6 @@ def sweep_points() -> list[dict[str, Any]]:
         dict(zip(parameters, values, strict=True))
         for values in itertools.product(*parameters.values())
     ]
-
-
-def raw_binding(name: str) -> Any:
-    try:
-        return gin.query_parameter(name)
-    except ValueError:
-        return None
-
-
-def has_network() -> bool:
-    """Whether there is a network to train."""
-    return any(raw_binding(f"train.{name}") is not None for name in ("model_config", "model"))
 
 
 def round_points() -> list[dict[str, Any]]:
