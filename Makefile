@@ -57,7 +57,7 @@ $(VENV)/installed: requirements.txt requirements-toy.txt pyproject.toml $(wildca
 	$(INSTALL) --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt
-	$(INSTALL) --no-deps -r requirements-dev.txt
+$(VENV)/installed-dev: $(VENV)/installed requirements-dev.txt requirements-peers.txt
+	$(INSTALL) --no-deps -r requirements-dev.txt -r requirements-peers.txt
 	$(INSTALL) --no-deps --upgrade --target $(VENV)/nvidia-ml-py $(OTHER_PYNVML)
 	touch $@

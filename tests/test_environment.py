@@ -131,14 +131,20 @@ def test_documents_name_the_good_pythons():
 
 def test_what_the_package_imports_is_pinned():
     toy = {"espeakng_loader", "pretty_midi", "tinysoundfont"}
-    others = {"clearml", "mlflow", "wandb"}  # only who binds them needs them
+    others = {
+        "asteroid_filterbanks",
+        "clearml",
+        "mlflow",
+        "wandb",
+    }  # only who binds them needs them
     folders = ["src/**/*.py", "*.py", "benchmarks/*.py"]
     missing = distributions_of(folders, optional=toy | others) - set(pins("requirements.txt"))
     assert not missing, f"requirements.txt lacks {missing}"
 
 
 def test_what_tests_import_is_pinned():
-    listed = pins("requirements.txt", "requirements-dev.txt", "requirements-toy.txt")
+    files = ("requirements.txt", *(f"requirements-{kind}.txt" for kind in ("dev", "peers", "toy")))
+    listed = pins(*files)
     missing = distributions_of(["tests/**/*.py"]) - set(listed)
     assert not missing, f"the requirements files lack {missing}"
 

@@ -17,9 +17,10 @@ from tests.support import documents, road
 MAX_COLUMNS = 120
 DOCUMENTS = documents.documents()
 ADDING = list(documents.snippets(documents.read("docs/adding.md")))
+WAVEFORMS = "network from waveforms to waveforms"
 NOUNS = {
     *("model", "loss", "corpus", "dataset", "transform of items", "feature", "handler", "metric"),
-    "separator",
+    *("separator", WAVEFORMS),
 }
 
 
@@ -57,7 +58,7 @@ def test_a_snippet_runs_as_printed(speech, sessions, filled_cache, tmp_path, mon
     small = [
         "train.num_epochs = 1",
         "train.epoch_length = 1",
-        "train.excerpt_frames = 20",
+        f"train.excerpt_{'seconds = 0.3' if snippet.noun == WAVEFORMS else 'frames = 20'}",
         "build_recurrent_dpcl.hidden_size = 8",
     ]
     compiling, running = documents.command_lines(documents.read("docs/adding.md"))
