@@ -40,6 +40,24 @@ PercentilesBetween.column = 'silhouette'
 PercentilesBetween.perc_min = 50
 PercentilesBetween.perc_max = 100
 """
+ROUNDS = """
+bootstrap.rounds = [{'train.num_epochs': 1}]
+bootstrap.score = 'SI-SDRi'
+in_run.path = 'chosen'
+segment_and_separate.data = @segments/build_dataset()
+segments/build_dataset.dataset = @train/WHAM()
+segments/build_dataset.name = 'segments'
+train/build_dataset.dataset = @train/MixSourceFolder()
+train/MixSourceFolder.folder = @in_run()
+train/MixSourceFolder.source_folders = ['s0', 's1']
+train/MixSourceFolder.sample_rate = 8000
+train/MixSourceFolder.num_channels = 1
+train/MixSourceFolder.stft_params = @STFTParams()
+train/build_dataset.cache_root = None
+train.val_data = None
+cache.datasets = None
+train.features = @SpectrogramFeatures()
+"""
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,19 @@ def instantiate_words(folder):
     (folder / "segments.gin").write_text(SEGMENTS.format(folder=folder))
     recipe = [*road.RECIPE, str(folder / "segments.gin")]
     return road.arguments("instantiate", *recipe, *paths, out, sweep, *SMALL)
+
+
+def rounds_words(folder):
+    text = SEGMENTS.format(folder=folder) + ROUNDS
+    (folder / "rounds.gin").write_text(text)
+    recipe = [*road.RECIPE, str(folder / "rounds.gin")]
+    paths = [f"WHAM_ROOT = '{folder / 'wham'}'", f"CACHE_ROOT = '{folder / 'cache'}'"]
+    out = f"instantiate.output_folder = '{folder / 'rounds'}'"
+    return road.arguments("instantiate", *recipe, paths[0], paths[1], out, *SMALL)
+
+
+def bootstrap_words(folder):
+    return road.arguments("bootstrap", folder / "rounds" / "run0" / "config.gin")
 
 
 def on_run(command, *words):
@@ -171,6 +202,20 @@ def compared_outcome(folder):
     return {path.name: path.read_text() for path in sorted((folder / "compared").glob("c*.*"))}
 
 
+def rounds_outcome(folder):
+    texts = [plain_config(path) for path in sorted((folder / "rounds").glob("run*/config.gin"))]
+    return len(set(texts)), text_of(folder / "rounds/run.sh")
+
+
+def bootstrap_outcome(folder):
+    run = Run(folder / "rounds" / "run0")
+    rounds = [run.round(0), run.round(1)]
+    results = [results_outcome(one.results) for one in rounds]
+    tables = [text_of(path) for path in (run.rounds_csv, run.quintiles_csv, run.bootstrap_txt)]
+    content = checkpoints.read(rounds[1].latest)
+    return results, tables, results_outcome(rounds[1].segments / RESULTS), plain(content["model"])
+
+
 ROADS = [
     Road("instantiate", instantiate_words, (), sweep_outcome),
     Road("cache", on_run("cache"), ("instantiate",), cache_outcome),
@@ -188,6 +233,8 @@ ROADS = [
         ("instantiate", "segment_and_separate"),
         chosen_outcome,
     ),
+    Road("instantiate rounds", rounds_words, (), rounds_outcome),
+    Road("bootstrap", bootstrap_words, ("instantiate rounds",), bootstrap_outcome),
 ]
 
 

@@ -31,7 +31,7 @@ class FilesDamaged(ItemsFailed):
 def verify(folders: Sequence[str | Path]) -> None:
     """Prints one line for each file that is damaged or missing; exit 1 if there is one.
 
-    Reads every JSON file, result, segment, checkpoint, model file, picture and table in run folders,
+    Reads every JSON file, result, segment, checkpoint, model file and picture in run folders,
     out folders with all their runs, a bootstrap with its rounds, or folders of segments, and compares
     them with their checksums; audio with that of the result it belongs to. Files of earlier versions
     have no checksum: they need only be readable. Logs are left out. Nothing is changed; what a line
