@@ -6,6 +6,7 @@ With MLFLOW_PROGRAM=<environment with all of MLflow>/bin/mlflow, a server of MLf
 import ast
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -35,7 +36,7 @@ def add_interrupt(training):
     """Ctrl-C in the second iteration."""
 
     def interrupt(engine):
-        raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
 
     training.trainer.add_event_handler(Events.ITERATION_COMPLETED(once=2), interrupt)
 
@@ -449,6 +450,14 @@ def test_a_tracker_that_is_gone_loses_nothing_and_is_tried_again(instantiate, wa
     road.call("analyze", run.config)
     assert wandb.run.summary == means(run)
     assert wandb.run.calls[-1] == ("finish", (), {"exit_code": 0})
+
+
+def test_a_damaged_record_of_trackers_stops_nothing(instantiate, wandb):
+    (run,) = instantiate(*QUICK, "train.handlers = [@add_wandb_logger]")
+    road.call("train", run.config)
+    run.trackers.write_text('{"wandb": ')
+    road.call("evaluate", run.config)
+    assert "trackers.json is damaged" in journal(run, "evaluate")
 
 
 def journal(run, command):

@@ -22,7 +22,7 @@ from ignite.engine import Events
 
 from audition.configs.spelled import parameters
 from audition.errors import ConfigError, sentence
-from audition.files import read_json, write_json
+from audition.files import read_record, write_json
 from audition.handlers.tracker_runs import KINDS, Outcome
 from audition.identity import fingerprint
 from audition.runs.folder import Run, sweep_point
@@ -184,7 +184,7 @@ def reason(error: Exception) -> str:
 def remembered(run: Run) -> dict[str, dict[str, Any]]:
     """dict, package → dict of the tracker's run of the last training: its `reference`, its `outcome`
     once it has ended, and the fingerprint of the `report` that was sent."""
-    return read_json(run.trackers) if run.trackers.is_file() else {}
+    return read_record(run.trackers)
 
 
 def remember(run: Run, package: str, **facts: Any) -> None:
