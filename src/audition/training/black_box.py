@@ -37,7 +37,7 @@ def write(training: Training, values: dict[str, float], rng: dict[str, torch.Ten
     buffer = io.BytesIO()
     weights = {"model": training.model.state_dict(), "losses": training.losses.weights, "rng": rng}
     torch.save(weights, buffer)
-    checkpoints.write_whole(buffer, training.run.black_box_weights)
+    checkpoints.write_whole(buffer.getbuffer(), training.run.black_box_weights)
     state = training.trainer.state
     step = {
         "iteration": state.iteration,
