@@ -6,6 +6,7 @@ import json
 import random
 import re
 
+import numpy as np
 import pytest
 import soundfile
 import torch
@@ -14,6 +15,7 @@ from audition.checksums import content_checksum
 from audition.commands.construct_symlink_folder import construct_symlink_folder
 from audition.errors import ConfigError
 from audition.files import Damaged, claim, read_json, read_record, write_json
+from audition.mixing.loud_regions import loud_starts
 from audition.reports.report_card import score_table
 from audition.runs.results import Results, changed_files, describe_files, read_results
 from audition.training import checkpoints
@@ -193,3 +195,13 @@ def test_segments_whose_audio_was_harmed_are_not_chosen(tmp_path):
     path.write_text("other")
     with pytest.raises(ConfigError, match="a.wav was changed or deleted since .* makes it anew"):
         choose()
+
+
+def test_a_table_of_loud_windows_that_version_02_wrote_is_still_read(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.ones(8000) / 2, 8000)
+    where = str(tmp_path / "a.wav"), 0.5, 0.5, -80.0, str(tmp_path / "tables")
+    before = loud_starts(*where)
+    (table,) = (tmp_path / "tables").iterdir()
+    table.write_text(json.dumps(before))
+    loud_starts.cache_clear()
+    assert loud_starts(*where) == before == [0.0, 0.5]

@@ -194,8 +194,9 @@ def segments_outcome(folder):
 
 
 def chosen_outcome(folder):
-    links = {p.relative_to(folder).as_posix(): p.resolve().is_file() for p in folder.rglob("*.wav")}
-    return links, read_json(folder / "chosen" / "selection.json")
+    chosen = folder / "chosen"
+    links = {p.relative_to(chosen).as_posix(): p.resolve().is_file() for p in chosen.rglob("*.wav")}
+    return links, read_json(chosen / "selection.json")
 
 
 def compared_outcome(folder):

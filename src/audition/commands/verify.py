@@ -93,7 +93,7 @@ def missing_in(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def check_json(path: Path) -> Iterator[tuple[Path, str]]:
-    found = read_json(path)
+    found = read_json(path, object)
     if passport_of(found) is not None:
         for harmed in changed_files(
             path.parents[1], found["metadata"].get(FILES, {}), thorough=True

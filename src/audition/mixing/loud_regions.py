@@ -61,7 +61,7 @@ def loud_starts(
     if not table.exists():
         starts = measure(path, window_seconds, hop_seconds, threshold_db)
         write_json(table, {"start_seconds": starts})
-    held = read_json(table)
+    held = read_json(table, object)
     return held["start_seconds"] if isinstance(held, dict) else held  # a list up to version 0.2
 
 
