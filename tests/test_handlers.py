@@ -261,7 +261,7 @@ def test_plateau_gets_the_validation_loss(run, corpus):
     schedule = functools.partial(add_lr_scheduler_handler, scheduler=ReduceLROnPlateau)
     training = fit(run, corpus, schedule, val_loss_dictionary={"MSELoss": {"weight": 1.0}})
     history = training.history
-    assert training.kept["lr_scheduler"].best == min(history["validation/loss"])
+    assert training.kept["lr_scheduler"].scheduler.best == min(history["validation/loss"])
     assert min(history["validation/loss"]) not in history["train/loss"]
 
 

@@ -3,7 +3,8 @@
 import contextlib
 import functools
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import gin
 import numpy as np
@@ -16,6 +17,7 @@ from audition.commands.train import train
 from audition.datasets.split import Split
 from audition.errors import ConfigError, sentence
 from audition.runs.folder import Run
+from audition.training.passport import MAY_CHANGE
 from audition.training.replay import replay_step
 
 log = logging.getLogger(__name__)
@@ -24,20 +26,34 @@ log = logging.getLogger(__name__)
 def all(run: Run) -> None:
     """Train, evaluate, analyze; the first only if there is a network to train."""
     check_no_bootstrap("all")
-    train_evaluate_analyze(run, resume=False)
+    train_evaluate_analyze(run)
 
 
-def resume(run: Run) -> None:
-    """Continue from the latest checkpoint (from the start if there is none), evaluate, analyze."""
+@gin.configurable(denylist=["run"])
+def resume(run: Run, allow: Sequence[str] = MAY_CHANGE) -> None:
+    """Continue from the latest checkpoint (from the start if there is none), evaluate, analyze.
+
+    The training must be what it was begun with: the same data, features, network, losses, optimizer
+    and handlers, with the same settings. Device, workers, how often to save, and handlers that only
+    watch may change.
+
+    Args:
+        allow: what else may change: names of bindings, or parts of them up to a dot
+            (`'torch.optim.Adam.lr'`, `'train.handlers'`). What `train` knows by a name stands for all
+            that it depends on, so the default allows a longer training with another schedule.
+
+    Raises:
+        ConfigError: a setting that is not allowed to differs from the checkpoint's.
+    """
     check_no_bootstrap("resume")
-    train_evaluate_analyze(run, resume=True)
+    train_evaluate_analyze(run, resume=True, may_change=allow)
 
 
-def train_evaluate_analyze(run: Run, resume: bool) -> None:
+def train_evaluate_analyze(run: Run, **how: Any) -> None:
     if not configs.has_network():
         evaluate(run)
     else:
-        train(run, resume=resume, rehearse=functools.partial(rehearse_evaluation, run))
+        train(run, **how, rehearse=functools.partial(rehearse_evaluation, run))
         with reassured():
             evaluate(run)
     analyze(run)

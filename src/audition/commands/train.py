@@ -19,12 +19,13 @@ from audition.runs.folder import Run
 from audition.runs.journal import timestamp
 from audition.training import Training, checkpoints
 from audition.training.loop import attach, build, go_on, is_trained, iterate, validation_loader
+from audition.training.passport import MAY_CHANGE
 from audition.training.settings import Settings
 
 log = logging.getLogger(__name__)
 
 
-@gin.configurable(denylist=["run", "resume", "rehearse", "instead"])
+@gin.configurable(denylist=["run", "resume", "may_change", "rehearse", "instead"])
 def train(
     run: Run,
     train_data: Split = gin.REQUIRED,
@@ -56,6 +57,7 @@ def train(
     compile_model: bool = False,
     seed: int = 0,
     resume: bool = False,
+    may_change: Sequence[str] = MAY_CHANGE,
     rehearse: Callable[[torch.nn.Module, dict], None] | None = None,
     instead: Callable[[Settings], None] | None = None,
 ) -> Training | None:
@@ -96,6 +98,8 @@ def train(
         compile_model: runs the network through `torch.compile`.
         seed: of weights, dropout and excerpts.
         resume: continues from `checkpoints/latest.pth` if it exists.
+        may_change: names of settings that may be others than those it was begun with, see
+            `resume.allow`.
         rehearse: called with the network and what its model file will say, before the first
             epoch; raises a ConfigError for what would fail after the last one.
         instead: called with the settings, and nothing is trained.

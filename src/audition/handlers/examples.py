@@ -12,12 +12,13 @@ from nussl import AudioSignal
 
 from audition.audio.signals import cut
 from audition.errors import ConfigError
-from audition.training import Training, checkpoints
+from audition.training import Training, checkpoints, only_watches
 
 RANGE_DB = 80  # of the spectrograms, below the loudest bin of the mix
 
 
 @gin.register
+@only_watches
 def add_validation_examples(
     training: Training,
     separator: Any,

@@ -8,7 +8,7 @@ import torch
 from ignite.engine import Engine
 
 from audition.errors import ConfigError
-from audition.training.state import Training, TrainingEvents
+from audition.training.state import Training, TrainingEvents, only_watches
 
 log = logging.getLogger(__name__)
 
@@ -136,6 +136,7 @@ def middle(position: int) -> float:
 
 
 @gin.register
+@only_watches
 def add_inspect_gradient(training: Training, every: int = 100) -> None:
     """Logs the norm of each parameter's gradient, `gradient/<parameter>`, every `every` iterations.
 

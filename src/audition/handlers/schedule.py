@@ -1,11 +1,18 @@
 """Handlers that act after each validation: learning rate and early stopping."""
 
+import copy
 from collections.abc import Callable
+from typing import Any
 
 import gin
 from ignite.handlers import EarlyStopping
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ChainedScheduler, ReduceLROnPlateau, SequentialLR
+from torch.optim.lr_scheduler import (
+    ChainedScheduler,
+    LRScheduler,
+    ReduceLROnPlateau,
+    SequentialLR,
+)
 
 from audition.errors import ConfigError
 from audition.training.state import Training, TrainingEvents
@@ -22,13 +29,44 @@ def add_lr_scheduler_handler(training: Training, scheduler: Callable | None) -> 
     if scheduler is None:
         return
     scheduler = scheduler(training.optimizer)
-    training.keep("lr_scheduler", scheduler)
+    training.keep("lr_scheduler", Schedule(scheduler))
     plateau = isinstance(scheduler, ReduceLROnPlateau)
 
     def step(engine):
         scheduler.step(*([training.monitored()] if plateau else []))
 
     training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, step)
+
+
+class Schedule:
+    """A scheduler that a checkpoint keeps; restored under other settings, it goes on with those."""
+
+    def __init__(self, scheduler: LRScheduler):
+        self.scheduler = scheduler
+        self.begun = copy.deepcopy(scheduler.state_dict())
+
+    def state_dict(self) -> dict:
+        return {**self.scheduler.state_dict(), "begun": self.begun}
+
+    def load_state_dict(self, state: dict) -> None:
+        reached = {key: value for key, value in state.items() if key != "begun"}
+        begun = state.get("begun", self.begun)  # versions up to 0.2 didn't write it
+        self.scheduler.load_state_dict(moved_on(reached, begun, self.begun))
+
+
+def moved_on(reached: Any, begun: Any, other: Any) -> Any:
+    """Where a scheduler with the state `other` at its beginning is, if one that began as `begun` has
+    reached a state."""
+    if begun == other:
+        return reached
+    if type(other) is list and type(begun) is list and len(begun) == len(other):
+        return [moved_on(*three) for three in zip(reached, begun, other, strict=True)]
+    if type(other) is dict and type(begun) is dict:
+        return {
+            key: moved_on(reached[key], begun[key], value) if key in begun else value
+            for key, value in other.items()
+        }
+    return other
 
 
 @gin.register("SequentialLR", module="torch.optim.lr_scheduler")

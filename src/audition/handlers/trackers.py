@@ -26,12 +26,13 @@ from audition.files import read_record, write_json
 from audition.handlers.tracker_runs import KINDS, Outcome
 from audition.identity import fingerprint
 from audition.runs.folder import Run, sweep_point
-from audition.training import Training, checkpoints
+from audition.training import Training, checkpoints, only_watches
 
 log = logging.getLogger(__name__)
 
 
 @gin.register
+@only_watches
 def add_mlflow_logger(
     training: Training,
     tracking_uri: str | None = None,
@@ -55,6 +56,7 @@ def add_mlflow_logger(
 
 
 @gin.register
+@only_watches
 def add_wandb_logger(training: Training, project: str | None = None, **settings: Any) -> None:
     """Sends the training to Weights & Biases, which keeps its files in the run's `logs`.
 
@@ -70,6 +72,7 @@ def add_wandb_logger(training: Training, project: str | None = None, **settings:
 
 
 @gin.register
+@only_watches
 def add_clearml_logger(training: Training, project_name: str, **settings: Any) -> None:
     """Sends the training to ClearML, as a task of its own.
 

@@ -4,7 +4,7 @@ import contextlib
 import io
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from audition.errors import ConfigError
 from audition.files import Damaged, write_and_rename
 from audition.identity import fingerprint
 from audition.runs.folder import Run
+from audition.training.optimizers import with_new_settings
+from audition.training.passport import MAY_CHANGE, check
 from audition.training.state import Training
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,7 @@ def save(training: Training, run: Run) -> None:
         "iteration": training.trainer.state.iteration,
         "epoch_length": training.trainer.state.epoch_length,
         "items": fingerprint(training.train_names),
+        "passport": training.passport,
         "history": training.history,
         "best": training.best,
         "sums": training.sums,
@@ -77,20 +80,26 @@ def write_whole(content: bytes | memoryview, path: Path, previous: Path | None =
         ) from error
 
 
-def load(training: Training, run: Run, epoch_length: int) -> int:
+def load(
+    training: Training, run: Run, epoch_length: int, may_change: Sequence[str] = MAY_CHANGE
+) -> int:
     """Restores into `training` what `save` wrote last; call it once all handlers are attached.
 
     Args:
         epoch_length: iterations per epoch, which must be the same as before.
+        may_change: names of settings that need not be.
 
     Returns:
         iterations done so far.
 
     Raises:
-        ConfigError: the files are damaged, or were written with another architecture, optimizer, set
-            of handlers, epoch length or set of items.
+        ConfigError: the files are damaged, or were written with other settings.
     """
     path, content = read_newest(run)
+    begun_with = content.get("passport", {})  # none up to version 0.2
+    changed = check(begun_with, training.passport, may_change, path)
+    for one in changed:
+        log.info("%s", one)
     if content["epoch_length"] != epoch_length:
         raise ConfigError(
             f"{path} was written with {content['epoch_length']} iterations per epoch, but now "
@@ -98,7 +107,7 @@ def load(training: Training, run: Run, epoch_length: int) -> int:
             "was trained with."
         )
     items = fingerprint(training.train_names)
-    if content.get("items", items) != items:  # version 0.1 didn't write them
+    if not begun_with and content.get("items", items) != items:  # version 0.1 didn't write them
         raise ConfigError(
             f"{path} was written when training on other tracks than train.train_data has now; "
             "use the data it was trained with, or instantiate a new run."
@@ -110,7 +119,12 @@ def load(training: Training, run: Run, epoch_length: int) -> int:
             f"{path} was written with the optimizer {content['optimizer_class']}, but "
             f"train.optimizer is {optimizer}; use the config it was trained with."
         )
-    restore(training.optimizer, content["optimizer"], "train.optimizer", path)
+    state = content["optimizer"]
+    if changed:
+        passports = (begun_with, training.passport)
+        settings = (one["train.optimizer"]["value"]["settings"] for one in passports)
+        state = with_new_settings(state, training.optimizer, *settings)
+    restore(training.optimizer, state, "train.optimizer", path)
     training.scaler.load_state_dict(content["scaler"])
     if set(content["kept"]) != set(training.kept):
         raise ConfigError(

@@ -31,6 +31,7 @@ from audition.training.epochs import (
 )
 from audition.training.network_input import check_network_input
 from audition.training.optimizers import make_optimizer
+from audition.training.passport import passport
 from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
 from audition.training.step import Forward, make_engine, train_step, val_step
@@ -57,10 +58,11 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
             "None."
         )
     model = nussl.ml.SeparationModel(settings.network).to(device)
+    optimizer = make_optimizer(settings.optimizer, model.parameters())
     training = Training(
         run=settings.run,
         model=model,
-        optimizer=make_optimizer(settings.optimizer, model.parameters()),
+        optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "float16"),
         losses=Losses(settings.loss_dictionary, settings.loss_combination),
         val_losses=Losses(
@@ -76,6 +78,7 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         skip_nonfinite=settings.skip_nonfinite,
         val_data=settings.val_data,
         metadata=model_metadata(settings),
+        passport=passport(settings, optimizer),
         writer=writer,
         scalar_logs=[writer.add_scalar],
         exits=exits,
@@ -142,7 +145,7 @@ def go_on(training: Training, settings: Settings) -> int:
         iterations done so far.
     """
     epoch_length = settings.iterations_per_epoch
-    iteration = checkpoints.load(training, settings.run, epoch_length)
+    iteration = checkpoints.load(training, settings.run, epoch_length, settings.may_change)
     training.trainer.load_state_dict(
         {
             "iteration": iteration,

@@ -1,6 +1,7 @@
 """Builds the optimizer that a .gin file names."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from torch import nn
 from torch.optim import LBFGS, Optimizer, SparseAdam
@@ -30,3 +31,26 @@ def make_optimizer(
         if isinstance(optimizer, unfit):
             raise ConfigError(f"train.optimizer = @{unfit.__name__} {reason}; bind another.")
     return optimizer
+
+
+def with_new_settings(
+    state: dict, optimizer: Optimizer, begun: dict[str, Any], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """An optimizer's state from a checkpoint, with today's settings where they are others.
+
+    A schedule goes on from where it was: a learning rate that it had halved is half of the new one.
+
+    Args:
+        optimizer: just built, with what a scheduler has put into its groups.
+        begun, settings: its settings in the passports of the checkpoint, and of today.
+    """
+    new = {key for key in settings if begun.get(key, settings[key]) != settings[key]}
+
+    def updated(then: dict, now: dict) -> dict:
+        own = {key: now[key] for key in now if key in new or key not in {*settings, "params"}}
+        if "lr" in new and begun["lr"]:
+            own["lr"] = then["lr"] * settings["lr"] / begun["lr"]
+        return {**then, **own}
+
+    groups = zip(state["param_groups"], optimizer.param_groups, strict=True)
+    return {**state, "param_groups": [updated(*pair) for pair in groups]}

@@ -50,6 +50,7 @@ class Settings:
     compile_model: bool
     seed: int
     resume: bool
+    may_change: Sequence[str]
     rehearse: Callable | None
     instead: Callable | None
 

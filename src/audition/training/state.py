@@ -1,5 +1,6 @@
 """The state of a training, as handlers see it."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -8,6 +9,12 @@ import torch
 from ignite.engine import Engine, EventEnum
 
 from audition.runs.folder import Run
+
+
+def only_watches(handler: Callable) -> Callable:
+    """Decorator of a handler that shapes nothing of the training: it may come and go with `resume`."""
+    handler.only_watches = True
+    return handler
 
 
 class TrainingEvents(EventEnum):
@@ -53,6 +60,7 @@ class Training:
         bars: ignite progress bars.
         val_data: validation Split, or None.
         metadata: dict for model files, see `checkpoints.save_model`.
+        passport: what it is begun with, see `audition.training.passport`.
         writer: TensorBoard's SummaryWriter.
         scalar_logs: functions of `(name, value, step)` that `log_scalar` calls.
         exits: closes what handlers opened when the training ends, for whatever reason.
@@ -82,6 +90,7 @@ class Training:
     bars: list = field(default_factory=list)
     val_data: Any = None
     metadata: dict = field(default_factory=dict)
+    passport: dict = field(default_factory=dict)
     writer: Any = None
     scalar_logs: list = field(default_factory=list)
     exits: ExitStack = field(default_factory=ExitStack)
