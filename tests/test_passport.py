@@ -41,7 +41,7 @@ def run(trained, tmp_path):
         ("train.excerpt_seconds = 0.25", "train.excerpt_seconds is 0.5 in the checkpoint and 0.25"),
         (
             "train.loss_dictionary = {'L1Loss': {'weight': 2.0}}",
-            "train.loss_dictionary.WhitenedKMeansLoss is {'weight': 1.0} in the checkpoint and None n",
+            "train.loss_dictionary.PermutationInvariantLoss is {'args': ['L1Loss'], 'weight': 1.0} in",
         ),
         (
             "train.loss_dictionary = {'WhitenedKMeansLoss': {'weight': 2.0},"
@@ -60,18 +60,27 @@ def run(trained, tmp_path):
             "NamedLike.patterns (for train.train_data) is '*-0000[0-4]_*' in the checkpoint and",
         ),
         ("val/WHAM.split = 'tt'", "val/WHAM.split (for train.val_data) is 'cv' in"),
-        ("train.val_data = None", "train.val_data is "),
+        (
+            "train.val_data = None",
+            "train.val_data is @val/build_dataset() in the checkpoint and None",
+        ),
         (
             "build_recurrent_chimera.dropout = 0.1",  # whose weights fit
             "build_recurrent_chimera.dropout (for train.model_config) is 0.3 in the checkpoint",
         ),
         ("torch.optim.Adam.lr = 1e-4", "torch.optim.Adam.lr (for train.optimizer) is 0.001 in"),
-        ("train.optimizer = @torch.optim.SGD", "train.optimizer.class is 'Adam' in"),
+        (
+            "train.optimizer = @torch.optim.SGD",
+            "train.optimizer is @torch.optim.Adam in the checkpoint and @torch.optim.SGD now: go on",
+        ),
         (
             "add_clip_gradient_handler.clip_value = 2.0",
             "add_clip_gradient_handler.clip_value is 1.0",
         ),
-        ("train.handlers = [@add_lr_scheduler_handler]", "train.handlers is [add_clip_gradient"),
+        (
+            "train.handlers = [@add_lr_scheduler_handler]",
+            "train.handlers is ['add_clip_gradient_handler', 'add_lr_",
+        ),
         (
             "train.mixed_precision = 'bfloat16'",
             "train.mixed_precision is None in the checkpoint and",

@@ -18,9 +18,9 @@ from audition.training.settings import Settings
 # by default; what it depends on is included
 MAY_CHANGE = ("train.num_epochs", "add_lr_scheduler_handler")
 AS_THEY_ARE = (
-    *("features", "model_config", "loss_dictionary", "loss_combination", "remix"),
+    *("features", "model_config", "loss_dictionary", "val_loss_dictionary", "loss_combination"),
     *("excerpt_frames", "excerpt_seconds", "batch_size", "accumulate_batches", "num_epochs"),
-    *("seed", "mixed_precision"),
+    *("seed", "remix", "mixed_precision"),
 )
 UNBOUND = "not bound"
 WIDTH = 60  # of a value in a sentence
@@ -73,7 +73,6 @@ def passport(settings: Settings, optimizer: Optimizer) -> dict[str, dict]:
         "train_data": content(settings.train_data),
         "val_data": settings.val_data and content(settings.val_data),
         **{name: describe(getattr(settings, name)) for name in AS_THEY_ARE},
-        "val_loss_dictionary": describe(settings.val_loss_dictionary or settings.loss_dictionary),
         "epoch_length": settings.iterations_per_epoch,
         "optimizer": {"class": type(optimizer).__name__, "settings": describe(optimizer.defaults)},
         "handlers": [
@@ -128,16 +127,18 @@ def differences(then: dict, now: dict) -> Iterator[Difference]:
     for name in [name for name in now if name in then]:
         values = then[name]["value"], now[name]["value"]
         for place, *two in first_difference(name, *values):
-            yield Difference(name, changed_bindings(then[name], now[name]), place, *two)
+            yield Difference(name, changed_bindings(name, then[name], now[name]), place, *two)
 
 
-def changed_bindings(then: dict, now: dict) -> dict[str, tuple[str, str]]:
-    """Below a setting that is bound to the same itself: binding → `(text then, text now)`."""
-    if then["bound"] != now["bound"]:
-        return {}
+def changed_bindings(name: str, then: dict, now: dict) -> dict[str, tuple[str, str]]:
+    """Binding → `(text then, text now)` of those that tell why a setting differs; {} if its own
+    value does."""
+    bound = then["bound"], now["bound"]
+    if bound[0] != bound[1]:
+        return {name: bound} if any(text.startswith("@") for text in bound) else {}
     texts = then["bindings"], now["bindings"]
-    both = {name: [one.get(name, UNBOUND) for one in texts] for name in {**texts[0], **texts[1]}}
-    return {name: (old, new) for name, (old, new) in both.items() if old != new}
+    both = {key: [one.get(key, UNBOUND) for one in texts] for key in {**texts[0], **texts[1]}}
+    return {key: (old, new) for key, (old, new) in both.items() if old != new}
 
 
 def first_difference(place: str, then: Any, now: Any) -> list[tuple[str, Any, Any]]:
