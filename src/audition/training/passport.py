@@ -73,6 +73,7 @@ def passport(settings: Settings, optimizer: Optimizer) -> dict[str, dict]:
         "train_data": content(settings.train_data),
         "val_data": settings.val_data and content(settings.val_data),
         **{name: describe(getattr(settings, name)) for name in AS_THEY_ARE},
+        "model": None if settings.model is None else describe(settings.network),
         "epoch_length": settings.iterations_per_epoch,
         "optimizer": {"class": type(optimizer).__name__, "settings": describe(optimizer.defaults)},
         "handlers": [
