@@ -28,7 +28,7 @@ from audition.reports.listening import (
     render,
 )
 from audition.reports.listening.choice import score_rows, telling_metric
-from audition.reports.listening.names import shorten
+from audition.reports.listening.names import breakable, shorten
 from audition.reports.listening.runs import TakeExcerpt
 from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
 from audition.reports.report_card import score_table
@@ -373,6 +373,11 @@ def test_the_companion_page_is_whole_small_and_says_what_it_was_made_from():
     assert re.search(r"songs of \d+ s", text)
     assert not re.search(r"https?://", text)
     assert len(text) < 4e6
+
+
+def test_a_name_breaks_after_its_parts_and_is_escaped():
+    """`bootstrap/run0/round0` broke within a word, "rou nd0", in a column too narrow for it."""
+    assert breakable("a_b/run0:lr:<x>") == "a_<wbr>b/<wbr>run0:<wbr>lr:<wbr>&lt;x&gt;"
 
 
 def test_names_are_shortened_where_they_are_alike():

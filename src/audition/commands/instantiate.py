@@ -81,7 +81,8 @@ def instantiate(
         script = write_script(folder)
     for run in runs:
         log.info("%s", run.config)
-    log.info("%d of them; `sh %s` runs or queues them all.", len(runs), script)
+    num_runs = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    log.info("%s; `sh %s` runs or queues all that are there.", num_runs, script)
     return runs
 
 

@@ -3,6 +3,8 @@
 import os.path
 import re
 
+from markupsafe import Markup, escape
+
 SHORT = 19  # characters
 MODULE = re.compile(r"\b(?:[a-z_]\w*\.)+(?=[A-Z])")  # of a class: `nussl.separation.primitive.`
 BOUNDARY = re.compile(r".*[/:_]")  # up to the last of these
@@ -25,6 +27,11 @@ def shorten(names: list[str], length: int = SHORT) -> list[str]:
     while len({middle_out(name, length) for name in own}) < len(set(own)):
         length += 1
     return [middle_out(name, length) for name in own]
+
+
+def breakable(name: str) -> Markup:
+    """A name as HTML, which a narrow column may break after each of `/:_.` and nowhere sooner."""
+    return Markup(re.sub(r"(?<=[/:_.])", "<wbr>", str(escape(name))))
 
 
 def middle_out(name: str, length: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from audition.reports.listening import pictures, sounds
-from audition.reports.listening.names import letter, middle_out, shorten
+from audition.reports.listening.names import breakable, letter, middle_out, shorten
 from audition.reports.report_card import is_ratio
 
 FOLDER = Path(__file__).parent
@@ -236,7 +236,7 @@ def render(**content: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"score": score_text, "letter": letter, "middle_out": middle_out}
-    environment.filters |= {"is_ratio": is_ratio}
+    environment.filters |= {"is_ratio": is_ratio, "breakable": breakable}
     parts = {name: (FOLDER / f"listening.{name}").read_text() for name in ("css", "js")}
     hashes = {f"{name}_hash": sha256_source(text) for name, text in parts.items()}
     return environment.get_template("listening.html").render(
