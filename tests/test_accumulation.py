@@ -121,7 +121,7 @@ def test_an_iteration_is_a_step(tmp_path, corpus):
 @pytest.mark.parametrize(
     ("bindings", "sentence"),
     [
-        (("train.accumulate_batches = 0",), "train.accumulate_batches = 0 must be at least 1"),
+        (("train.accumulate_batches = 0",), "accumulate_batches = 0 must be a whole number, at"),
         (
             (
                 "train.accumulate_batches = 2",

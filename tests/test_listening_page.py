@@ -28,7 +28,9 @@ from audition.reports.listening import (
     render,
 )
 from audition.reports.listening.choice import score_rows, telling_metric
+from audition.reports.listening.facts import training_fact
 from audition.reports.listening.names import breakable, shorten
+from audition.reports.listening.pictures import curve_points
 from audition.reports.listening.runs import TakeExcerpt
 from audition.reports.listening.sounds import bytes_per_second, common_gain, loudest_start, mp3_uri
 from audition.reports.report_card import score_table
@@ -378,6 +380,11 @@ def test_the_companion_page_is_whole_small_and_says_what_it_was_made_from():
 def test_a_name_breaks_after_its_parts_and_is_escaped():
     """`bootstrap/run0/round0` broke within a word, "rou nd0", in a column too narrow for it."""
     assert breakable("a_b/run0:lr:<x>") == "a_<wbr>b/<wbr>run0:<wbr>lr:<wbr>&lt;x&gt;"
+
+
+def test_a_training_of_one_epoch_is_seen_and_counted():
+    assert curve_points([2.0], 1.0, 2.0) == "45.00,0.00 55.00,0.00"
+    assert training_fact({"seconds": 3.0, "epochs": 1}) == "3 s, 1 epoch"
 
 
 def test_names_are_shortened_where_they_are_alike():

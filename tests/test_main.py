@@ -106,6 +106,7 @@ def test_all_outside_a_run_folder_says_run_instantiate_first(capsys):
         ),
         ("trian.batch_size = 3", "line 1: No configurable matching 'trian'; did you mean 'train'?"),
         ("train.seed = %NOWHERE", "The macro %NOWHERE is used but never defined"),
+        ("train.seed = three", "(strings need quotes): 'train.seed = three'."),
         ("train.seed = [1, 2", "a bracket or a string is never closed"),
         (
             "WHAM_ROOT = %gin.REQUIRED",

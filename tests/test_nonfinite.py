@@ -87,6 +87,7 @@ def test_weights_that_the_last_step_made_infinite_are_not_written(instantiate, c
     assert not list(run.checkpoints.glob("*"))
 
 
-def test_replay_without_a_black_box_is_told(instantiate, capsys):
+def test_replay_without_a_black_box_is_told_before_a_network_is_built(instantiate, capsys, caplog):
     (run,) = instantiate(*QUICK)
     assert "black_box holds no step: replay is for a training" in told(capsys, "replay", run.config)
+    assert "Number of parameters" not in caplog.text

@@ -18,6 +18,9 @@ GIN_ERRORS = (
     *(ValueError, SyntaxError, OSError, ImportError, TypeError, RecursionError),
     tokenize.TokenError,
 )
+NO_VALUE = (
+    "the value is not a number, string, list, dict, @reference or %macro (strings need quotes)"
+)
 
 
 @contextlib.contextmanager
@@ -39,13 +42,9 @@ def sentence(error: Exception, origin: str) -> str:
         path = missing.group(1)
         return f"{origin}: there is no file {path!r} to include; {remedy(path)}"
     if isinstance(error, SyntaxError):
-        return f"{origin} line {error.lineno}: {error.msg}: {(error.text or '').strip()!r}."
+        what = NO_VALUE if "malformed node" in error.msg else error.msg
+        return f"{origin} line {error.lineno}: {what}: {(error.text or '').strip()!r}."
     what = text.splitlines()[0].rstrip(". ")
-    if "malformed node" in what:
-        what = (
-            "the value is not a number, string, list, dict, @reference or %macro "
-            "(strings need quotes)"
-        )
     where = re.findall(r'In (?:file "(.+)",|bindings string) line (\d+)', text)
     place = f"{where[0][0] or origin} line {where[0][1]}" if where else origin
     return f"{place}: {what}{suggestion(what)}"

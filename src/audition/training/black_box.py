@@ -67,12 +67,16 @@ def plain(values: dict[str, float]) -> dict[str, float | str]:
     return {name: one if math.isfinite(one) else str(one) for name, one in values.items()}
 
 
-def read(run: Run, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
-    """`(step, weights)` as `write` wrote them."""
+def check_present(run: Run) -> None:
+    """Raises ConfigError if no step was written."""
     if not run.black_box_step.is_file():
         raise ConfigError(
             f"{run.black_box} holds no step: replay is for a training that ended because a loss or "
             "a gradient was not finite."
         )
+
+
+def read(run: Run, device: torch.device) -> tuple[dict[str, Any], dict[str, Any]]:
+    """`(step, weights)` as `write` wrote them."""
     weights = torch.load(run.black_box_weights, map_location=device, weights_only=True)
     return read_json(run.black_box_step), weights

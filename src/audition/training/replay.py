@@ -48,6 +48,7 @@ class Origin(NamedTuple):
 def replay_step(settings: Settings) -> None:
     """Prints which items, layer and operation gave the first number that is not finite."""
     run = settings.run
+    black_box.check_present(run)
     quiet = SimpleNamespace(add_scalar=lambda *arguments: None)
     with ExitStack() as exits:
         training = build(replace(settings, compile_model=False), quiet, exits)

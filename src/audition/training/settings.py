@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 from torch.nn import Module
 
@@ -85,8 +86,8 @@ class Settings:
         )
         for name in counts:
             value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ConfigError(f"train.{name} = {value} must be at least 1.")
+            if value is not None and not (isinstance(value, Integral) and value >= 1):
+                raise ConfigError(f"train.{name} = {value!r} must be a whole number, at least 1.")
         if self.num_data_workers < 0:
             raise ConfigError(
                 f"train.num_data_workers = {self.num_data_workers} must be at least 0, which loads "

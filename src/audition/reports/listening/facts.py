@@ -47,12 +47,17 @@ def score_facts(values: pd.Series, metric: str) -> dict[str, str]:
     }
 
 
+def training_fact(train: dict[str, Any]) -> str:
+    plural = "" if train["epochs"] == 1 else "s"
+    return f"{duration(train['seconds'])}, {train['epochs']} epoch{plural}"
+
+
 def cost_facts(run: Run) -> dict[str, str]:
     """dict, heading → text, from `cost.json`; – for what it lacks."""
     costs = read_costs(run)
     train, evaluate = costs.get("train"), costs.get("evaluate")
     return {
-        "training": f"{duration(train['seconds'])}, {train['epochs']} epochs" if train else "–",
+        "training": training_fact(train) if train else "–",
         "peak memory in training": memory(train),
         "evaluation": duration(evaluate["seconds"]) if evaluate else "–",
         "separated and scored at": f"{speed(evaluate):.3g} × real time" if evaluate else "–",

@@ -75,7 +75,13 @@ def spectrogram_uri(levels: np.ndarray, loudest_db: float) -> str:
 
 
 def curve_points(values: list[float], low: float, high: float) -> str:
-    """`points` of an SVG polyline in a box of 100 × 100, `low` at its bottom; gaps are left out."""
-    x = np.linspace(0, 100, len(values)) if len(values) > 1 else [50.0]
+    """`points` of an SVG polyline in a box of 100 × 100, `low` at its bottom; gaps are left out.
+
+    A single value is a short dash, as a line of one point can't be seen.
+    """
+    ends = (0, 100)
+    if len(values) == 1:
+        ends, values = (45, 55), values * 2
+    x = np.linspace(*ends, len(values))
     y = 100 - 100 * (np.asarray(values, float) - low) / ((high - low) or 1.0)
     return " ".join(f"{a:.2f},{b:.2f}" for a, b in zip(x, y, strict=True) if np.isfinite(b))
