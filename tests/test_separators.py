@@ -25,7 +25,7 @@ from audition.separators import (
     separate_each,
     separator_recipe,
 )
-from audition.separators.pieces import best_order, join, piece_bounds
+from audition.separators.pieces import Joined, best_order, piece_bounds
 from tests.support.voices import (
     STFT_PARAMS,
     open_corpus,
@@ -343,7 +343,11 @@ def test_join_undoes_cut_and_shuffle(seconds):
     random = np.random.RandomState(0)
     shuffled = [whole[:, :, start:stop][random.permutation(3)] for start, stop in bounds]
     shuffled[0] = whole[:, :, : bounds[0][1]]
-    np.testing.assert_allclose(join(shuffled, bounds), whole, atol=1e-6)
+    joined = Joined(bounds)
+    for index in reversed(range(len(bounds))):
+        joined.add(index, shuffled[index])
+    np.testing.assert_allclose(joined.audio, whole, atol=1e-6)
+    assert joined.is_complete
 
 
 def test_silence_keeps_the_order():

@@ -9,6 +9,7 @@ import numpy as np
 import soundfile
 import soxr
 
+from audition.audio import large
 from audition.errors import ConfigError
 from audition.files import write_and_rename
 
@@ -53,10 +54,18 @@ def write_wav(
     with write_and_rename(path, "wb") as file:
         target = Target(file)
         try:
-            soundfile.write(target, audio, sample_rate, subtype=subtype, format="WAV")
+            write_blocks(target, audio, sample_rate, subtype)
         finally:
             if target.error is not None:
                 raise target.error
+
+
+def write_blocks(file: "Target", audio: np.ndarray, sample_rate: int, subtype: str) -> None:
+    num_channels = 1 if audio.ndim == 1 else audio.shape[1]
+    with soundfile.SoundFile(file, "w", sample_rate, num_channels, subtype, format="WAV") as sound:
+        for part in large.blocks(len(audio)):
+            sound.write(audio[part])
+            large.release(audio)
 
 
 class Target:
@@ -88,6 +97,8 @@ class Target:
 def read(path: str | Path) -> tuple[np.ndarray, int]:
     """Reads a file as float32 `(sample, channel)`, along with its sample rate.
 
+    A large one comes as an array on disk, see `large.empty`.
+
     Raises:
         ConfigError: the file is not audio, is empty or cut short, or holds NaN, infinite or absurd
             samples.
@@ -95,17 +106,26 @@ def read(path: str | Path) -> tuple[np.ndarray, int]:
     try:
         with soundfile.SoundFile(path) as file:
             check_whole(path, file)
-            if file.subtype == "PCM_16":  # libsndfile takes twice as long to make the same floats
-                audio = file.read(dtype="int16", always_2d=True) * np.float32(2**-15)
-            else:
-                audio = file.read(dtype="float32", always_2d=True)
+            audio = large.empty((file.frames, file.channels))
+            audio = audio[: sum(fill(path, file, audio[part]) for part in large.blocks(len(audio)))]
     except soundfile.LibsndfileError as error:
         raise unreadable(path, error) from error
     if len(audio) == 0:
         raise ConfigError(f"{path} has no samples: repair the file or remove it.")
-    if file.subtype != "PCM_16":
-        check_samples(path, audio)
     return audio, file.samplerate
+
+
+def fill(path: str | Path, file: soundfile.SoundFile, audio: np.ndarray) -> int:
+    """Reads the next samples of a file into `audio`, and returns how many there were."""
+    if file.subtype == "PCM_16":  # libsndfile takes twice as long to make the same floats
+        samples = file.read(len(audio), dtype="int16", always_2d=True)
+        np.multiply(samples, np.float32(2**-15), out=audio[: len(samples)])
+    else:
+        samples = file.read(len(audio), always_2d=True, out=audio)
+        if len(samples):
+            check_samples(path, samples)
+    large.release(audio)
+    return len(samples)
 
 
 def check_whole(path: str | Path, file: soundfile.SoundFile) -> None:

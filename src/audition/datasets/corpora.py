@@ -15,6 +15,7 @@ import nussl
 from nussl.datasets.base_dataset import DataSetException
 
 from audition.audio.files import read
+from audition.audio.signals import put_audio
 from audition.datasets.items import DescribesItems, FolderItems, MusdbItems, SoundscapeItems
 from audition.errors import ConfigError
 from audition.files import inside
@@ -34,7 +35,7 @@ class ReadsBySoundfile:
         self.check_channels(path_to_audio_file, audio.shape[1])
         signal = copy.copy(empty_signal(sample_rate, self.stft_params))
         signal._effects_chain, signal._effects_applied = [], []
-        signal.load_audio_from_array(audio.T, sample_rate)
+        put_audio(signal, audio.T, sample_rate)
         signal.path_to_input_file = str(path_to_audio_file)
         self._setup_audio_signal(signal)
         return signal

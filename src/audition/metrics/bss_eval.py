@@ -1,6 +1,6 @@
 """BSSEval: the scale-invariant scores of "SDR, half-baked or well done?", and museval's version 4."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import gin
 import numpy as np
@@ -11,15 +11,16 @@ from audition.errors import ConfigError
 from audition.identity import FORMER_WORDS, V4_SILENCE, Name
 from audition.metrics.scores import (
     FLOOR_DB,
+    Centred,
     Metric,
     decibels,
     energy,
     floored,
     is_silent,
     silent,
-    stack_channels,
 )
 
+ESTIMATES, MIXTURE = 0, 1  # sides that the sources are compared with
 MIXTURES = ("mix", "sum_of_sources")
 SCALE_COLUMNS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
 IMPROVEMENTS = ("SI-SDR", "SD-SDR", "SNR")
@@ -67,91 +68,124 @@ class BSSEvalScale(Metric):
         estimates: list[nussl.AudioSignal],
         mix: nussl.AudioSignal,
     ) -> dict[str, dict[str, list[float]]]:
-        sources = stack_channels(references.values())
-        guesses = stack_channels(estimates)
-        baseline = stack_channels([mix])[:, 0]
-        if self.mixture == "sum_of_sources":
-            baseline = sources.sum(axis=1)
+        x = Centred([*references.values(), *estimates, mix])
+        sums = Sums(x, len(references), self.mixture == "sum_of_sources")
+        of_estimates, of_mix = sums.distortions(ESTIMATES), sums.distortions(MIXTURE)
+        columns = {**of_estimates, **sums.inside_and_outside(self.compute_sir_sar)}
+        columns = {key: columns[key] for key in SCALE_COLUMNS}
+        with np.errstate(invalid="ignore"):
+            columns |= {f"{key}i": columns[key] - of_mix[key] for key in IMPROVEMENTS}
+        columns |= {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
         return {
-            name: self.score_source(sources, index, guesses[:, index], baseline)
+            name: {
+                key: np.where(sums.no_source[:, index], np.nan, values[:, index]).tolist()
+                for key, values in columns.items()
+            }
             for index, name in enumerate(references)
         }
 
-    def score_source(
-        self, sources: np.ndarray, index: int, estimate: np.ndarray, baseline: np.ndarray
-    ) -> dict[str, list[float]]:
-        """Scores of one source.
-
-        Args:
-            sources: `(channel, source, sample)`, zero-mean.
-            index: number of the source.
-            estimate, baseline: `(channel, sample)`, zero-mean.
-        """
-        source = sources[:, index]
-        scores = distortions(source, estimate)
-        of_mix = distortions(source, baseline)
-        sir, sar = np.full((2, len(source)), np.nan)
-        if self.compute_sir_sar:
-            sir, sar = interference_and_artifacts(sources, source, estimate)
-        scores |= {"SI-SIR": sir, "SI-SAR": sar}
-        columns = {key: scores[key] for key in SCALE_COLUMNS}
-        with np.errstate(invalid="ignore"):
-            columns |= {f"{key}i": scores[key] - of_mix[key] for key in IMPROVEMENTS}
-        columns |= {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
-        nothing = is_silent(source)
-        return {key: np.where(nothing, np.nan, value).tolist() for key, value in columns.items()}
-
     def of_silence(self, name: str, columns: dict[str, list[float]]) -> dict[str, list[float]]:
-        return columns  # `score_source` handles silence, channel by channel
+        return columns  # `score` handles silence, channel by channel
 
 
-def distortions(source: np.ndarray, estimate: np.ndarray) -> dict[str, np.ndarray]:
-    """SI-SDR, SD-SDR, SNR and SRR, each `(channel,)`, for signals `(channel, sample)`."""
-    snr = decibels(energy(source), energy(estimate - source))
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale = scale_of(source, estimate)
-        target = scale[:, None] * source
-        scores = {
-            "SI-SDR": decibels(energy(target), energy(estimate - target)),
-            "SD-SDR": snr + 10 * np.log10(scale**2),
-            "SNR": snr,
-            "SRR": -10 * np.log10((1 - 1 / scale) ** 2),
+class Sums:
+    """The sums over time that the scale-invariant scores are made of.
+
+    All arrays are `(channel, source)` or `(channel, source, sample)`.
+
+    Args:
+        signals: sources, as many estimates in the same order, and the mixture.
+        count: number of sources.
+        sum_of_sources: takes the sum of the sources for the mixture.
+    """
+
+    def __init__(self, signals: Centred, count: int, sum_of_sources: bool):
+        self.signals = signals
+        self.count = count
+        self.sum_of_sources = sum_of_sources
+        self.sources, self.guesses, self.dots, self.differences = self.total(self.products)
+        self.no_source = is_silent(self.sources[ESTIMATES], signals.num_samples)
+        self.no_guess = is_silent(self.guesses, signals.num_samples)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.scales = (
+                self.dots / self.sources
+            )  # that bring a source closest to the other signal
+            self.residuals = self.total(self.residual_energies)
+
+    def total(self, function: Callable) -> np.ndarray:
+        """Sum over all blocks of a function of the sources and of what they are compared with: the
+        ESTIMATES, then the MIXTURE, `(2, channel, source, sample)`."""
+        return self.signals.total(lambda block: function(*self.sides(block)))
+
+    def sides(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        sources, estimates, mix = np.split(block, [self.count, 2 * self.count], axis=1)
+        if self.sum_of_sources:
+            mix = sources.sum(axis=1, keepdims=True)
+        return sources, np.stack(np.broadcast_arrays(estimates, mix))
+
+    def products(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
+        own = np.broadcast_to(energy(sources), guesses.shape[:-1])
+        dots = np.einsum("csn,kcsn->kcs", sources, guesses)
+        return np.stack([own, energy(guesses), dots, energy(guesses - sources)])
+
+    def residual(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
+        return guesses - self.scales[..., None] * sources
+
+    def residual_energies(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
+        return energy(self.residual(sources, guesses))
+
+    def distortions(self, side: int) -> dict[str, np.ndarray]:
+        """SI-SDR, SD-SDR, SNR and SRR of the ESTIMATES or the MIXTURE."""
+        snr = decibels(self.sources[side], self.differences[side])
+        scales = self.scales[side]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = {
+                "SI-SDR": decibels(scales**2 * self.sources[side], self.residuals[side]),
+                "SD-SDR": snr + 10 * np.log10(scales**2),
+                "SNR": snr,
+                "SRR": -10 * np.log10((1 - 1 / scales) ** 2),
+            }
+        return {key: self.with_floor(value, side) for key, value in scores.items()}
+
+    def with_floor(self, scores: np.ndarray, side: int) -> np.ndarray:
+        """Scores raised to the floor; a silent estimate, whose SNR would be 0 dB, is put on it."""
+        return np.where(self.no_guess[side], FLOOR_DB, floored(scores))
+
+    def inside_and_outside(self, wanted: bool) -> dict[str, np.ndarray]:
+        """SI-SIR and SI-SAR: the residual of the estimates inside and outside the sources' span."""
+        if not wanted:
+            nothing = np.full_like(self.residuals[ESTIMATES], np.nan)
+            return {"SI-SIR": nothing, "SI-SAR": nothing}
+        with np.errstate(invalid="ignore"):
+            weights = self.projection()
+            inside, outside = self.total(lambda *sides: self.parts(weights, *sides))
+            signal = self.scales[ESTIMATES] ** 2 * self.sources[ESTIMATES]
+        sir, sar = decibels(signal, inside), decibels(signal, outside)
+        return {
+            "SI-SIR": self.with_floor(sir, ESTIMATES),
+            "SI-SAR": self.with_floor(sar, ESTIMATES),
         }
-    return {key: with_floor(value, estimate) for key, value in scores.items()}
 
+    def projection(self) -> np.ndarray:
+        """`(channel, source, source)`: what sums of the sources come closest to the residuals."""
 
-def with_floor(scores: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Scores `(channel,)` of an estimate `(channel, sample)`, raised to the floor; a silent
-    estimate, whose SNR would be 0 dB, is put on it."""
-    return np.where(is_silent(estimate), FLOOR_DB, floored(scores))
+        def products(sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
+            both = np.stack([sources, self.residual(sources, guesses)[ESTIMATES]])
+            return np.einsum("cin,kcjn->kcij", sources, both)
 
+        gram, all_onto = self.total(products)
+        weights = np.full_like(gram, np.nan)
+        for channel, onto in enumerate(all_onto):
+            for source in np.flatnonzero(np.isfinite(onto).all(axis=0)):
+                # least squares: a silent source makes the Gram matrix singular, and nussl fail
+                solved = np.linalg.lstsq(gram[channel], onto[:, source], rcond=None)
+                weights[channel, :, source] = solved[0]
+        return weights
 
-def scale_of(source: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Factor that brings `source` closest to `estimate`, `(channel,)`."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.einsum("cn,cn->c", source, estimate) / energy(source)
-
-
-def interference_and_artifacts(
-    sources: np.ndarray, source: np.ndarray, estimate: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """SI-SIR and SI-SAR, each `(channel,)`: the residual inside and outside the sources' span."""
-    target = scale_of(source, estimate)[:, None] * source
-    residual = estimate - target
-    interference = np.empty_like(residual)
-    for channel, all_sources in enumerate(sources):
-        gram, onto = all_sources @ all_sources.T, all_sources @ residual[channel]
-        if not np.isfinite(onto).all():
-            interference[channel] = np.nan
-            continue
-        # least squares: a silent source makes the Gram matrix singular, and nussl fail
-        interference[channel] = np.linalg.lstsq(gram, onto, rcond=None)[0] @ all_sources
-    signal = energy(target)
-    sir, sar = (
-        decibels(signal, energy(interference)),
-        decibels(signal, energy(residual - interference)),
-    )
-    return with_floor(sir, estimate), with_floor(sar, estimate)
+    def parts(self, weights: np.ndarray, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
+        residual = self.residual(sources, guesses)[ESTIMATES]
+        inside = np.einsum("cij,cin->cjn", weights, sources)
+        return np.stack([energy(inside), energy(residual - inside)])
 
 
 @gin.register

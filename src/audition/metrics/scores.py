@@ -1,11 +1,12 @@
 """The base class of metrics: checks, silence, and matching estimates to references."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 import nussl
 from scipy.optimize import linear_sum_assignment
 
+from audition.audio import large
 from audition.errors import ConfigError
 from audition.identity import describe
 
@@ -143,10 +144,35 @@ class Metric:
             )
 
 
-def stack_channels(signals: Iterable) -> np.ndarray:
-    """Zero-mean array `(channel, signal, sample)`, float64."""
-    x = np.stack([signal.audio_data for signal in signals], axis=1).astype(np.float64)
-    return x - x.mean(axis=-1, keepdims=True)
+class Centred:
+    """The zero-mean signals of a track, as float64, a block of samples at a time.
+
+    So memory doesn't grow with the length of the track.
+
+    Args:
+        signals: AudioSignals of the same shape.
+    """
+
+    def __init__(self, signals: Iterable[nussl.AudioSignal]):
+        self.arrays = [signal.audio_data for signal in signals]
+        self.means = 0.0
+        self.num_samples = self.arrays[0].shape[-1]
+        self.means = self.total(lambda x: x.sum(axis=-1, keepdims=True)) / self.num_samples
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """Arrays `(channel, signal, sample)`."""
+        for part in large.blocks(self.num_samples):
+            yield np.stack([one[:, part] for one in self.arrays], axis=1, dtype=float) - self.means
+            for one in self.arrays:
+                large.release(one)
+
+    def total(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Sum of what a function gives for each block."""
+        return sum(map(function, self.blocks()))
+
+    def silent(self) -> np.ndarray:
+        """Whether each signal is silent, `(channel, signal)`."""
+        return is_silent(self.total(energy), self.num_samples)
 
 
 def energy(x: np.ndarray) -> np.ndarray:
@@ -160,22 +186,39 @@ def decibels(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
         return 10 * np.log10(signal / noise)
 
 
-def si_sdr(reference: np.ndarray, estimate: np.ndarray) -> np.ndarray:
-    """Scale-invariant SDR in dB over the last axis."""
+def si_sdr(references: list[nussl.AudioSignal], estimates: list[nussl.AudioSignal]) -> np.ndarray:
+    """Scale-invariant SDR in dB of each pair, `(reference, estimate, channel)`."""
+    x, count = Centred([*references, *estimates]), len(references)
+
+    def dots(block: np.ndarray) -> np.ndarray:
+        return np.einsum("cin,cjn->ijc", block[:, :count], block)
+
+    def residuals(block: np.ndarray) -> np.ndarray:
+        truth, guesses = block[:, :count], block[:, count:]
+        pairs = [
+            [
+                energy(guesses[:, j] - scales[i, j, :, None] * truth[:, i])
+                for j in range(guesses.shape[1])
+            ]
+            for i in range(count)
+        ]
+        return np.array(pairs)
+
+    products = x.total(dots)
+    energies = np.einsum("iic->ic", products[:, :count])[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scale = np.einsum("...n,...n->...", reference, estimate) / energy(reference)
-        target = scale[..., None] * reference
-        return decibels(energy(target), energy(estimate - target))
+        scales = products[:, count:] / energies
+        return decibels(scales**2 * energies, x.total(residuals))
 
 
-def is_silent(x: np.ndarray) -> np.ndarray:
-    """Whether zero-mean signals `(..., sample)` are silent."""
-    return energy(x) <= SILENCE * x.shape[-1]
+def is_silent(energies: np.ndarray, num_samples: int) -> np.ndarray:
+    """Whether zero-mean signals of these energies are silent."""
+    return energies <= SILENCE * num_samples
 
 
 def silent(signal: nussl.AudioSignal) -> bool:
     """Whether an AudioSignal is silent, or constant, in all its channels."""
-    return bool(is_silent(stack_channels([signal])).all())
+    return bool(Centred([signal]).silent().all())
 
 
 def floored(scores: np.ndarray) -> np.ndarray:
@@ -185,12 +228,8 @@ def floored(scores: np.ndarray) -> np.ndarray:
 
 def best_order(references: dict, estimates: list) -> np.ndarray:
     """Index of the estimate for each reference, in the one-to-one match of best mean SI-SDR."""
-    truth, guesses = stack_channels(references.values()), stack_channels(estimates)
-    pairs = [
-        [si_sdr(truth[:, j], guess) for guess in guesses.swapaxes(0, 1)]
-        for j in range(truth.shape[1])
-    ]
-    return linear_sum_assignment(finite_means(np.array(pairs)), maximize=True)[1]
+    pairs = si_sdr(list(references.values()), estimates)
+    return linear_sum_assignment(finite_means(pairs), maximize=True)[1]
 
 
 def finite_means(pairs: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import nussl
 from audition.files import read_json
 from audition.identity import fingerprint
 from audition.metrics.former import leaves_open
-from audition.metrics.scores import si_sdr, silent, stack_channels
+from audition.metrics.scores import si_sdr, silent
 from audition.runs.folder import Run
 from audition.runs.results import read_results
 
@@ -57,10 +57,8 @@ def observe(
 
 def is_copy(source: nussl.AudioSignal, estimate: nussl.AudioSignal, mix: nussl.AudioSignal) -> bool:
     """Whether an estimate copies its source, unless the mixture contains nothing else."""
-    truth, guess, whole = stack_channels([source, estimate, mix]).swapaxes(0, 1)
-    return bool(
-        (si_sdr(truth, guess) > COPY_DB).any() and not (si_sdr(truth, whole) > COPY_DB).any()
-    )
+    ((copied, alone),) = (si_sdr([source], [estimate, mix]) > COPY_DB).any(axis=-1)
+    return bool(copied and not alone)
 
 
 def fault(name: str, result: dict) -> str | None:

@@ -8,8 +8,8 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import nussl
@@ -18,14 +18,15 @@ from audition.audio.signals import signal_like
 from audition.device import choose_device
 from audition.errors import ConfigError
 from audition.identity import fingerprint
-from audition.parallel import Failure, ItemsFailed, map_items, portable
+from audition.parallel import Failure, ItemsFailed, attempt, map_items, portable
 from audition.separators import pieces
 from audition.separators.base import Separation, Separator
 from audition.separators.seeds import seeded
+from audition.separators.tracks import LongTrack, Piece, PieceEstimates, Track
 from audition.separators.watched import Watched
 
 TRACKS_READ_AHEAD = 2
-OTHER_NUMBERS = "its pieces have different numbers of estimates"
+LARGE_BYTES = 2**28  # of a track's estimates: such a track stays on disk, and in this process
 
 
 class Unreadable(Exception):
@@ -42,46 +43,6 @@ class LoopSettings:
     overlap_seconds: float = 2.0
     num_workers: int = 0
     seed: int = 0
-
-
-class Track(NamedTuple):
-    name: str
-    mix: nussl.AudioSignal
-    sources: dict
-    metadata: dict
-    looked: bool = False  # whether the separator looked at the sources
-
-
-class Piece(NamedTuple):
-    """Part `index` of `count` of a track, as AudioSignals."""
-
-    track: Track
-    index: int
-    count: int
-    mix: nussl.AudioSignal
-    sources: dict
-
-    @property
-    def name(self) -> str:
-        if self.count == 1:
-            return self.track.name
-        return f"{self.track.name} (piece {self.index + 1} of {self.count})"
-
-
-class PieceEstimates(NamedTuple):
-    track_name: str
-    index: int
-    audio: np.ndarray  # (source, channel, sample)
-    looked: bool  # whether the separator looked at the sources
-
-
-@dataclass
-class LongTrack:
-    """A track in pieces, not all of them back yet."""
-
-    track: Track
-    bounds: list
-    pieces: dict = field(default_factory=dict)
 
 
 def separate_each(
@@ -146,12 +107,14 @@ class SeparationLoop:
         self.failures = {}
         self.long_tracks = {}
         self.joined = deque()
+        self.large = deque()
 
     def outcomes(self, jobs: Iterable[tuple], num_workers: int) -> Iterator[tuple[str, Any]]:
         try:
             for name, result in map_items(call, jobs, num_workers):
                 if isinstance(result, PieceEstimates):
                     self.collect(result)
+                    yield from self.outcomes_of_large()
                 else:
                     yield name, result
         except ItemsFailed as error:
@@ -168,6 +131,16 @@ class SeparationLoop:
         while self.joined:
             track, separation = self.joined.popleft()
             yield track.name, (self.last_step, track, separation)
+
+    def outcomes_of_large(self) -> Iterator[tuple[str, Any]]:
+        """The last step of tracks that are too large for a worker, done here."""
+        while self.large:
+            track, separation = self.large.popleft()
+            name, result, failure = attempt(self.last_step, track.name, (track, separation))
+            if failure:
+                self.failures[name] = failure
+            else:
+                yield name, result
 
     def read_pieces(self, indices: Sequence[int]) -> Iterator[Piece]:
         for name, future in self.read_ahead(indices):
@@ -199,7 +172,7 @@ class SeparationLoop:
             ),
         )
         if len(bounds) > 1:
-            self.long_tracks[track.name] = LongTrack(track, bounds)
+            self.long_tracks[track.name] = LongTrack(track, pieces.Joined(bounds))
         for index, (start, stop) in enumerate(bounds):
             sources = Watched(
                 {name: pieces.cut(s, start, stop) for name, s in track.sources.items()}
@@ -243,18 +216,19 @@ class SeparationLoop:
     def collect(self, result: PieceEstimates) -> None:
         """Keeps the estimates of a piece, and joins all of them once the track is complete."""
         long = self.long_tracks[result.track_name]
-        long.pieces[result.index] = result.audio
         long.track = long.track._replace(looked=long.track.looked or result.looked)
-        if len(long.pieces) < len(long.bounds):
+        try:
+            long.joined.add(result.index, result.audio)
+        except ValueError as error:
+            self.failures[result.track_name] = Failure(error, str(error))
+            return
+        if not long.joined.is_complete:
             return
         del self.long_tracks[result.track_name]
-        in_order = [long.pieces.pop(index) for index in range(len(long.bounds))]
-        if len({len(piece) for piece in in_order}) > 1:
-            self.failures[result.track_name] = Failure(ValueError(OTHER_NUMBERS), OTHER_NUMBERS)
-            return
-        audio = pieces.join(in_order, long.bounds)
-        separation = Separation([signal_like(long.track.mix, one) for one in audio])
-        self.joined.append((long.track, separation))
+        separation = Separation([signal_like(long.track.mix, one) for one in long.joined.audio])
+        is_small = long.joined.audio.nbytes <= LARGE_BYTES
+        waiting = self.joined if is_small else self.large
+        waiting.append((long.track, separation))
 
 
 def call(function: Callable, *arguments: Any) -> Any:

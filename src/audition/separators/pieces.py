@@ -4,7 +4,7 @@ import numpy as np
 import nussl
 from scipy.optimize import linear_sum_assignment
 
-from audition.audio import signals
+from audition.audio import large, signals
 from audition.errors import ConfigError
 
 SAME_ORDER_BONUS = 1e-3  # correlations closer than this don't change the order
@@ -47,28 +47,54 @@ def cut(signal: nussl.AudioSignal, start: int, stop: int) -> nussl.AudioSignal:
     return signals.cut(signal, start, stop)
 
 
-def join(pieces: list[np.ndarray], bounds: list[tuple[int, int]]) -> np.ndarray:
-    """Crossfades overlapping pieces into one array, its sources in the first piece's order.
+class Joined:
+    """Pieces that are crossfaded as they come, in any order: one array, its sources in the first
+    piece's order.
 
     Args:
-        pieces: list of arrays `(source, channel, sample)`.
         bounds: list of `(start, stop)`, in samples, in order.
 
-    Returns:
-        array `(source, channel, sample)`.
+    Attributes:
+        audio: array `(source, channel, sample)`, of what came so far; None before the first piece.
     """
-    joined = np.zeros((*pieces[0].shape[:2], bounds[-1][1]), dtype=pieces[0].dtype)
-    end = 0
-    for piece, (start, stop) in zip(pieces, bounds, strict=True):
+
+    def __init__(self, bounds: list[tuple[int, int]]):
+        self.bounds = bounds
+        self.audio = None
+        self.waiting = {}  # number → piece, of pieces whose predecessors are missing
+        self.count = 0  # pieces that are joined
+
+    @property
+    def is_complete(self) -> bool:
+        return self.count == len(self.bounds)
+
+    def add(self, index: int, piece: np.ndarray) -> None:
+        """Adds piece `index`, an array `(source, channel, sample)`.
+
+        Raises:
+            ValueError: it has another number of sources than those before it.
+        """
+        self.waiting[index] = piece
+        while self.count in self.waiting:
+            self.append(self.waiting.pop(self.count))
+
+    def append(self, piece: np.ndarray) -> None:
+        if self.audio is None:
+            self.audio = large.empty((*piece.shape[:2], self.bounds[-1][1]), piece.dtype)
+        if len(piece) != len(self.audio):
+            raise ValueError("its pieces have different numbers of estimates")
+        start, stop = self.bounds[self.count]
+        end = self.bounds[self.count - 1][1] if self.count else 0
         overlap = end - start
-        if overlap > 0:
-            piece = piece[best_order(joined[..., start:end], piece[..., :overlap])]
+        if self.count and overlap > 0:
+            before = self.audio[..., start:end]
+            piece = piece[best_order(before, piece[..., :overlap])]
             fade_in = (np.arange(overlap, dtype=piece.dtype) + 0.5) / overlap
-            joined[..., start:end] *= 1 - fade_in
-            joined[..., start:end] += piece[..., :overlap] * fade_in
-        joined[..., end:stop] = piece[..., end - start :]
-        end = stop
-    return joined
+            before *= 1 - fade_in
+            before += piece[..., :overlap] * fade_in
+        self.audio[..., end:stop] = piece[..., end - start :]
+        large.release(self.audio)
+        self.count += 1
 
 
 def best_order(before: np.ndarray, after: np.ndarray) -> np.ndarray:

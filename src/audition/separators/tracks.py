@@ -1,0 +1,48 @@
+"""A track on its way through the separation loop: whole, in pieces, and joined again."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import nussl
+
+from audition.separators.pieces import Joined
+
+
+class Track(NamedTuple):
+    name: str
+    mix: nussl.AudioSignal
+    sources: dict
+    metadata: dict
+    looked: bool = False  # whether the separator looked at the sources
+
+
+class Piece(NamedTuple):
+    """Part `index` of `count` of a track, as AudioSignals."""
+
+    track: Track
+    index: int
+    count: int
+    mix: nussl.AudioSignal
+    sources: dict
+
+    @property
+    def name(self) -> str:
+        if self.count == 1:
+            return self.track.name
+        return f"{self.track.name} (piece {self.index + 1} of {self.count})"
+
+
+class PieceEstimates(NamedTuple):
+    track_name: str
+    index: int
+    audio: np.ndarray  # (source, channel, sample)
+    looked: bool  # whether the separator looked at the sources
+
+
+@dataclass
+class LongTrack:
+    """A track in pieces, not all of them back yet."""
+
+    track: Track
+    joined: Joined
