@@ -11,6 +11,7 @@ import pytest
 import soundfile
 import torch
 
+from audition.bootstrap.segments import segment_table
 from audition.checksums import content_checksum
 from audition.commands.construct_symlink_folder import construct_symlink_folder
 from audition.errors import ConfigError
@@ -205,3 +206,14 @@ def test_a_table_of_loud_windows_that_version_02_wrote_is_still_read(tmp_path):
     table.write_text(json.dumps(before))
     loud_starts.cache_clear()
     assert loud_starts(*where) == before == [0.0, 0.5]
+
+
+def test_a_segment_whose_result_is_gone_is_missed(tmp_path):
+    store = Results(tmp_path / "results", {}, {"a": (0,), "b": (1,)}, {})
+    for name in ("a", "b"):
+        store.write(name, {"metadata": {"track": name}, "confidences": {}, "scores": {}})
+    write_json(tmp_path / "complete.json", {"segments": ["a", "b"]})
+    assert list(segment_table(tmp_path).index) == ["a", "b"]
+    (tmp_path / "results" / "a.json").unlink()
+    with pytest.raises(ConfigError, match="lacks the results of 1 segments, such as 'a', which it"):
+        segment_table(tmp_path)

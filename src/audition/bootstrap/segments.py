@@ -1,6 +1,7 @@
 """Cuts long recordings into segments, and reads the table of what was separated from them."""
 
 import re
+from collections.abc import Container
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,8 +14,10 @@ from audition.datasets.audio_folder import UNLABELLED
 from audition.datasets.identity import file_states
 from audition.datasets.split import Split
 from audition.errors import ConfigError
+from audition.files import read_json
 from audition.runs.results import STAMP, read_results
 
+COMPLETE = "complete.json"  # names of all segments, once all are there
 RESULTS = "results"  # folder beside s0, s1, mix: one JSON per segment
 
 
@@ -141,8 +144,20 @@ def segment_table(folder: str | Path) -> pandas.DataFrame:
         raise ConfigError(
             f"There are no segments in {str(folder)!r}: run segment_and_separate into it first."
         )
+    if missing := missing_segments(Path(folder), results):
+        raise ConfigError(
+            f"{str(folder)!r} lacks the results of {len(missing)} segments, such as {missing[0]!r}, "
+            "which it had: run segment_and_separate into it again, which makes them anew."
+        )
     kept = {name: row(result) for name, result in results.items() if "skipped" not in result}
     return pandas.DataFrame.from_dict(kept, orient="index")
+
+
+def missing_segments(folder: Path, present: Container[str]) -> list[str]:
+    """Names of segments that were there when segment_and_separate was done, and are no more."""
+    record = folder / COMPLETE  # none up to version 0.2
+    names = read_json(record)["segments"] if record.is_file() else []
+    return [name for name in names if name not in present]
 
 
 def row(result: dict) -> dict:

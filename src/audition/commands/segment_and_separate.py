@@ -12,11 +12,11 @@ import nussl
 from audition import configs
 from audition.audio.files import write_wav
 from audition.bootstrap.confidence import LOUD_PERCENTILE, Teacher
-from audition.bootstrap.segments import RESULTS, Segments
+from audition.bootstrap.segments import COMPLETE, RESULTS, Segments
 from audition.code import code_of
 from audition.datasets.identity import describe_content
 from audition.datasets.split import Split
-from audition.files import claim
+from audition.files import claim, write_json
 from audition.identity import describe, public_versions
 from audition.metrics import BSSEvalScale, Metric
 from audition.progress import Progress
@@ -111,6 +111,7 @@ def segment_and_separate(
         num_skipped += "skipped" in result
         kept.write(name, result)
     log.info("%d segments were too quiet", num_skipped)
+    write_json(folder / COMPLETE, {"segments": segments.names})
     if num_others := kept.remove_others():
         log.info("removed %d results of segments that are no longer in the data", num_others)
     configs.write_operative(folder / "operative.segment_and_separate.gin")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from audition import weights
+from audition.bootstrap.segments import COMPLETE, RESULTS, missing_segments
 from audition.bootstrap.selection import MARKER as SELECTION
 from audition.errors import ConfigError
 from audition.files import inside, read_json
@@ -114,6 +115,13 @@ def check_selection(path: Path) -> Iterator[tuple[Path, str]]:
             yield path.parent / link, "is missing, or leads nowhere"
 
 
+def check_segments(path: Path) -> Iterator[tuple[Path, str]]:
+    results = path.parent / RESULTS
+    present = {one.stem for one in results.glob("*.json")}
+    for name in missing_segments(path.parent, present):
+        yield results / f"{name}.json", "is missing"
+
+
 def check_record(path: Path) -> Iterator[tuple[Path, str]]:
     """The record of a run, which knows the checksum of its config."""
     read_json(path)
@@ -152,6 +160,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[tuple[Path, str]]]] = {  # by the en
     Run(Path()).evaluation.name: check_evaluation,
     Run(Path()).record.name: check_record,
     SELECTION: check_selection,
+    COMPLETE: check_segments,
     ".json": check_json,
     MODEL: check_model,
     CHECKPOINT: check_checkpoint,
