@@ -56,13 +56,14 @@ def test_a_complete_bootstrap_only_prints_its_tables(bootstrapped, capsys):
 def kill_once(run, is_time):
     """Starts the bootstrap in a process of its own and kills it when `is_time()`."""
     command = [sys.executable, "main.py", "bootstrap", "-c", str(run.config)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    output = run.folder.parent / "output.txt"
+    quiet = {"stdout": output.open("w"), "stderr": subprocess.STDOUT}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=road.ROOT, env=environment, **quiet)
     while not is_time():
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=0.02)
-            raise AssertionError("it ended before its time")
+            raise AssertionError(f"it ended before its time: {output.read_text()[-2000:]}")
     process.send_signal(signal.SIGKILL)
     process.wait()
 
