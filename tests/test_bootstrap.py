@@ -6,10 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from audition import configs, registry
 from audition.bootstrap import rounds
@@ -99,6 +101,34 @@ def test_what_only_changes_the_speed_may_change(copied):
     road.call("bootstrap", copied.config, *faster)
     text = (copied.folder / "round1/config.gin").read_text()
     assert all(binding in text for binding in faster)
+
+
+@pytest.fixture
+def own_songs(copied, prepared_songs, tmp_path):
+    """`(bootstrap, songs)`, both copies that a test may change."""
+    songs = Path(shutil.copytree(prepared_songs, tmp_path / "songs"))
+    for config in copied.folder.rglob("config.gin"):
+        config.write_text(config.read_text().replace(str(prepared_songs), str(songs)))
+    return copied, songs
+
+
+def test_songs_that_were_only_touched_are_the_same(own_songs, capsys):
+    run, songs = own_songs
+    for path in songs.rglob("*.wav"):
+        path.touch()
+    road.call("bootstrap", run.config)
+    assert capsys.readouterr().out.count("is complete") == 3
+
+
+def test_a_finished_bootstrap_notices_that_its_songs_changed(own_songs, capsys):
+    run, songs = own_songs
+    song = sorted(songs.glob("train/mixture/*.wav"))[0]
+    audio, sample_rate = soundfile.read(song)
+    soundfile.write(song, audio[::-1], sample_rate)
+    assert road.call("bootstrap", run.config, check=False) == 2
+    told = capsys.readouterr().err
+    assert f"1 files of segment_and_separate.data, such as {song}, were changed or deleted" in told
+    assert f"delete {run.folder / 'round1'} and the rounds after it" in told
 
 
 def test_a_refusal_leaves_a_complete_run_complete(copied):

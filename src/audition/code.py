@@ -19,8 +19,12 @@ from audition.identity import Name
 
 PACKAGE = __name__.partition(".")[0]
 EVERYWHERE = (f"{PACKAGE}.compat.corrections", f"{PACKAGE}.compat.versions")  # patch nussl for all
-NO_NUMBERS = tuple(  # rooms that shape no result: they name, tell, configure
-    f"{PACKAGE}.{room}" for room in ("configs", "errors", "progress", "reports", "runs")
+NO_NUMBERS = tuple(  # shape no result: they name, tell, configure, write files and start processes
+    f"{PACKAGE}.{module}"
+    for module in (
+        *("checksums", "configs", "device", "errors", "files", "interruption", "parallel"),
+        *("process", "progress", "reports", "runs", "unfinished"),
+    )
 )
 NOT_CODE = {  # fields of a syntax tree that shape no result
     ast.FunctionDef: ("returns",),

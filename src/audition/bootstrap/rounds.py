@@ -1,7 +1,10 @@
 """One round of a bootstrap: its folder, its config, and whether it is done."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import gin
 
 from audition import configs
 from audition.bootstrap.segments import segment_table
@@ -13,6 +16,7 @@ from audition.files import read_json, write_and_rename, write_json
 from audition.identity import file_sha256
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run, describe
+from audition.runs.results import changed_files, describe_files
 from audition.runs.status import is_complete, read_status
 
 ONLY_SPEED = (
@@ -21,6 +25,7 @@ ONLY_SPEED = (
 )
 
 
+LEARNED_FROM, TESTED_ON = "segment_and_separate.data", "evaluate.test_data"
 OF_THE_WHOLE = ("bootstrap.rounds", "bootstrap.score")  # bindings that don't change a round
 
 
@@ -34,8 +39,44 @@ def first_teacher(rounds: Sequence[dict]) -> Any:
 
 
 def is_done(one: Run) -> bool:
-    """Whether all steps of the round are complete, and its network is still the same."""
-    return is_complete(read_status(one)) and is_as_it_taught(one)
+    """Whether all steps of the round are complete, and its network and test songs are still the same.
+
+    Raises:
+        ConfigError: the songs that it learned from are others now.
+    """
+    if not (is_complete(read_status(one)) and is_as_it_taught(one)):
+        return False
+    known = read_json(one.round_record).get("songs", {})  # earlier versions noted none
+    changed = {name: changed_songs(name, files) for name, files in known.items()}
+    if learned := changed.get(LEARNED_FROM):
+        raise ConfigError(
+            f"{len(learned)} files of {LEARNED_FROM}, such as {learned[0]}, were changed or deleted "
+            f"since {one.folder} learned from them: put them back, or delete {one.folder} and the "
+            "rounds after it to learn from those that are there now."
+        )
+    return not any(changed.values())
+
+
+def record_round(one: Run, number: int) -> None:
+    """Notes what a round that is done was made from, and which network came of it."""
+    names = (LEARNED_FROM, TESTED_ON) if number else (TESTED_ON,)
+    songs = {name: describe_files(*files_of(name)) for name in names}
+    write_json(one.round_record, {"model_sha256": model_sha256(one), "songs": songs})
+
+
+def changed_songs(binding: str, known: dict[str, list]) -> list[Path]:
+    """Files of a binding's data that differ from those known, by content; and those that are new."""
+    root, files = files_of(binding)
+    new = [path for path in files if path.relative_to(root).as_posix() not in known]
+    return [*changed_files(root, known), *new]
+
+
+def files_of(binding: str) -> tuple[Path, list[Path]]:
+    """`(root, files)` of the data that a binding of the loaded config gives a command."""
+    command, _, argument = binding.partition(".")
+    data = gin.get_bindings(command)[argument]
+    each = (data.described.item_files(item) for item in data.dataset.items)
+    return Path(data.dataset.folder), sorted({Path(path) for paths in each for path in paths})
 
 
 def is_as_it_taught(one: Run) -> bool:

@@ -13,8 +13,8 @@ from audition.bootstrap.rounds import (
     first_teacher,
     is_as_it_taught,
     is_done,
-    model_sha256,
     read_round,
+    record_round,
 )
 from audition.bootstrap.segments import segment_table
 from audition.bootstrap.summary import (
@@ -32,7 +32,7 @@ from audition.commands.evaluate import evaluate
 from audition.commands.plot_calibration import plot_calibration
 from audition.commands.segment_and_separate import segment_and_separate
 from audition.commands.train import train
-from audition.files import write_and_rename, write_csv, write_json
+from audition.files import write_and_rename, write_csv
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run
 from audition.runs.status import recorded
@@ -85,7 +85,7 @@ def run_rounds(
         with recorded(one, "bootstrap"):
             for step in steps(one, number, score):
                 carry_out(step, one)
-            write_json(one.round_record, {"model_sha256": model_sha256(one)})
+            record_round(one, number)
         check_score(score_table(one), one.name, score)
     report(run, ones, score)
 
