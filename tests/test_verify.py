@@ -36,6 +36,20 @@ def test_a_whole_sweep_has_no_defect(sweep, capsys):
     assert not verify(capsys, next(sweep.glob("run0*")) / "config.gin", 0)
 
 
+@pytest.mark.parametrize("name", ["waveforms.bin", "index.bin", "states.bin", "manifest.json"])
+def test_a_changed_file_of_a_cache_is_named(speech, tmp_path, capsys, name):
+    (run,) = road.instantiate(speech, tmp_path)
+    road.call("cache", run.config)
+    root = tmp_path / "cache"
+    assert not verify(capsys, root, 0)
+    path = sorted(root.glob(f"*/train/{name}"))[0]
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 4
+    path.write_bytes(whole)
+    (line,) = verify(capsys, root, 1)
+    assert line.startswith(f"{path.parent}: ") and str(path) in line
+
+
 @pytest.mark.parametrize(
     "name",
     [

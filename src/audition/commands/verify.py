@@ -9,6 +9,8 @@ from pathlib import Path
 from audition import weights
 from audition.bootstrap.segments import COMPLETE, RESULTS, missing_segments
 from audition.bootstrap.selection import MARKER as SELECTION
+from audition.datasets import waveform_cache
+from audition.datasets.waveform_cache.places import MANIFEST
 from audition.errors import ConfigError
 from audition.files import inside, read_json
 from audition.parallel import ItemsFailed
@@ -33,8 +35,8 @@ def verify(folders: Sequence[str | Path]) -> None:
     """Prints one line for each file that is damaged or missing; exit 1 if there is one.
 
     Reads every JSON file, result, segment, checkpoint, model file and picture in run folders,
-    out folders with all their runs, a bootstrap with its rounds, or folders of segments, and compares
-    them with their checksums; audio with that of the result it belongs to. Files of earlier versions
+    out folders with all their runs, a bootstrap with its rounds, folders of segments, or a CACHE_ROOT,
+    and compares them with their checksums; audio with that of the result it belongs to. Files of earlier versions
     have no checksum: they need only be readable. Logs are left out. Nothing is changed; what a line
     names is made again by the command that wrote it.
 
@@ -122,6 +124,12 @@ def check_segments(path: Path) -> Iterator[tuple[Path, str]]:
         yield results / f"{name}.json", "is missing"
 
 
+def check_cache(path: Path) -> Iterator[tuple[Path, str]]:
+    """The manifest of a waveform cache, which knows the checksums of all its files."""
+    for sentence in waveform_cache.defects(path.parent):
+        yield path.parent, sentence
+
+
 def check_record(path: Path) -> Iterator[tuple[Path, str]]:
     """The record of a run, which knows the checksum of its config."""
     read_json(path)
@@ -161,6 +169,7 @@ CHECKS: dict[str, Callable[[Path], Iterator[tuple[Path, str]]]] = {  # by the en
     Run(Path()).record.name: check_record,
     SELECTION: check_selection,
     COMPLETE: check_segments,
+    MANIFEST: check_cache,
     ".json": check_json,
     MODEL: check_model,
     CHECKPOINT: check_checkpoint,
