@@ -10,7 +10,7 @@ from audition.commands.evaluate import evaluate
 from audition.datasets import build_dataset
 from audition.datasets.corpora import MixSourceFolder
 from audition.files import read_json
-from audition.metrics import BSSEvalScale
+from audition.metrics import BSSEvalScale, BSSEvalV4
 from audition.runs.folder import Run
 from audition.separators import Separator, loop
 from tests.support.corpora import noise, write
@@ -31,7 +31,7 @@ def on_disk(monkeypatch):
     monkeypatch.setattr(loop, "LARGE_BYTES", 2**16)
 
 
-def evaluated(folder, seconds, num_channels=1, **settings):
+def evaluated(folder, seconds, num_channels=1, metric=BSSEvalScale, **settings):
     """The result of one track."""
     size = (round(seconds * SAMPLE_RATE), num_channels)
     sources = {name: noise(k, *size) for k, name in enumerate(("s1", "s2"))}
@@ -40,7 +40,7 @@ def evaluated(folder, seconds, num_channels=1, **settings):
     data = build_dataset(MixSourceFolder(str(folder), source_folders=["s1", "s2"]), "test")
     run = Run(folder)
     settings = {"piece_seconds": 1.0, "overlap_seconds": 0.1, **settings}
-    metrics = [BSSEvalScale(compute_permutation=True)]
+    metrics = [metric(compute_permutation=True)]
     tracemalloc.start()
     evaluate(run, test_data=data, separator=HalfOfTheMix(), metrics=metrics, **settings)
     peak = tracemalloc.get_traced_memory()[1]
@@ -48,11 +48,11 @@ def evaluated(folder, seconds, num_channels=1, **settings):
     return read_json(run.results / "a.json"), peak
 
 
-def test_memory_does_not_grow_with_the_track(tmp_path, on_disk):
-    """Before, a minute took 49 MiB at this rate."""
-    evaluated(tmp_path / "warm", 2)
-    _, short = evaluated(tmp_path / "short", 5)
-    _, long = evaluated(tmp_path / "long", 35)
+@pytest.mark.parametrize("metric", [BSSEvalScale, BSSEvalV4])
+def test_memory_does_not_grow_with_the_track(tmp_path, on_disk, metric):
+    evaluated(tmp_path / "warm", 2, metric=metric)
+    _, short = evaluated(tmp_path / "short", 5, metric=metric)
+    _, long = evaluated(tmp_path / "long", 35, metric=metric)
     assert long - short < 2**19
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 import gin
 import numpy as np
 import nussl
-from nussl import evaluation
 
 from audition.errors import ConfigError
 from audition.identity import FORMER_WORDS, V4_SILENCE, Name
+from audition.metrics.distortion_filters import COLUMNS, distortions
 from audition.metrics.scores import (
     FLOOR_DB,
     Centred,
@@ -25,7 +25,6 @@ MIXTURES = ("mix", "sum_of_sources")
 SCALE_COLUMNS = ("SI-SDR", "SI-SIR", "SI-SAR", "SD-SDR", "SNR", "SRR")
 IMPROVEMENTS = ("SI-SDR", "SD-SDR", "SNR")
 OF_THE_MIXTURE = "MIX-"  # prefix of the columns that show how hard a track is for any separator
-V4_COLUMNS = ("SDR", "ISR", "SIR", "SAR")
 
 
 @gin.register
@@ -225,7 +224,7 @@ class BSSEvalV4(Metric):
         truth = {name: one for name, one in references.items() if not silent(one)}
         # `judge_silence` scores whatever is silent throughout
         guesses = {name: truth[name] if silent(pairs[name]) else pairs[name] for name in truth}
-        scores = {name: {key: [np.nan] for key in V4_COLUMNS} for name in references}
+        scores = {name: {key: [np.nan] for key in COLUMNS} for name in references}
         return scores | (self.score_audible(truth, guesses, mix.sample_rate) if truth else {})
 
     def score_audible(
@@ -264,21 +263,28 @@ def museval_scores(
     window: int,
     hop: int,
 ) -> dict[str, dict[str, list[float]]]:
-    """Scores by nussl and museval: dict, name → score → list of float, one per window.
+    """museval's scores: dict, name → score → list of float, one per window.
 
     Args:
         truth, guesses: dicts, name → AudioSignal.
         window, hop: samples.
     """
-    names = list(truth)
-    evaluator = evaluation.BSSEvalV4(
-        list(truth.values()), list(guesses.values()), source_labels=names, window=window, hop=hop
+    shape = len(truth), *next(iter(truth.values())).audio_data.shape
+    pair = (reader([signals[name] for name in truth]) for signals in (truth, guesses))
+    scores = distortions(*pair, shape, window, hop).transpose(1, 0, 2).tolist()
+    return {
+        name: dict(zip(COLUMNS, one, strict=True)) for name, one in zip(truth, scores, strict=True)
+    }
+
+
+def reader(signals: list[nussl.AudioSignal]) -> Callable[[int, int], np.ndarray]:
+    """Function from start and end to `(signal, channel, sample)`; long signals may lie in files."""
+    return lambda start, end: np.stack([one.audio_data[:, start:end] for one in signals]).astype(
+        float
     )
-    results = evaluator.evaluate()
-    return {name: results[name] for name in names}
 
 
 def silent_windows(signal: nussl.AudioSignal, window: int, hop: int, count: int) -> np.ndarray:
     """Whether each of the first `count` windows is silent: to museval, if its channels sum to 0."""
-    x = signal.audio_data.sum(axis=0)
-    return np.array([not x[hop * t : hop * t + window].any() for t in range(count)])
+    x, starts = signal.audio_data, range(0, hop * count, hop)
+    return np.array([not x[:, start : start + window].sum(axis=0).any() for start in starts])
