@@ -12,6 +12,7 @@ import random
 import shutil
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
@@ -20,10 +21,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+from tqdm import tqdm
 
 import main
 from audition import registry
 from audition.commands import pipelines
+from audition.progress import Progress
 from tests.faults.disturbed import (
     FAILURES,
     Disturbance,
@@ -152,6 +155,7 @@ def child_works(road, words, disturbance, prepare, folder, report, printed):
         if road.name == "train":  # taken up again by resume, which would go on with these
             pipelines.evaluate = pipelines.analyze = lambda run, **settings: None
         end_after(LONGEST_SECONDS)  # a command that hangs is lost
+        tqdm.set_lock(threading.RLock())  # its own is shared by forks, and one of them was killed
         prepare()
         plain = Path.write_bytes
         if disturbance is not None:
@@ -311,7 +315,7 @@ def disturb(folder, number, seed, names=(), only=(), tell=print):
         took = arena.known[road.name]
         tell(f"{road.name}: {took.count} operations, {took.seconds:.2f} s undisturbed")
     counts, details = Counter(), []
-    for road in plan(roads, arena.known, number):
+    for road in Progress(plan(roads, arena.known, number), "faults", unit="fault"):
         fault = draw(road, arena.known[road.name], chance)
         verdict, detail = judge(arena, road, fault, chance)
         counts[road.name, fault.kind, verdict] += 1
