@@ -153,8 +153,8 @@ class Split:
         """Logs the order of the sources, if there are several."""
         if len(self.source_names) > 1:
             log.info(
-                "Sources are in alphabetical order in network outputs, results and audio, whatever "
-                "the order in SOURCES: %s.",
+                "Sources are %s: in alphabetical order in network outputs, results and audio, in "
+                "whatever order SOURCES names them.",
                 ", ".join(self.source_names),
             )
 

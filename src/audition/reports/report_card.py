@@ -89,7 +89,8 @@ def report_card(
     if each_source:
         groups |= dict(iter(table.groupby("source")))
     columns = shown_scores(table)
-    lines = [f"{table['track'].nunique()} tracks, {len(table)} scored sources", PER_TRACK]
+    number = table["track"].nunique()
+    lines = [f"{number} track{'s' * (number != 1)}, {len(table)} scored sources", PER_TRACK]
     lines += [line for caveat in caveats for line in textwrap.wrap(caveat, WIDTH)] + [""]
     for title, summary in SUMMARIES.items():
         cells = {name: summarise(group, columns, summary) for name, group in groups.items()}
