@@ -1,11 +1,16 @@
 """Importing src first patches nussl, so that a test file may import nussl wherever ruff sorts it."""
 
+import signal
+
 import gin
 import pytest
 
 import audition  # noqa: F401
 from audition import configs
 from tests.support import corpora, road
+
+# a shell starts what runs in its background with Ctrl-C ignored, and what that starts ignores it, too
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -332,6 +332,10 @@ def test_several_folders_are_chosen_from_as_one(segments, tmp_path):
             copied = other / path.parent.name / f"other {path.name}"
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copied)
+    for path in other.glob("results/*.json"):  # of a version that did not note the audio's names
+        result = read_json(path)
+        result["metadata"].pop("files", None)
+        write_json(path, result)
     both, rules = [segments, other], [PercentilesBetween(50, 100)]
     construct_symlink_folder(None, both, tmp_path / "links", rules)
     targets = [path.resolve() for path in (tmp_path / "links/s0").iterdir()]

@@ -23,7 +23,9 @@ def told(capsys, command, *words):
 
 
 def state(run):
-    return torch.load(run.checkpoints / "latest.pth", weights_only=True)
+    """All that a restart needs; not the passport, which names bindings, as those of a folder."""
+    content = torch.load(run.checkpoints / "latest.pth", weights_only=True)
+    return {name: one for name, one in content.items() if name not in ("passport", "checksum")}
 
 
 def assert_same(one, other, where="checkpoint"):
