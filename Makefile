@@ -45,7 +45,7 @@ recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the con
 stress: $(VENV)/installed-dev  ## launch allocate.py 2,000 times, 50 at once, killed at random; takes a few minutes
 	$(BIN)/python -m tests.queue.stress_allocate 2000
 
-faults: $(VENV)/installed-dev  ## disturb every command 2,000 times, into docs/trust.md; takes half an hour
+faults: $(VENV)/installed-dev  ## disturb every command 2,000 times, into docs/trust.md; takes a quarter of an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.faults 2000
 
 # torch brings its own dependencies, which differ by platform (CUDA); the rest is pinned and complete.
