@@ -163,9 +163,9 @@ def test_another_learning_rate_takes_what_the_schedule_did_along(run):
 
 def test_a_checkpoint_without_a_passport_is_read_as_before(run, capsys):
     content = state(run)
-    del content["passport"], content["checksum"], content["kept"]["lr_scheduler"]["begun"]
+    del content["kept"]["lr_scheduler"]["begun"]
     torch.save(content, run.latest)
     line = told(capsys, "resume", run.config, "NamedLike.patterns = '*-0000[5-9]_*'", MORE)
     assert "latest.pth was written when training on other tracks than train.train_data has" in line
     road.call("resume", run.config, MORE, "train.seed = 5")
-    assert "passport" in state(run)
+    assert "passport" in torch.load(run.latest, weights_only=True)
