@@ -1,16 +1,19 @@
 """Tracks of any length: scored from disk, block by block, in the memory that a short one takes."""
 
+import mmap
 import tracemalloc
 
 import numpy as np
+import nussl
 import pytest
 
 from audition.audio import large
+from audition.audio.signals import signal_like
 from audition.commands.evaluate import evaluate
 from audition.datasets import build_dataset
 from audition.datasets.corpora import MixSourceFolder
 from audition.files import read_json
-from audition.metrics import BSSEvalScale, BSSEvalV4
+from audition.metrics import BSSEvalScale, BSSEvalV4, bss_eval
 from audition.runs.folder import Run
 from audition.separators import Separator, loop
 from tests.support.corpora import noise, write
@@ -82,6 +85,21 @@ def test_a_large_array_is_on_disk_and_lets_go_of_memory(on_disk):
     array[:] = 1.5
     large.release(array.T)
     assert (array == 1.5).all()
+
+
+def test_bss_eval_lets_go_of_each_block_that_it_has_read(on_disk):
+    array = large.empty((1, 2**22))
+    array[:] = 0.5
+    large.release(array)
+    read, before = bss_eval.reader([signal_like(nussl.AudioSignal(), array)]), pages_in_memory()
+    for block in large.blocks(array.shape[-1]):
+        assert (read(block.start, block.stop) == 0.5).all()
+    assert pages_in_memory() - before < array.nbytes / 4 / mmap.PAGESIZE
+
+
+def pages_in_memory():
+    with open("/proc/self/statm") as table:
+        return int(table.read().split()[1])
 
 
 def test_a_disk_without_room_is_told_before_anything_is_written(on_disk):

@@ -8,6 +8,7 @@ way, so that we recognise what those versions wrote.
 import enum
 import hashlib
 import json
+import os
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,12 @@ def file_sha256(path: str | Path) -> str:
     """sha256 of a file's content, as 64 hex digits."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_state(path: str | Path) -> list[int] | None:
+    """Size in bytes and modification time in nanoseconds of a file; None where it is missing."""
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return [found.st_size, found.st_mtime_ns]

@@ -1,10 +1,7 @@
 """The content of a corpus, in plain values that can be compared and stored."""
 
-import os
-from pathlib import Path
-
 from audition.datasets.split import Split
-from audition.identity import describe, fingerprint, public_attributes
+from audition.identity import describe, file_state, fingerprint, public_attributes
 
 # attributes of a nussl dataset that say where it is, or that get an entry of their own below
 NOT_CONTENT = {
@@ -42,7 +39,7 @@ def sizes(corpus: Split, states: list[list[State]] | None) -> list[int | None]:
     that file."""
     if states is None:
         files = map(corpus.described.item_files, corpus.dataset.items)
-        states = [[state(paths[0])] if paths else [] for paths in files]
+        states = [[file_state(paths[0])] if paths else [] for paths in files]
     return [of_item[0][0] if of_item and of_item[0] else None for of_item in states]
 
 
@@ -52,12 +49,4 @@ def file_states(corpus: Split) -> list[list[State]]:
     This shows that an item is unchanged without reading it. An item without files has [].
     """
     files = map(corpus.described.item_files, corpus.dataset.items)
-    return [[state(path) for path in dict.fromkeys(paths)] for paths in files]
-
-
-def state(path: str | Path) -> State:
-    try:
-        found = os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return [found.st_size, found.st_mtime_ns]
+    return [[file_state(path) for path in dict.fromkeys(paths)] for paths in files]

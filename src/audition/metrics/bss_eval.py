@@ -6,6 +6,7 @@ import gin
 import numpy as np
 import nussl
 
+from audition.audio import large
 from audition.errors import ConfigError
 from audition.identity import FORMER_WORDS, V4_SILENCE, Name
 from audition.metrics.distortion_filters import COLUMNS, distortions
@@ -279,12 +280,18 @@ def museval_scores(
 
 def reader(signals: list[nussl.AudioSignal]) -> Callable[[int, int], np.ndarray]:
     """Function from start and end to `(signal, channel, sample)`; long signals may lie in files."""
-    return lambda start, end: np.stack([one.audio_data[:, start:end] for one in signals]).astype(
-        float
-    )
+    arrays = [one.audio_data for one in signals]
+
+    def read(start: int, end: int) -> np.ndarray:
+        block = np.stack([one[:, start:end] for one in arrays], dtype=float)
+        for one in arrays:
+            large.release(one)
+        return block
+
+    return read
 
 
 def silent_windows(signal: nussl.AudioSignal, window: int, hop: int, count: int) -> np.ndarray:
     """Whether each of the first `count` windows is silent: to museval, if its channels sum to 0."""
-    x, starts = signal.audio_data, range(0, hop * count, hop)
-    return np.array([not x[:, start : start + window].sum(axis=0).any() for start in starts])
+    read, starts = reader([signal]), range(0, hop * count, hop)
+    return np.array([not read(start, start + window).sum(axis=1).any() for start in starts])

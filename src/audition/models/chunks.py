@@ -20,12 +20,12 @@ class Chunks(nn.Module):
 
     def __init__(self, chunk_size: int, hop_size: int | None = None):
         super().__init__()
+        self.chunk_size, self.hop_size = chunk_size, hop_size or chunk_size // 2
         self.window = {
             "kernel_size": (chunk_size, 1),
             "padding": (chunk_size, 0),
-            "stride": (hop_size or chunk_size // 2, 1),
+            "stride": (self.hop_size, 1),
         }
-        self.chunk_size = chunk_size
 
     def cut(self, x: torch.Tensor) -> torch.Tensor:
         """`(batch, channel, chunk_size, chunk)` of `(batch, channel, frame)`."""
@@ -83,8 +83,7 @@ class DualPathMasker(nn.Module):
         self.gate = nn.Sequential(nn.Conv1d(channels, channels, 1), nn.Sigmoid())
         self.exit = exit
         self.activation = activation(mask_activation)
-        size, hop = chunks.window["kernel_size"][0], chunks.window["stride"][0]
-        self.overlap = size / hop if mean_of_overlaps else 1.0
+        self.overlap = chunks.chunk_size / chunks.hop_size if mean_of_overlaps else 1.0
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
         x = self.per_source(self.blocks(self.chunks.cut(self.entry(frames))))

@@ -73,9 +73,7 @@ class TemporalConvolutions(nn.Module):
     ):
         super().__init__()
         self.num_sources, self.num_blocks = num_sources, num_blocks
-        self.bottleneck = nn.Sequential(
-            norms.norm(norm_name, num_filters), nn.Conv1d(num_filters, bottleneck_channels, 1)
-        )
+        self.bottleneck = norms.normed_bottleneck(norm_name, num_filters, bottleneck_channels)
         self.blocks = nn.ModuleList(
             DilatedBlock(
                 bottleneck_channels,
@@ -96,19 +94,25 @@ class TemporalConvolutions(nn.Module):
         self.activation = activation(mask_activation)
 
     def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        x, skips = self.bottleneck(frames), 0.0
+        x, skips, before = self.bottleneck(frames), 0.0, None
         for number, block in enumerate(self.blocks):
-            x = self.between_repeats(x, number)
+            repeat, place = divmod(number, self.num_blocks)
+            if place == 0:
+                x = before = self.repeat_input(x, before, repeat)
             residual, skip = block(x)
-            x = x + self.scaled(residual, number)
+            x = x + self.scaled(residual, repeat, place)
             skips = skips if skip is None else skips + skip
         masks = self.masks(x if skip is None else skips)
         return self.activation(masks.unflatten(1, (self.num_sources, -1)))
 
-    def between_repeats(self, x: torch.Tensor, number: int) -> torch.Tensor:
+    def repeat_input(
+        self, x: torch.Tensor, before: torch.Tensor | None, repeat: int
+    ) -> torch.Tensor:
+        """What a repeat gets, of the output of the one before it and the input `before` of that."""
         return x
 
-    def scaled(self, residual: torch.Tensor, number: int) -> torch.Tensor:
+    def scaled(self, residual: torch.Tensor, repeat: int, place: int) -> torch.Tensor:
+        """The residual of a block, by its repeat and its place in it."""
         return residual
 
 
@@ -132,20 +136,13 @@ class TemporalConvolutionsPlusPlus(TemporalConvolutions):
         scales = 0.9 ** torch.arange(1.0, num_blocks)
         self.scales = nn.Parameter(scales.repeat(num_repeats, 1))
 
-    def forward(self, frames: torch.Tensor) -> torch.Tensor:
-        self.repeat_input = None
-        return super().forward(frames)
+    def repeat_input(
+        self, x: torch.Tensor, before: torch.Tensor | None, repeat: int
+    ) -> torch.Tensor:
+        return x if repeat == 0 else self.dense[repeat - 1](before) + x
 
-    def between_repeats(self, x: torch.Tensor, number: int) -> torch.Tensor:
-        repeat, block = divmod(number, self.num_blocks)
-        if block == 0:
-            x = x if repeat == 0 else self.dense[repeat - 1](self.repeat_input) + x
-            self.repeat_input = x
-        return x
-
-    def scaled(self, residual: torch.Tensor, number: int) -> torch.Tensor:
-        repeat, block = divmod(number, self.num_blocks)
-        return residual if block == 0 else residual * self.scales[repeat, block - 1]
+    def scaled(self, residual: torch.Tensor, repeat: int, place: int) -> torch.Tensor:
+        return residual if place == 0 else residual * self.scales[repeat, place - 1]
 
 
 @waveform_network

@@ -74,7 +74,7 @@ class DPRNNTasNet(MaskingNetwork):
             for _ in range(num_repeats)
         ]
         masker = DualPathMasker(
-            normed_bottleneck(norm, bank.num_filters, channels),
+            norms.normed_bottleneck(norm, bank.num_filters, channels),
             blocks,
             Chunks(chunk_size, hop_size),
             channels,
@@ -83,10 +83,6 @@ class DPRNNTasNet(MaskingNetwork):
             mask_activation,
         )
         super().__init__(bank, masker, encoder_activation)
-
-
-def normed_bottleneck(norm_name: str, num_filters: int, channels: int) -> nn.Module:
-    return nn.Sequential(norms.norm(norm_name, num_filters), nn.Conv1d(num_filters, channels, 1))
 
 
 @waveform_network

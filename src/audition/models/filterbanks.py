@@ -28,11 +28,11 @@ class Filterbank(nn.Module):
 
     def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Frames `(batch, filter, frame)` of waveforms `(batch, 1, sample)`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no encode method.")
 
     def decode(self, frames: torch.Tensor) -> torch.Tensor:
         """Waveforms `(batch, 1, sample)` of frames `(batch, filter, frame)`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} has no decode method.")
 
 
 class FreeFilterbank(Filterbank):

@@ -66,6 +66,11 @@ def norm(name: str, num_channels: int) -> nn.Module:
     return NORMS[name](num_channels)
 
 
+def normed_bottleneck(name: str, num_filters: int, num_channels: int) -> nn.Module:
+    """How maskers begin: frames `(batch, filter, frame)` normalised, then `(batch, channel, frame)`."""
+    return nn.Sequential(norm(name, num_filters), nn.Conv1d(num_filters, num_channels, 1))
+
+
 def check_causal(name: str) -> None:
     """Raises a ConfigError if a normalisation looks ahead."""
     if name not in CAUSAL:

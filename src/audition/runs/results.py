@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from audition.files import Damaged, inside, read_json, write_json
-from audition.identity import file_sha256, fingerprint
+from audition.identity import file_sha256, file_state, fingerprint
 
 log = logging.getLogger(__name__)
 FILES = "files"  # in a result's metadata: what `describe_files` says of the audio written with it
@@ -123,7 +123,9 @@ def read_whole(folder: Path) -> tuple[dict[str, dict], list[Damaged]]:
 
 def describe_files(root: Path, paths: Iterable[Path]) -> dict[str, tuple[int, int, str]]:
     """Dict, path below `root` → size, time in ns and sha256 of a file that belongs to a result."""
-    return {path.relative_to(root).as_posix(): (*state(path), file_sha256(path)) for path in paths}
+    return {
+        path.relative_to(root).as_posix(): (*file_state(path), file_sha256(path)) for path in paths
+    }
 
 
 def changed_files(root: Path, files: dict[str, list], thorough: bool = False) -> list[Path]:
@@ -139,13 +141,8 @@ def changed_files(root: Path, files: dict[str, list], thorough: bool = False) ->
 def is_same(path: Path, size: int, time_ns: int, sha256: str, thorough: bool) -> bool:
     if not path.is_file() or path.stat().st_size != size:
         return False
-    untouched = state(path) == (size, time_ns) and not thorough
+    untouched = file_state(path) == [size, time_ns] and not thorough
     return untouched or file_sha256(path) == sha256
-
-
-def state(path: Path) -> tuple[int, int]:
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns
 
 
 def passport_of(found: object) -> str | None:
