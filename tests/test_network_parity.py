@@ -1,12 +1,11 @@
 """Our networks against their published implementations: the same weights, the same output."""
 
-import re
-
 import pytest
 import torch
 
 from audition.models.conv_tasnet import ConvTasNet
 from audition.models.dual_path import DPRNNTasNet, DPTNet
+from tests.support.parity import ATOL, moved, number, renamed, with_weights_of
 
 asteroid = pytest.importorskip(
     "asteroid.models", reason="needs pip install --no-deps -r requirements-peers.txt"
@@ -57,30 +56,16 @@ SMALL = {"n_filters": 32, "n_repeats": 2}
 OURS = {"num_filters": 32, "num_repeats": 2}
 
 
-def with_weights_of(theirs, ours):
-    """`ours`, with the weights of `theirs`; every one of them has a place."""
-    ours.load_state_dict(renamed(theirs.state_dict(), type(ours)))
-    return ours.eval()
-
-
-def renamed(weights, kind):
-    """`weights` of asteroid under our names."""
-    found = {}
-    for name, value in weights.items():
-        for pattern, replacement in NAMES[kind] + EVERYWHERE:
-            name = re.sub(pattern, replacement, name)
-        found[name] = value
-    return found
+def patterns_of(kind):
+    return NAMES[kind] + EVERYWHERE
 
 
 def assert_equal_outputs(ours, theirs, num_samples=16 + 8 * 300):
-    torch.manual_seed(0)
-    for parameter in theirs.parameters():  # norms and PReLUs start alike, which would hide a swap
-        parameter.data += 0.05 * torch.randn_like(parameter)
     mixes = torch.randn(2, 1, num_samples)
+    ours = with_weights_of(moved(theirs), ours, patterns_of(type(ours)))
     with torch.no_grad():
-        found, expected = with_weights_of(theirs, ours)(mixes), theirs.eval()(mixes)
-    torch.testing.assert_close(found.squeeze(2), expected, atol=1e-5, rtol=1e-5)
+        found, expected = ours(mixes), theirs(mixes)
+    torch.testing.assert_close(found.squeeze(2), expected, atol=ATOL, rtol=ATOL)
 
 
 @pytest.mark.parametrize(
@@ -106,17 +91,15 @@ def test_the_masks_of_tdcn_plus_plus():
     """Asteroid has the masker alone, with weights for mixture consistency, which nothing here uses."""
     theirs = asteroid_maskers.TDConvNetpp(32, 2, n_blocks=3, n_repeats=2, mask_act="sigmoid")
     ours = ConvTasNet(**OURS, num_blocks=3, plus_plus=True, norm="fgLN").masker
-    torch.manual_seed(0)
-    for parameter in theirs.parameters():
-        parameter.data += 0.05 * torch.randn_like(parameter)
+    weights = moved(theirs).state_dict()
     weights = renamed(
-        {f"masker.{name}": one for name, one in theirs.state_dict().items()}, ConvTasNet
+        {f"masker.{name}": one for name, one in weights.items()}, patterns_of(ConvTasNet)
     )
     weights = {name.removeprefix("masker."): one for name, one in weights.items()}
     ours.load_state_dict({k: v for k, v in weights.items() if not k.startswith("consistency")})
     frames = torch.randn(2, 32, 300)
     with torch.no_grad():
-        torch.testing.assert_close(ours(frames), theirs(frames)[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(ours(frames), theirs(frames)[0], atol=ATOL, rtol=ATOL)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +137,3 @@ def test_dual_path_transformer(num_sources):
 )
 def test_as_many_parameters_at_the_defaults(ours, theirs):
     assert number(ours()) == number(theirs(2))
-
-
-def number(network):
-    return sum(parameter.numel() for parameter in network.parameters())
