@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from audition.commands.make_toy_music import make_toy_music
-from audition.commands.make_toy_speech import FOLDERS, SPLITS, SUMS, draw_plan, make_toy_speech
+from audition.commands.make_toy_speech import SPLITS, draw_plan, folders_and_sums, make_toy_speech
 from audition.errors import ConfigError
 from audition.toy.acoustics import place, room_response, wander
 from audition.toy.music import PROGRAMS, PROGRESSIONS, SECTIONS
@@ -21,6 +21,7 @@ from tests.support import road
 
 SPEECH = {"num_mixtures": {"tr": 3, "cv": 2, "tt": 2}, "seconds": 0.5}
 MUSIC = {"num_songs": {"train": 2, "valid": 1, "test": 1}, "seconds": 3.0, "sample_rate": 16000}
+FOLDERS = folders_and_sums(2)
 STEMS = ("vocals", "drums", "bass", "other")
 
 
@@ -50,19 +51,40 @@ def contents(root):
 @pytest.mark.parametrize("mode", ["min", "max"])
 @pytest.mark.parametrize("sample_rate", [8000, 16000])
 def test_speech_has_the_layout_and_sums_of_wham(speech, sample_rate, mode):
+    check_sums(speech / f"wav{sample_rate // 1000}k" / mode, sample_rate, FOLDERS)
+
+
+def check_sums(folder, sample_rate, sums):
     for split in SPLITS:
-        folder = speech / f"wav{sample_rate // 1000}k" / mode / split
-        names = sorted(path.name for path in (folder / "s1").iterdir())
+        names = sorted(path.name for path in (folder / split / "s1").iterdir())
         assert len(names) == SPEECH["num_mixtures"][split]
-        assert sorted(path.name for path in folder.iterdir()) == sorted(FOLDERS)
+        assert {path.name for path in (folder / split).iterdir()} == set(sums)
         for name in names:
-            audio = {}
-            for part in FOLDERS:
-                audio[part], rate = read(folder / part / name)
-                assert rate == sample_rate
-            for mix, parts in SUMS.items():
+            read_both = {part: read(folder / split / part / name) for part in sums}
+            assert {rate for _, rate in read_both.values()} == {sample_rate}
+            audio = {part: one for part, (one, _) in read_both.items()}
+            for mix, parts in sums.items():
                 np.testing.assert_array_equal(audio[mix], sum(audio[part] for part in parts))
                 assert 0 < np.abs(audio[mix]).max() < 32767
+
+
+def test_three_voices_speak_at_once_and_a_corpus_keeps_its_number(tmp_path):
+    make_toy_speech(None, root=tmp_path, num_speakers=3, **SPEECH)
+    sums = folders_and_sums(3)
+    assert sums["mix_clean"] == ("s1", "s2", "s3") and sums["s3"] == ("s3",)
+    check_sums(tmp_path / "wav8k/min", 8000, sums)
+    with pytest.raises(ConfigError, match="make_toy_speech.root"):
+        make_toy_speech(None, root=tmp_path, num_speakers=2, **SPEECH)
+    with pytest.raises(ConfigError, match="make_toy_speech.num_speakers has 4; it may hold 2, 3."):
+        make_toy_speech(None, root=tmp_path, num_speakers=4, **SPEECH)
+
+
+@pytest.mark.parametrize("split", VOICES)
+def test_no_voice_is_heard_twice_in_a_mixture_of_three(split):
+    for index in range(20):
+        plan = draw_plan(np.random.default_rng(index), split, index, 0.5, num_speakers=3)
+        assert len({speaker.variant for speaker in (*plan.speakers, *plan.babblers)}) == 5
+        assert plan.levels_db[0] == -plan.levels_db[1] and plan.levels_db[2] == 0
 
 
 def test_speech_names_tell_the_speakers_and_the_levels(speech):

@@ -15,7 +15,7 @@ from audition.parallel import map_items
 from audition.runs.folder import Run
 from audition.toy.acoustics import coloured_noise, draw_reverberation, place, swell
 from audition.toy.rendering import claim, from_db, import_toy_package, quantise, rms
-from audition.toy.speech import ESPEAK_HZ, Speaker, draw_speakers, speak
+from audition.toy.speech import ESPEAK_HZ, Speaker, draw_others, draw_speakers, speak
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +23,7 @@ SPLITS = ("tr", "cv", "tt")
 MODES = ("min", "max")
 MARKER = "toy_speech.json"
 VERSION = 2  # of what is rendered for given settings
-SUMS = {
-    "mix_clean": ("s1", "s2"),
-    "mix_both": ("s1", "s2", "noise"),
-    "mix_single": ("s1", "noise"),
-}
-FOLDERS = ("s1", "s2", "noise", *SUMS)
+MAX_SPEAKERS = 3  # the splits have voices for these and two more, who babble
 SPEECH_DB = (-2.5, 2.5)  # level of the first speaker; the second has its negative, as in WHAM!
 NOISE_DB = (-6.0, 3.0)  # level of the louder speaker over the noise, as in WHAM!
 
@@ -39,6 +34,7 @@ def make_toy_speech(
     root: str = gin.REQUIRED,
     num_mixtures: dict[str, int] = gin.REQUIRED,
     same_register: float = 0.5,
+    num_speakers: int = 2,
     seconds: float = 4.0,
     sample_rates: Sequence[int] = (8000,),
     modes: Sequence[str] = ("min",),
@@ -55,7 +51,9 @@ def make_toy_speech(
         run: not used; the corpus belongs to no run.
         root: folder of the corpus, new, or made by this command with the same settings.
         num_mixtures: dict, split ("tr", "cv", "tt") → number of mixtures.
-        same_register: fraction of the mixtures with two low or two high voices, which are hard.
+        same_register: fraction of the mixtures whose first two voices are both low or both high,
+            which are hard.
+        num_speakers: 2, or 3, which adds a folder s3.
         seconds: each speaker speaks in whole sentences until this is reached.
         sample_rates: 8000, 16000 or both; Hz.
         modes: "min" (cut to the shorter speaker), "max" (padded to the longer one) or both.
@@ -67,12 +65,20 @@ def make_toy_speech(
     check("num_mixtures", num_mixtures, SPLITS)
     check("modes", modes, MODES)
     check("sample_rates", sample_rates, (8000, 16000))
+    check("num_speakers", [num_speakers], (2, MAX_SPEAKERS))
     import_toy_package("espeakng_loader")
     root = Path(root)
     settings = Settings(
-        dict(num_mixtures), same_register, seconds, list(sample_rates), list(modes), seed, far
+        dict(num_mixtures),
+        same_register,
+        seconds,
+        list(sample_rates),
+        list(modes),
+        seed,
+        far,
+        num_speakers,
     )
-    claim(root, MARKER, settings._asdict(), "make_toy_speech.root", VERSION)
+    claim(root, MARKER, settings.marked(), "make_toy_speech.root", VERSION)
     jobs = [
         (f"{split}/{index}", (root, split, index, settings))
         for split, count in num_mixtures.items()
@@ -93,6 +99,15 @@ class Settings(NamedTuple):
     modes: list[str]
     seed: int
     far: bool
+    num_speakers: int
+
+    def marked(self) -> dict:
+        """What the corpus's folder says of them; without the number of speakers where it is 2, as
+        corpora say that were rendered before there could be three."""
+        settings = self._asdict()
+        if self.num_speakers == 2:
+            del settings["num_speakers"]
+        return settings
 
     def voices(self, split: str) -> str:
         """Whose voices and words a split has, a key of VOICES and PHRASES."""
@@ -111,22 +126,30 @@ def check(argument: str, values: Iterable[str | int], known: Sequence[str | int]
 class Plan(NamedTuple):
     """What one mixture is made of, drawn before any sound is rendered."""
 
-    speakers: tuple[Speaker, Speaker]
+    speakers: tuple[Speaker, ...]
     babblers: tuple[Speaker, ...]
     reverberation: float  # seconds, of the room they are all in; 0 is no room
-    level_db: float  # of the first speaker; the second has its negative
-    noise_db: float  # of the louder speaker over the noise
+    levels_db: tuple[float, ...]  # of the speakers
+    noise_db: float  # of the loudest speaker over the noise
     name: str
 
 
-def draw_plan(random: np.random.Generator, voices: str, index: int, same_register: float) -> Plan:
-    speakers, babblers = draw_pairs(random, voices, same_register)
+def draw_plan(
+    random: np.random.Generator,
+    voices: str,
+    index: int,
+    same_register: float,
+    num_speakers: int = 2,
+) -> Plan:
+    pair, babblers = draw_pairs(random, voices, same_register)
     reverberation = draw_reverberation(random)
     level_db = round(random.uniform(*SPEECH_DB), 4)
-    first, second = (f"{speaker}-{index:05d}" for speaker in speakers)
-    name = f"{first}_{level_db:.4f}_{second}_{-level_db:.4f}.wav"
     noise_db = random.uniform(*NOISE_DB)
-    return Plan(speakers, babblers, reverberation, level_db, noise_db, name)
+    speakers = (*pair, *draw_others(random, voices, [*pair, *babblers], num_speakers - 2))
+    levels_db = (level_db, -level_db, 0.0)[:num_speakers]  # wsj0-3mix has its third at 0 dB as well
+    named = [f"{speaker}-{index:05d}" for speaker in speakers]
+    name = "_".join(f"{who}_{db:.4f}" for who, db in zip(named, levels_db, strict=True))
+    return Plan(speakers, babblers, reverberation, levels_db, noise_db, f"{name}.wav")
 
 
 def draw_pairs(
@@ -141,41 +164,48 @@ def draw_pairs(
     return (speakers, babblers) if random.random() < 0.5 else (babblers, speakers)
 
 
+def folders_and_sums(num_speakers: int) -> dict[str, tuple[str, ...]]:
+    """Folder → the sources that its files are the sum of; a source is the sum of itself."""
+    spoken = tuple(f"s{k + 1}" for k in range(num_speakers))
+    alone = {source: (source,) for source in (*spoken, "noise")}
+    mixes = {
+        "mix_clean": spoken,
+        "mix_both": (*spoken, "noise"),
+        "mix_single": ("s1", "noise"),
+    }
+    return {**alone, **mixes}
+
+
 def render_mixture(root: Path, split: str, index: int, settings: Settings) -> None:
-    """Writes the six files of one mixture, for each sample rate and mode, unless all exist."""
+    """Writes the files of one mixture, for each sample rate and mode, unless all exist."""
     random = np.random.default_rng((settings.seed, SPLITS.index(split), index))
     voices = settings.voices(split)
-    plan = draw_plan(random, voices, index, settings.same_register)
+    plan = draw_plan(random, voices, index, settings.same_register, settings.num_speakers)
+    sums = folders_and_sums(settings.num_speakers)
     folders = {
         (rate, mode): root / f"wav{rate // 1000}k" / mode / split
         for rate in settings.sample_rates
         for mode in settings.modes
     }
-    if all((path / name / plan.name).exists() for path in folders.values() for name in FOLDERS):
+    if all((path / name / plan.name).exists() for path in folders.values() for name in sums):
         return
     sources = draw_sources(random, voices, plan, settings.seconds)
     for (rate, mode), folder in folders.items():
-        signals = mixtures_and_sources(cut(resample(sources, rate), mode))
-        for name, audio in signals.items():
-            write_wav(folder / name / plan.name, audio, rate)
+        exact = quantise(cut(resample(sources, rate), mode))
+        for name, parts in sums.items():
+            write_wav(folder / name / plan.name, sum(exact[part] for part in parts), rate)
 
 
 def draw_sources(
     random: np.random.Generator, voices: str, plan: Plan, seconds: float
 ) -> dict[str, np.ndarray]:
-    """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; s1 and s2 keep their lengths."""
-    levels = (plan.level_db, -plan.level_db)
-    first, second = [
-        at_level(hear(random, voices, speaker, seconds, plan.reverberation), level)
-        for speaker, level in zip(plan.speakers, levels, strict=True)
-    ]
-    num_samples = max(len(first), len(second))
-    noise = draw_noise(random, voices, plan, num_samples)
-    return {
-        "s1": first,
-        "s2": second,
-        "noise": at_level(noise, max(levels) - plan.noise_db),
+    """`{"s1", "s2", "noise"}` → array `(sample,)` at ESPEAK_HZ; speakers keep their lengths."""
+    spoken = {
+        f"s{k + 1}": at_level(hear(random, voices, speaker, seconds, plan.reverberation), level)
+        for k, (speaker, level) in enumerate(zip(plan.speakers, plan.levels_db, strict=True))
     }
+    noise = draw_noise(random, voices, plan, max(map(len, spoken.values())))
+    return {**spoken, "noise": at_level(noise, max(plan.levels_db) - plan.noise_db)}
 
 
 def hear(
@@ -215,16 +245,10 @@ def resample(sources: dict[str, np.ndarray], sample_rate: int) -> dict[str, np.n
 
 
 def cut(sources: dict[str, np.ndarray], mode: str) -> dict[str, np.ndarray]:
-    """All sources at the length of the shorter speaker ("min") or of the longer one ("max")."""
-    length = {"min": min, "max": max}[mode](len(sources["s1"]), len(sources["s2"]))
+    """All sources at the length of the shortest speaker ("min") or of the longest ("max")."""
+    spoken = [len(audio) for name, audio in sources.items() if name != "noise"]
+    length = {"min": min, "max": max}[mode](spoken)
     return {
         name: np.pad(audio[:length], (0, max(0, length - len(audio))))
         for name, audio in sources.items()
     }
-
-
-def mixtures_and_sources(sources: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The content of the six folders as int16; the sums are exact."""
-    exact = quantise(sources)
-    sums = {mix: sum(exact[name] for name in names) for mix, names in SUMS.items()}
-    return {**exact, **sums}

@@ -76,6 +76,17 @@ def draw_speakers(
     return [draw_speaker(random, split, voices, str(variant)) for variant in variants]
 
 
+def draw_others(
+    random: np.random.Generator, split: str, taken: list[Speaker], count: int
+) -> list[Speaker]:
+    """`count` speakers of one split, low or high, whose voice variants none of `taken` has."""
+    names = {speaker.variant for speaker in taken}
+    left = [(one, v) for one in VOICES[split].values() for v in one.variants.split()]
+    left = [(voices, variant) for voices, variant in left if variant not in names]
+    chosen = random.choice(len(left), count, replace=False) if count else []
+    return [draw_speaker(random, split, *left[k]) for k in chosen]
+
+
 def draw_speaker(
     random: np.random.Generator, split: str, voices: Register, variant: str
 ) -> Speaker:
