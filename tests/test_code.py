@@ -38,7 +38,7 @@ def hashes(tmp_path, monkeypatch):
         for module in [one for one in sys.modules if one.partition(".")[0] == "mine"]:
             del sys.modules[module]
         importlib.invalidate_caches()
-        for cached in (code.read, code.ours):
+        for cached in (code.read, code.ours, code.notes):
             cached.cache_clear()
         mine = importlib.import_module(f"mine.{name}").Mine
         found = code.code_of(describe([mine()]))
@@ -88,3 +88,20 @@ def test_ours_are_found_and_packages_are_not():
     assert {"audition.separators.networks", "audition.compat.corrections"} <= set(found)
     assert all(module.startswith("audition.") for module in found)
     assert not any("configs" in module or "reports" in module for module in found)
+
+
+def test_what_a_source_says_is_noted_under_its_content(hashes, tmp_path, monkeypatch):
+    monkeypatch.setattr(code, "NOTES", tmp_path / "notes.json")
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    taken, take_apart = [], code.take_apart
+    monkeypatch.setattr(code, "take_apart", lambda one: taken.append(one) or take_apart(one))
+    before, num_sources = hashes(), len(taken)
+    assert num_sources > 5 and hashes() == before and len(taken) == num_sources
+    changed = hashes(maths=MATHS.replace("x * x", "x ** 2"))
+    assert taken[num_sources:] == [b"def square(x):\n    return x ** 2\n"]
+    assert changed["mine.maths"] != before["mine.maths"]
+    code.NOTES.write_text(code.NOTES.read_text().replace(before["mine.maths"], "0" * 16))
+    assert hashes() == before
+    monkeypatch.setattr(code, "own_source", lambda: b"takes apart otherwise")
+    taken.clear()
+    assert hashes() == before and len(taken) == num_sources

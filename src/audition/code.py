@@ -1,23 +1,28 @@
 """The code that a result depends on: a hash of each of our modules, by content.
 
 Layout, comments, docstrings, annotations of functions and the names of modules don't count, so
-documenting or moving code changes no hash. Packages are known by their versions instead.
+documenting or moving code changes no hash. Packages are known by their versions instead. What a
+source says is noted in `__pycache__`, under its sha256, as to take it apart takes milliseconds.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from audition.files import Damaged, read_json, write_json
 from audition.identity import Name
 
 PACKAGE = __name__.partition(".")[0]
+NOTES = Path(importlib.util.cache_from_source(__file__)).with_suffix(".json")
+MAX_NOTES = 1000  # sources, the last ones; all of ours are less than a quarter
 EVERYWHERE = (f"{PACKAGE}.compat.corrections", f"{PACKAGE}.compat.versions")  # patch nussl for all
 NO_NUMBERS = tuple(  # shape no result: they name, tell, configure, write files and start processes
     f"{PACKAGE}.{module}"
@@ -43,12 +48,14 @@ def code_of(*descriptions: Any) -> dict[str, str]:
         descriptions: what `identity.describe` returned; or classes and functions.
     """
     waiting = {*EVERYWHERE, *modules_of(descriptions)}
-    found = {}
+    found, num_noted = {}, len(notes())
     while waiting:
         module = waiting.pop()
         if ours(module):
             found[module], imported = read(module)
             waiting |= imported - found.keys()
+    if len(notes()) > num_noted:
+        write_notes()
     return dict(sorted(found.items()))
 
 
@@ -93,10 +100,40 @@ def source_file(module: str) -> Path | None:
 def read(module: str) -> tuple[str, frozenset[str]]:
     """`(hash, modules that it imports)`; of the file as it is when first asked for."""
     path = source_file(module)
-    tree = ast.parse(path.read_bytes())
+    source = path.read_bytes()
+    key = hashlib.sha256(own_source() + source).hexdigest()
+    if key not in notes():
+        notes()[key] = take_apart(source)
+    content, statements = notes()[key]
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
+    return content, frozenset(definer(package, *one) for one in statements)
+
+
+@functools.cache
+def own_source() -> bytes:
+    """What notes are made by: others make other ones."""
+    return Path(__file__).read_bytes()
+
+
+@functools.cache
+def notes() -> dict[str, list]:
+    """sha256 of a source → what `take_apart` says of it, as this process or one before has noted."""
+    with contextlib.suppress(OSError, Damaged):
+        return read_json(NOTES)
+    return {}
+
+
+def write_notes() -> None:
+    if not sys.dont_write_bytecode:
+        with contextlib.suppress(OSError):  # of an installation that may only be read
+            write_json(NOTES, dict([*notes().items()][-MAX_NOTES:]))
+
+
+def take_apart(source: bytes) -> list:
+    """`[hash, imports]` of a module; the imports as `[leading dots, module, name]`."""
+    tree = ast.parse(source)
     content = hashlib.sha256(repr(essence(tree)).encode()).hexdigest()[:16]
-    return content, frozenset(imports(tree, package))
+    return [content, list(imports(tree))]
 
 
 def essence(node: Any) -> Any:
@@ -115,19 +152,21 @@ def essence(node: Any) -> Any:
     return [type(node).__name__, *((name, essence(value)) for name, value in fields.items())]
 
 
-def imports(tree: ast.Module, package: str) -> Iterable[str]:
-    """Modules that define what a module imports, wherever in it; not the packages around them."""
+def imports(tree: ast.Module) -> Iterator[list]:
+    """`[leading dots, module, name]` of what a module imports, wherever in it; of a whole module,
+    the name is None."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ([0, alias.name, None] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            yield from (definer(base, alias.name) for alias in node.names)
+            yield from ([node.level, node.module or "", alias.name] for alias in node.names)
 
 
-def definer(module: str, name: str) -> str:
-    """The module that defines what `from module import name` imports."""
-    if module.partition(".")[0] in sys.stdlib_module_names:
+def definer(package: str, level: int, module: str, name: str | None) -> str:
+    """The module that defines what one of `imports` says, in a module of `package`; not the packages
+    around it."""
+    module = importlib.util.resolve_name("." * level + module, package)
+    if name is None or module.partition(".")[0] in sys.stdlib_module_names:
         return module
     imported = getattr(sys.modules.get(module), name, None)
     if isinstance(imported, ModuleType):
