@@ -19,8 +19,10 @@ from audition.runs.folder import Run
 from audition.runs.journal import timestamp
 from audition.training import Training, checkpoints
 from audition.training.loop import attach, build, go_on, is_trained, iterate, validation_loader
+from audition.training.numerics import numerics
 from audition.training.passport import MAY_CHANGE
 from audition.training.settings import Settings
+from audition.training.start import start_from
 
 log = logging.getLogger(__name__)
 
@@ -44,9 +46,11 @@ def train(
     val_loss_dictionary: dict | None = None,
     loss_combination: str = "combine_by_sum",
     val_batch_size: int | None = None,
+    val_epoch_length: int | None = None,
     handlers: Sequence[Callable] = (),
     remix: Callable | None = None,
     init_from: str | None = None,
+    init_strict: bool = True,
     save_every_iterations: int | None = None,
     save_every_epochs: int | None = None,
     skip_nonfinite: int = 0,
@@ -55,6 +59,8 @@ def train(
     device: str = "auto",
     mixed_precision: str | None = None,
     compile_model: bool = False,
+    deterministic: bool = False,
+    cudnn_benchmark: bool = False,
     seed: int = 0,
     resume: bool = False,
     may_change: Sequence[str] = MAY_CHANGE,
@@ -82,11 +88,16 @@ def train(
         val_loss_dictionary: None takes `loss_dictionary`.
         loss_combination: "combine_by_sum" or "combine_by_multiply".
         val_batch_size: None takes `batch_size`.
+        val_epoch_length: validation batches per epoch, of items drawn by the seed, the same each
+            time; None takes all.
         handlers: list of references such as `@add_autoclip_gradient_handler`, see
             `audition.handlers`.
         remix: remixes the sources of each training batch on the device, such as `@RemixStems()`;
             None leaves the mixtures as they are.
-        init_from: run folder, or model file, whose weights to start from; None starts at random.
+        init_from: run folder, checkpoint or model file whose weights to start from; None starts at
+            random.
+        init_strict: whether they must be those of the same network; False takes what has the same
+            name and shape, and says what.
         save_every_iterations: also writes `latest.pth` within an epoch; None only at its end.
         save_every_epochs: keeps `epoch<N>.model.pth` every so many epochs; None keeps none.
         skip_nonfinite: steps in a row that may be left out because a loss or a gradient isn't
@@ -96,6 +107,9 @@ def train(
         device: "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1", ….
         mixed_precision: "bfloat16" or "float16" for the network's forward pass; None is float32.
         compile_model: runs the network through `torch.compile`.
+        deterministic: takes only algorithms that give the same numbers in each run, on a GPU, too;
+            slower, and refused by a few operations.
+        cudnn_benchmark: lets cuDNN try its algorithms and take the fastest, for each shape anew.
         seed: of weights, dropout and excerpts.
         resume: continues from `checkpoints/latest.pth` if it exists.
         may_change: names of settings that may be others than those it was begun with, see
@@ -122,17 +136,15 @@ def train(
     # not at the top: it takes a third of a second, and no other command needs it
     from torch.utils.tensorboard import SummaryWriter
 
-    with ExitStack() as exits:
+    with numerics(deterministic, cudnn_benchmark), ExitStack() as exits:
         training = build(
             settings, exits.enter_context(SummaryWriter(run.logs / timestamp())), exits
         )
         val_loader = None if val_data is None else validation_loader(settings)
+        if init_from is not None and not run.checkpoint:
+            start_from(training.model, init_from, init_strict)
         attach(training, settings, val_loader)
-        start = 0
-        if run.checkpoint:
-            start = go_on(training, settings)
-        elif init_from is not None:
-            checkpoints.start_from(training.model, init_from)
+        start = go_on(training, settings) if run.checkpoint else 0
         configs.write_operative(run.operative("train"))
         if rehearse is not None and not is_trained(training, settings, start):
             with checkpoints.random_states_kept():

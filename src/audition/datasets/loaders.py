@@ -53,7 +53,7 @@ def at_most_one_per_core(num_workers: int) -> int:
 
 
 def each_item_once(data: Split, batch_size: int) -> list[list[int]]:
-    """Batches for validation: the same excerpt of every item, in order."""
+    """Batches for validation: the same excerpt of every item, in the same order."""
     items = range(len(data))
     return [list(items[start : start + batch_size]) for start in items[::batch_size]]
 

@@ -12,6 +12,7 @@ from audition.handlers.gradients import (
     add_clip_gradient_handler,
     add_inspect_gradient,
 )
+from audition.handlers.profiler import add_profiler
 from audition.handlers.records import add_record_batch_and_loss_info_handler
 from audition.handlers.schedule import add_lr_scheduler_handler, early_stopping
 from audition.handlers.trackers import add_clearml_logger, add_mlflow_logger, add_wandb_logger
@@ -24,6 +25,7 @@ __all__ = [
     "add_inspect_gradient",
     "add_lr_scheduler_handler",
     "add_mlflow_logger",
+    "add_profiler",
     "add_record_batch_and_loss_info_handler",
     "add_validation_examples",
     "add_wandb_logger",

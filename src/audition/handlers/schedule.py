@@ -1,14 +1,17 @@
-"""Handlers that act after each validation: learning rate and early stopping."""
+"""Handlers of the learning rate, and the one that stops where nothing gets better."""
 
 import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
 import gin
+from ignite.engine import Events
 from ignite.handlers import EarlyStopping
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     ChainedScheduler,
+    LambdaLR,
     LRScheduler,
     ReduceLROnPlateau,
     SequentialLR,
@@ -19,23 +22,69 @@ from audition.training.state import Training, TrainingEvents
 
 
 @gin.register
-def add_lr_scheduler_handler(training: Training, scheduler: Callable | None) -> None:
-    """Steps a learning rate scheduler after each epoch.
+def add_lr_scheduler_handler(
+    training: Training, scheduler: Callable | None, per: str = "epoch"
+) -> None:
+    """Steps a learning rate scheduler after each epoch or each iteration.
 
     Args:
         scheduler: reference such as `@torch.optim.lr_scheduler.ReduceLROnPlateau`, called with the
             optimizer; ReduceLROnPlateau gets the monitored loss. None keeps the rate constant.
+        per: "epoch" or "iteration", which is what the scheduler then counts in. The rate of each
+            iteration is logged as `iteration/learning_rate`.
+
+    Raises:
+        ConfigError: `per` is neither, the scheduler can't step so, or it ends before the training.
     """
+    if per not in ("epoch", "iteration"):
+        raise ConfigError(f"add_lr_scheduler_handler.per = {per!r} must be 'epoch' or 'iteration'.")
     if scheduler is None:
         return
-    scheduler = scheduler(training.optimizer)
+    scheduler = made(scheduler, training.optimizer)
     training.keep("lr_scheduler", Schedule(scheduler))
+    if per == "iteration":
+        step_each_iteration(training, scheduler)
+    else:
+        step_each_epoch(training, scheduler)
+
+
+def made(reference: Callable, optimizer: Optimizer) -> LRScheduler:
+    try:
+        return reference(optimizer)
+    except ValueError as error:  # torch raises it for settings that it doesn't accept
+        reason = str(error).rstrip(".")
+        raise ConfigError(
+            f"add_lr_scheduler_handler.scheduler can't be built ({reason}); bind other settings."
+        ) from error
+
+
+def step_each_epoch(training: Training, scheduler: LRScheduler) -> None:
     plateau = isinstance(scheduler, ReduceLROnPlateau)
 
     def step(engine):
         scheduler.step(*([training.monitored()] if plateau else []))
 
     training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, step)
+
+
+def step_each_iteration(training: Training, scheduler: LRScheduler) -> None:
+    if isinstance(scheduler, ReduceLROnPlateau):
+        raise ConfigError(
+            "ReduceLROnPlateau waits for the validation: bind add_lr_scheduler_handler.per = 'epoch'."
+        )
+
+    def step(engine):
+        training.log_scalar("iteration/learning_rate", scheduler.get_last_lr()[0])
+        try:
+            scheduler.step()
+        except ValueError as error:  # of OneCycleLR after its last step
+            raise ConfigError(
+                f"add_lr_scheduler_handler.scheduler is at its end in iteration "
+                f"{engine.state.iteration}, and the training is not; give it as many steps as there "
+                "are iterations."
+            ) from error
+
+    training.trainer.add_event_handler(Events.ITERATION_COMPLETED, step)
 
 
 class Schedule:
@@ -73,12 +122,12 @@ def moved_on(reached: Any, begun: Any, other: Any) -> Any:
 def sequential(
     optimizer: Optimizer, schedulers: list[Callable], milestones: list[int]
 ) -> SequentialLR:
-    """torch's SequentialLR: one scheduler after another.
+    """torch's SequentialLR: one scheduler after another, such as a LinearLR as warm-up and any other.
 
     Args:
         optimizer: used by all of them.
         schedulers: list of references, such as `[@LinearLR, @CosineAnnealingLR]`.
-        milestones: epochs at which the next one takes over; one fewer than schedulers.
+        milestones: steps at which the next one takes over; one fewer than schedulers.
     """
     return SequentialLR(optimizer, [build(optimizer) for build in schedulers], milestones)
 
@@ -92,6 +141,69 @@ def chained(optimizer: Optimizer, schedulers: list[Callable]) -> ChainedSchedule
         schedulers: list of references, such as `[@ConstantLR, @ExponentialLR]`.
     """
     return ChainedScheduler([build(optimizer) for build in schedulers], optimizer)
+
+
+@gin.register("NoamLR")
+def noam(optimizer: Optimizer, warmup_steps: int) -> LambdaLR:
+    """The rate rises linearly for `warmup_steps`, then falls with the square root of the steps.
+
+    Vaswani et al., "Attention is all you need", NeurIPS 2017, as ESPnet (`WarmupLR`) and SpeechBrain
+    have it: the optimizer's rate is that of the peak.
+    """
+    check_steps("NoamLR.warmup_steps", warmup_steps)
+    return LambdaLR(optimizer, Noam(warmup_steps))
+
+
+class Noam:
+    """Step, from 0 → factor of the rate. Its attributes are part of the scheduler's state."""
+
+    def __init__(self, warmup_steps: int):
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        share = (step + 1) / self.warmup_steps
+        return min(share, share**-0.5)
+
+
+@gin.register("WarmupCosineLR")
+def warmup_cosine(
+    optimizer: Optimizer, warmup_steps: int, total_steps: int, final_factor: float = 0.0
+) -> LambdaLR:
+    """The rate rises linearly for `warmup_steps`, then falls along half a cosine.
+
+    Args:
+        optimizer: its rate is that of the peak.
+        warmup_steps: steps until the peak.
+        total_steps: steps until the end, those of the warm-up included; the rate then stays.
+        final_factor: rate at the end, relative to the peak.
+    """
+    check_steps("WarmupCosineLR.warmup_steps", warmup_steps)
+    if total_steps <= warmup_steps:
+        raise ConfigError(
+            f"WarmupCosineLR.total_steps = {total_steps} must be more than warmup_steps = "
+            f"{warmup_steps}."
+        )
+    return LambdaLR(optimizer, WarmupCosine(warmup_steps, total_steps, final_factor))
+
+
+class WarmupCosine:
+    """Step, from 0 → factor of the rate. Its attributes are part of the scheduler's state."""
+
+    def __init__(self, warmup_steps: int, total_steps: int, final_factor: float):
+        self.warmup_steps = warmup_steps
+        self.total_steps = total_steps
+        self.final_factor = final_factor
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return (step + 1) / self.warmup_steps
+        share = min((step - self.warmup_steps) / (self.total_steps - self.warmup_steps), 1.0)
+        return self.final_factor + (1 - self.final_factor) * (1 + math.cos(math.pi * share)) / 2
+
+
+def check_steps(binding: str, steps: int) -> None:
+    if steps < 1:
+        raise ConfigError(f"{binding} = {steps} must be at least 1 step.")
 
 
 @gin.register

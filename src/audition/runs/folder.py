@@ -47,6 +47,7 @@ class Run:
     logs = inside("logs")  # text, and TensorBoard's files
     hparams = inside("logs/hparams")
     item_losses = inside("logs/item_losses.csv")
+    trace = inside("logs/trace.json.gz")  # of a profiled training
 
     checkpoints = inside("checkpoints")
     latest = inside("checkpoints/latest.pth")  # everything a restart needs

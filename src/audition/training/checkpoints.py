@@ -267,30 +267,3 @@ def random_states_kept() -> Iterator[None]:
         yield
     finally:
         set_rng_state(state)
-
-
-def start_from(model: torch.nn.Module, source: str | Path) -> None:
-    """Loads the weights of another run's best model, or of a model file."""
-    path = find_model(source)
-    try:
-        tensors = weights.read(path).tensors
-    except ConfigError as error:
-        raise ConfigError(f"train.init_from can't be loaded: {error}") from error
-    load_weights(model, tensors, path)
-    log.info("Starting from the weights in %s.", path)
-
-
-def find_model(source: str | Path) -> Path:
-    """Path of a model file, given that path or a run folder, which stands for its best model.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    path = Path(source)
-    path = Run(path).best_model if path.is_dir() else path
-    if not path.is_file():
-        raise ConfigError(
-            f"There is no trained model at {path}; give the folder of a trained run, or the path "
-            "of a .model.pth file."
-        )
-    return path

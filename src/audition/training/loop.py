@@ -121,7 +121,8 @@ def load(settings: Settings, data: Split, batches: Iterable) -> DataLoader:
 
 
 def validation_loader(settings: Settings) -> DataLoader:
-    batches = each_item_once(settings.val_data, settings.val_batch_size or settings.batch_size)
+    batch_size = settings.val_batch_size or settings.batch_size
+    batches = each_item_once(settings.val_data, batch_size)[: settings.val_epoch_length]
     return load(settings, settings.val_data, batches)
 
 

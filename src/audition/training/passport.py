@@ -20,7 +20,7 @@ MAY_CHANGE = ("train.num_epochs", "add_lr_scheduler_handler")
 AS_THEY_ARE = (
     *("features", "model_config", "loss_dictionary", "val_loss_dictionary", "loss_combination"),
     *("excerpt_frames", "excerpt_seconds", "batch_size", "accumulate_batches", "num_epochs"),
-    *("seed", "remix", "mixed_precision"),
+    *("val_epoch_length", "seed", "remix", "mixed_precision"),
 )
 UNBOUND = "not bound"
 WIDTH = 60  # of a value in a sentence

@@ -38,9 +38,11 @@ class Settings:
     val_loss_dictionary: dict | None
     loss_combination: str
     val_batch_size: int | None
+    val_epoch_length: int | None
     handlers: Sequence[Callable]
     remix: Callable | None
     init_from: str | None
+    init_strict: bool
     save_every_iterations: int | None
     save_every_epochs: int | None
     skip_nonfinite: int
@@ -49,6 +51,8 @@ class Settings:
     device: str
     mixed_precision: str | None
     compile_model: bool
+    deterministic: bool
+    cudnn_benchmark: bool
     seed: int
     resume: bool
     may_change: Sequence[str]
@@ -83,6 +87,7 @@ class Settings:
             "num_epochs",
             "epoch_length",
             "val_batch_size",
+            "val_epoch_length",
         )
         for name in counts:
             value = getattr(self, name)
