@@ -1,6 +1,7 @@
 """Every .gin file that is shipped: it loads, its network runs, its losses find what they read."""
 
 import copy
+import inspect
 import re
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import nussl
 import pytest
 import torch
 
-from audition import configs, registry
+from audition import configs, models, registry
 from audition.losses import Losses
+from audition.models.waveform import config_of
 from tests.support import road
 
 ROOTS = tuple(f"{name} = '/nowhere'" for name in ("WHAM_ROOT", "MUSDB_ROOT", "MUSDB_PREPARED"))
@@ -42,6 +44,7 @@ def text_of(recipe):
 
 
 TRAINED = [recipe for recipe in RECIPES if "train.model_config" in text_of(recipe)]
+WAVEFORM = [recipe for recipe in RECIPES if "train.model =" in text_of(recipe)]
 RECURRENT = [recipe for recipe in TRAINED if "build_recurrent" in text_of(recipe)]
 
 
@@ -72,6 +75,23 @@ def shrunk(recipe):
     return [f"{name}.{size}" for name in builders for size in ("hidden_size = 8", "num_layers = 1")]
 
 
+SMALLER = {  # arguments of waveform networks → sizes for tests, where a network has them
+    "num_filters": 16,
+    "num_blocks": 2,
+    "num_repeats": 1,
+    "hidden_size": 8,
+    "hidden_channels": 16,
+    "chunk_size": 50,
+}
+
+
+def shrunk_network(recipe):
+    """Bindings that make the network small that `train.model` names."""
+    (name,) = set(re.findall(r"^train\.model = @(\w+)\(\)", text_of(recipe), re.M))
+    arguments = inspect.signature(getattr(models, name)).parameters
+    return [f"{name}.{key} = {size}" for key, size in SMALLER.items() if key in arguments]
+
+
 def value(binding):
     """What the command would get: gin builds `@references()` and looks up `%macros` as it copies."""
     return copy.deepcopy(gin.query_parameter(binding))
@@ -98,6 +118,24 @@ def test_a_recipe_loads_with_every_point_of_its_sweep(recipe):
         assert "sweep.parameters" not in load_point(recipe, point)
         if "evaluate.separator" in text_of(recipe):
             assert callable(value("evaluate.separator").finish)
+
+
+@pytest.mark.parametrize("recipe", WAVEFORM, ids=name_of)
+def test_the_waveform_network_of_a_recipe_fits_its_losses(recipe):
+    torch.manual_seed(0)
+    load_point(recipe, points_of(recipe)[0], *shrunk_network(recipe))
+    num_sources = value("NUM_SOURCES/macro.value")
+    features = value("train.features")
+    sources = torch.randn(2, num_sources, 1, 4000)
+    data = features({"mix": sources.sum(dim=1), "sources": sources})
+    model = nussl.ml.SeparationModel(config_of(value("train.model")))
+    output = model(dict(data))
+    assert output[value("evaluate.separator").output_key].shape == (2, 1, 4000, num_sources)
+    losses = Losses(value("train.loss_dictionary"))(output, data)
+    losses["loss"].backward()
+    assert all(torch.isfinite(loss) for loss in losses.values())
+    unread = [name for name, p in model.named_parameters() if p.grad is None]
+    assert all("residual" in name for name in unread)  # the last one of a Conv-TasNet that skips
 
 
 @pytest.mark.parametrize("recipe", TRAINED, ids=name_of)
