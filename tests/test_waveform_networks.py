@@ -7,10 +7,11 @@ from torch import nn
 
 from audition.errors import ConfigError
 from audition.files import read_json
-from audition.models import ConvTasNet, DPRNNTasNet, DPTNet, waveform_network
+from audition.models import DCCRN, ConvTasNet, DCUNet, DPRNNTasNet, DPTNet, waveform_network
 from audition.models.filterbanks import filterbank
 from audition.models.waveform import WaveformNetwork, config_of
 from audition.separators import WaveformEstimation
+from audition.training.step import precision
 from tests.support import road, training
 
 SMALL = {"num_filters": 16, "num_repeats": 1}
@@ -19,8 +20,12 @@ NETWORKS = [
     lambda **settings: ConvTasNet(**SMALL, num_blocks=2, plus_plus=True, norm="fgLN", **settings),
     lambda **settings: DPRNNTasNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
     lambda **settings: DPTNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
+    lambda **settings: DCUNet(architecture="mini", window_length=32, hop_length=8, **settings),
+    lambda **settings: DCCRN(
+        architecture="mini", window_length=20, hop_length=5, fft_length=32, **settings
+    ),
 ]
-NAMES = ["conv_tasnet", "tdcn++", "dprnn", "dptnet"]
+NAMES = ["conv_tasnet", "tdcn++", "dprnn", "dptnet", "dcunet", "dccrn"]
 RECIPE = (
     "toy/exp/waveform.gin",
     "train.model_config = None",
@@ -31,6 +36,10 @@ RECIPE = (
     "train.epoch_length = 3",
     "train.batch_size = 2",
     "ConvTasNet.num_blocks = 2",
+)
+CLIPPED = (
+    "train.handlers = [@add_autoclip_gradient_handler]",
+    "add_autoclip_gradient_handler.clip_percentile = 50",
 )
 
 
@@ -72,6 +81,21 @@ def test_the_stft_as_a_filterbank_is_inverted_exactly():
     torch.testing.assert_close(bank.decode(frames)[..., 1:-1], x[..., 1:-1], atol=1e-5, rtol=1e-4)
     estimates = ConvTasNet(2, **SMALL, num_blocks=1, kernel_size=64, stride=16, filters="stft")
     assert estimates(x).shape == (3, 2, 1, x.shape[-1])
+
+
+def test_windows_that_cannot_be_undone_are_told():
+    with pytest.raises(ConfigError, match="window_length = 64 must be at least twice hop_length"):
+        DCUNet(window_length=64, hop_length=33)
+    with pytest.raises(ConfigError, match="and at most fft_length = 32; bind others"):
+        DCCRN(window_length=64, hop_length=16, fft_length=32)
+
+
+@pytest.mark.parametrize("network", [DCUNet, DCCRN])
+def test_an_unknown_architecture_is_named(network):
+    with pytest.raises(
+        ConfigError, match=f"{network.__name__}.architecture = 'huge' is none of DC"
+    ):
+        network(architecture="huge")
 
 
 def test_an_unknown_filterbank_is_named():
@@ -116,6 +140,33 @@ def test_one_trains_is_evaluated_and_separates_as_it_did(instantiate):
     assert found["audio"].shape == (1, 4000, 2)
     road.call("resume", run.config, "train.num_epochs = 2")
     assert read_json(run.progress)["epoch"] == 2
+
+
+def test_a_complex_network_resumes_bit_for_bit(instantiate):
+    network = (
+        "architecture = 'mini'",
+        "window_length = 200",
+        "fft_length = 256",
+        "hidden_size = 8",
+    )
+    bindings = ["train.model = @DCCRN()", *(f"DCCRN.{setting}" for setting in network)]
+    recipe = (*RECIPE[:-1], *bindings, "train.num_epochs = 2", *CLIPPED)
+    once, twice = instantiate(*recipe, "sweep.parameters = {'train.num_data_workers': [0, 0]}")
+    road.call("train", once.config)
+    road.call("train", twice.config, "train.num_epochs = 1")
+    road.call("resume", twice.config)
+    training.assert_same(training.state(once), training.state(twice))
+    assert once.best_model.read_bytes() == twice.best_model.read_bytes()
+
+
+@pytest.mark.parametrize("make", NETWORKS, ids=NAMES)
+def test_mixed_precision(make):
+    network, mixes = make(num_sources=2), torch.randn(2, 1, 400)
+    with precision(mixes.device, torch.bfloat16):
+        estimates = network(mixes)
+    estimates.float().square().mean().backward()
+    gradients = [one.grad for one in network.parameters() if one.grad is not None]
+    assert gradients and all(one.isfinite().all() for one in gradients)
 
 
 def test_a_seed_gives_the_same_weights(instantiate):

@@ -8,18 +8,22 @@ file imports), and a new layer is an `nn.Module` decorated with `building_block`
 A network from waveforms to waveforms is an `nn.Module` decorated with `waveform_network`, for
 `train.model`. Its arguments travel in the model file.
 
-    conv_tasnet    Conv-TasNet, TDCN++
-    dual_path      DPRNN-TasNet, DPTNet
+    conv_tasnet        Conv-TasNet, TDCN++
+    dual_path          DPRNN-TasNet, DPTNet
+    complex_masking    DCUNet, DCCRN
 """
 
 from audition.models.blocks import building_block
 from audition.models.chimera_with_mel import build_chimera_with_mel
+from audition.models.complex_masking import DCCRN, DCUNet
 from audition.models.conv_tasnet import ConvTasNet
 from audition.models.dual_path import DPRNNTasNet, DPTNet
 from audition.models.waveform import waveform_network
 
 __all__ = [
+    "DCCRN",
     "ConvTasNet",
+    "DCUNet",
     "DPRNNTasNet",
     "DPTNet",
     "build_chimera_with_mel",
