@@ -1,10 +1,11 @@
 """Our networks against their published implementations: the same weights, the same output."""
 
+from functools import partial
+
 import pytest
 import torch
 
-from audition.models.conv_tasnet import ConvTasNet
-from audition.models.dual_path import DPRNNTasNet, DPTNet
+from audition.models import ConvTasNet, DPRNNTasNet, DPTNet, LSTMTasNet, SuDoRMRF
 from tests.support.parity import ATOL, moved, number, renamed, with_weights_of
 
 asteroid = pytest.importorskip(
@@ -42,6 +43,34 @@ NAMES = {  # pattern of a parameter of asteroid → ours, in turns
         (r"\.recurrent\.", ".rnn."),
         (r"\.norm_mha\.", ".attention_norm."),
         (r"\.norm_ff\.", ".linear_norm."),
+    ],
+    LSTMTasNet: [
+        (r"^encoder\.(encoder_relu\.)?filterbank\._filters$", "filters.bank.encoder.weight"),
+        (r"^encoder\.encoder_sig\.filterbank\._filters$", "filters.gate.encoder.weight"),
+        (r"^decoder\.filterbank\._filters$", "filters.bank.decoder.weight"),
+        (r"^masker\.bn_layer\.", "masker.norm."),
+        (r"^masker\.masker\.0\.rnn\.", "masker.rnn."),
+        (r"^masker\.masker\.1\.", "masker.linear."),
+    ],
+    SuDoRMRF: [
+        (r"^encoder\.(encoder\.)?filterbank\._filters$", "filters.encoder.weight"),
+        (r"^masker\.ln\.", "masker.bottleneck.0."),
+        (r"^masker\.(l1|bottleneck)\.(weight|bias)", r"masker.bottleneck.1.\2"),
+        (r"^masker\.sm\.", "masker.blocks."),
+        (r"\.proj_1x1\.conv\.", ".expand.0."),
+        (r"\.proj_1x1\.norm\.", ".expand.1."),
+        (r"\.proj_1x1\.act\.", ".expand.2."),
+        (r"\.spp_dw\.(\d+)\.conv\.", r".resolutions.\1.0."),
+        (r"\.spp_dw\.(\d+)\.norm\.", r".resolutions.\1.1."),
+        (r"\.final_norm\.norm\.", ".contract.0."),
+        (r"\.final_norm\.act\.", ".contract.1."),
+        (r"\.(conv_1x1_exp\.conv|res_conv)\.", ".contract.2."),
+        (r"\.conv_1x1_exp\.norm\.", ".contract_norm."),
+        (r"\.module_act\.norm\.", ".last.0."),
+        (r"\.module_act\.act\.", ".last.1."),
+        (r"^masker\.reshape_before_masks\.", "masker.masks.scores."),
+        (r"^masker\.m\.", "masker.masks.masks."),
+        (r"^masker\.mask_net\.", "masker.masks."),
     ],
 }
 EVERYWHERE = [
@@ -127,12 +156,37 @@ def test_dual_path_transformer(num_sources):
     assert_equal_outputs(DPTNet(num_sources, **OURS), theirs)
 
 
+@pytest.mark.parametrize("num_sources", [2, 3])
+@pytest.mark.parametrize(
+    ("settings", "of_theirs"),
+    [({}, {}), ({"causal": True, "norm": "cgLN"}, {"bidirectional": False})],
+)
+def test_lstm(num_sources, settings, of_theirs):
+    theirs = asteroid.LSTMTasNet(num_sources, n_filters=32, hid_size=16, n_layers=2, **of_theirs)
+    ours = LSTMTasNet(num_sources, 32, hidden_size=16, num_layers=2, **settings)
+    assert_equal_outputs(ours, theirs)
+
+
+@pytest.mark.parametrize("num_samples", [80, 1601, 2000])
+@pytest.mark.parametrize(("num_sources", "kernel_size", "channels"), [(2, 21, 8), (3, 20, 32)])
+@pytest.mark.parametrize("improved", [False, True])
+def test_sudo_rm_rf(num_samples, num_sources, kernel_size, channels, improved):
+    kind = asteroid.SuDORMRFImprovedNet if improved else asteroid.SuDORMRFNet
+    sizes = {"n_filters": 32, "kernel_size": kernel_size, "bn_chan": channels}
+    theirs = kind(num_sources, **sizes, num_blocks=2)
+    ours = SuDoRMRF(num_sources, 32, kernel_size, channels, num_blocks=2, improved=improved)
+    assert_equal_outputs(ours, theirs, num_samples)
+
+
 @pytest.mark.parametrize(
     ("ours", "theirs"),
     [
         (ConvTasNet, asteroid.ConvTasNet),
         (DPRNNTasNet, asteroid.DPRNNTasNet),
         (DPTNet, asteroid.DPTNet),
+        (LSTMTasNet, asteroid.LSTMTasNet),
+        (SuDoRMRF, asteroid.SuDORMRFNet),
+        (partial(SuDoRMRF, improved=True), asteroid.SuDORMRFImprovedNet),
     ],
 )
 def test_as_many_parameters_at_the_defaults(ours, theirs):

@@ -1,5 +1,7 @@
 """Networks from waveforms to waveforms: what goes in comes out, and the road from .gin to scores."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,17 @@ from torch import nn
 
 from audition.errors import ConfigError
 from audition.files import read_json
-from audition.models import DCCRN, ConvTasNet, DCUNet, DPRNNTasNet, DPTNet, waveform_network
+from audition.models import (
+    DCCRN,
+    ConvTasNet,
+    DCUNet,
+    DPRNNTasNet,
+    DPTNet,
+    LSTMTasNet,
+    SepFormer,
+    SuDoRMRF,
+    waveform_network,
+)
 from audition.models.filterbanks import filterbank
 from audition.models.waveform import WaveformNetwork, config_of
 from audition.separators import WaveformEstimation
@@ -15,17 +27,21 @@ from audition.training.step import precision
 from tests.support import road, training
 
 SMALL = {"num_filters": 16, "num_repeats": 1}
-NETWORKS = [
-    lambda **settings: ConvTasNet(**SMALL, num_blocks=2, **settings),
-    lambda **settings: ConvTasNet(**SMALL, num_blocks=2, plus_plus=True, norm="fgLN", **settings),
-    lambda **settings: DPRNNTasNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
-    lambda **settings: DPTNet(**SMALL, chunk_size=20, hidden_size=8, **settings),
-    lambda **settings: DCUNet(architecture="mini", window_length=32, hop_length=8, **settings),
-    lambda **settings: DCCRN(
-        architecture="mini", window_length=20, hop_length=5, fft_length=32, **settings
-    ),
-]
-NAMES = ["conv_tasnet", "tdcn++", "dprnn", "dptnet", "dcunet", "dccrn"]
+SMALL_TRANSFORMER = {"bottleneck_channels": 16, "num_layers": 1, "feed_forward_size": 32}
+SMALL_SUDO = {"num_blocks": 1, "bottleneck_channels": 8}
+SMALL_DCCRN = {"architecture": "mini", "window_length": 20, "hop_length": 5, "fft_length": 32}
+NETWORKS = {
+    "conv_tasnet": partial(ConvTasNet, **SMALL, num_blocks=2),
+    "tdcn++": partial(ConvTasNet, **SMALL, num_blocks=2, plus_plus=True, norm="fgLN"),
+    "dprnn": partial(DPRNNTasNet, **SMALL, chunk_size=20, hidden_size=8),
+    "dptnet": partial(DPTNet, **SMALL, chunk_size=20, hidden_size=8),
+    "sepformer": partial(SepFormer, **SMALL, **SMALL_TRANSFORMER, chunk_size=20),
+    "lstm_tasnet": partial(LSTMTasNet, num_filters=16, hidden_size=8, num_layers=2),
+    "sudo_rm_rf": partial(SuDoRMRF, num_filters=15, **SMALL_SUDO),
+    "sudo_rm_rf_improved": partial(SuDoRMRF, num_filters=16, **SMALL_SUDO, improved=True),
+    "dcunet": partial(DCUNet, architecture="mini", window_length=32, hop_length=8),
+    "dccrn": partial(DCCRN, **SMALL_DCCRN),
+}
 RECIPE = (
     "toy/exp/waveform.gin",
     "train.model_config = None",
@@ -43,7 +59,7 @@ CLIPPED = (
 )
 
 
-@pytest.mark.parametrize("make", NETWORKS, ids=NAMES)
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
 @pytest.mark.parametrize("num_samples", [1, 15, 16, 17, 801])
 @pytest.mark.parametrize("num_channels", [1, 2])
 def test_any_length_and_channels_come_out_as_they_went_in(make, num_samples, num_channels):
@@ -58,8 +74,16 @@ def test_any_length_and_channels_come_out_as_they_went_in(make, num_samples, num
 
 
 @pytest.mark.parametrize("norm", ["cLN", "cgLN", "BN"])
-def test_a_causal_network_does_not_look_ahead(norm):
-    network = ConvTasNet(**SMALL, num_blocks=3, causal=True, norm=norm).eval()
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(ConvTasNet, **SMALL, num_blocks=3),
+        partial(LSTMTasNet, num_filters=16, hidden_size=8),
+    ],
+    ids=["conv_tasnet", "lstm_tasnet"],
+)
+def test_a_causal_network_does_not_look_ahead(make, norm):
+    network = make(causal=True, norm=norm).eval()
     mix = torch.randn(1, 1, 800)
     changed = mix.clone()
     changed[..., 500:] = 0
@@ -68,9 +92,19 @@ def test_a_causal_network_does_not_look_ahead(norm):
     assert same.all()
 
 
-def test_a_norm_that_looks_ahead_is_refused_in_a_causal_network():
+@pytest.mark.parametrize("network", [ConvTasNet, LSTMTasNet])
+def test_a_norm_that_looks_ahead_is_refused_in_a_causal_network(network):
     with pytest.raises(ConfigError, match="norm = 'gLN' looks at the whole signal, so the network"):
-        ConvTasNet(causal=True)
+        network(causal=True)
+
+
+def test_heads_must_share_the_channels():
+    with pytest.raises(
+        ConfigError, match="num_filters = 10 can't be shared by num_heads = 4: bind"
+    ):
+        DPTNet(num_filters=10, num_heads=4)
+    with pytest.raises(ConfigError, match="bottleneck_channels = 12 can't be shared by num_heads"):
+        SepFormer(bottleneck_channels=12)
 
 
 def test_the_stft_as_a_filterbank_is_inverted_exactly():
@@ -159,7 +193,7 @@ def test_a_complex_network_resumes_bit_for_bit(instantiate):
     assert once.best_model.read_bytes() == twice.best_model.read_bytes()
 
 
-@pytest.mark.parametrize("make", NETWORKS, ids=NAMES)
+@pytest.mark.parametrize("make", NETWORKS.values(), ids=NETWORKS)
 def test_mixed_precision(make):
     network, mixes = make(num_sources=2), torch.randn(2, 1, 400)
     with precision(mixes.device, torch.bfloat16):

@@ -10,6 +10,9 @@ A network from waveforms to waveforms is an `nn.Module` decorated with `waveform
 
     conv_tasnet        Conv-TasNet, TDCN++
     dual_path          DPRNN-TasNet, DPTNet
+    sepformer          SepFormer
+    lstm_tasnet        LSTM-TasNet
+    sudo_rm_rf         SuDoRM-RF and its improved form
     complex_masking    DCUNet, DCCRN
 """
 
@@ -18,6 +21,9 @@ from audition.models.chimera_with_mel import build_chimera_with_mel
 from audition.models.complex_masking import DCCRN, DCUNet
 from audition.models.conv_tasnet import ConvTasNet
 from audition.models.dual_path import DPRNNTasNet, DPTNet
+from audition.models.lstm_tasnet import LSTMTasNet
+from audition.models.sepformer import SepFormer
+from audition.models.sudo_rm_rf import SuDoRMRF
 from audition.models.waveform import waveform_network
 
 __all__ = [
@@ -26,6 +32,9 @@ __all__ = [
     "DCUNet",
     "DPRNNTasNet",
     "DPTNet",
+    "LSTMTasNet",
+    "SepFormer",
+    "SuDoRMRF",
     "build_chimera_with_mel",
     "building_block",
     "waveform_network",

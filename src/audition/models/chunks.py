@@ -21,20 +21,31 @@ class Chunks(nn.Module):
     def __init__(self, chunk_size: int, hop_size: int | None = None):
         super().__init__()
         self.chunk_size, self.hop_size = chunk_size, hop_size or chunk_size // 2
-        self.window = {
-            "kernel_size": (chunk_size, 1),
-            "padding": (chunk_size, 0),
-            "stride": (self.hop_size, 1),
-        }
+
+    def padding(self, num_frames: int) -> tuple[int, int]:
+        """How many frames of zeros go before and after."""
+        return self.chunk_size, self.chunk_size
 
     def cut(self, x: torch.Tensor) -> torch.Tensor:
         """`(batch, channel, chunk_size, chunk)` of `(batch, channel, frame)`."""
-        chunks = functional.unfold(x.unsqueeze(-1), **self.window)
-        return chunks.unflatten(1, (-1, self.chunk_size))
+        padded = functional.pad(x, self.padding(x.shape[-1]))
+        return padded.unfold(-1, self.chunk_size, self.hop_size).transpose(2, 3)
 
     def add(self, chunks: torch.Tensor, num_frames: int) -> torch.Tensor:
         """`(batch, channel, frame)` of `(batch, channel, chunk_size, chunk)`; overlaps are summed."""
-        return functional.fold(chunks.flatten(1, 2), (num_frames, 1), **self.window).squeeze(-1)
+        before, after = self.padding(num_frames)
+        length = before + num_frames + after
+        window = {"kernel_size": (self.chunk_size, 1), "stride": (self.hop_size, 1)}
+        added = functional.fold(chunks.flatten(1, 2), (length, 1), **window)
+        return added[:, :, before : before + num_frames, 0]
+
+
+class PairedChunks(Chunks):
+    """Half overlapping chunks, of which there is an even number, as SepFormer was trained."""
+
+    def padding(self, num_frames: int) -> tuple[int, int]:
+        half, size = self.hop_size, self.chunk_size
+        return half, half + size - (half + num_frames) % size
 
 
 def within_chunks(process: Callable, x: torch.Tensor) -> torch.Tensor:

@@ -3,14 +3,14 @@
 One frame, several processors: DPRNN (Luo, Chen and Yoshioka, "Dual-path RNN: efficient long sequence
 modeling for time-domain single-channel speech separation", ICASSP 2020) and DPTNet (Chen, Mao and
 Liu, "Dual-path transformer network: direct context-aware modeling for end-to-end monaural speech
-separation", Interspeech 2020).
+separation", Interspeech 2020) here, SepFormer in `sepformer`.
 """
 
 from torch import nn
 
 from audition.models import norms
 from audition.models.chunks import Chunks, DualPathMasker
-from audition.models.dual_path_blocks import AttentionBlock, RecurrentBlock
+from audition.models.dual_path_blocks import AttentionBlock, RecurrentBlock, check_heads
 from audition.models.filterbanks import filterbank
 from audition.models.masking import MaskingNetwork
 from audition.models.waveform import waveform_network
@@ -123,6 +123,7 @@ class DPTNet(MaskingNetwork):
     ):
         bank = filterbank(filters, num_filters, kernel_size, stride, sample_rate)
         channels = bank.num_filters
+        check_heads("num_filters", channels, num_heads)
         blocks = [
             AttentionBlock(
                 channels,

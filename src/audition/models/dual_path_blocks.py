@@ -1,8 +1,9 @@
-"""What processes chunks: DPRNN's recurrent blocks, and DPTNet's blocks with attention."""
+"""What processes chunks: blocks of paths that are normalised, as DPRNN's, and DPTNet's with attention."""
 
 import torch
 from torch import nn
 
+from audition.errors import ConfigError
 from audition.models import norms
 from audition.models.chunks import across_chunks, within_chunks
 
@@ -34,21 +35,31 @@ class RecurrentPath(nn.Module):
         return self.linear(self.rnn(x)[0])
 
 
-class RecurrentBlock(nn.Module):
-    """DPRNN's block: a path within chunks, one across them, each normalised and added to its input."""
+class NormedBlock(nn.Module):
+    """A path within chunks, then one across them, each normalised and added to its input."""
 
-    def __init__(
-        self, channels: int, norm_name: str, bidirectional: bool, hidden_size: int, **recurrent
-    ):
+    def __init__(self, within: nn.Module, across: nn.Module, channels: int, norm_name: str):
         super().__init__()
-        self.within = RecurrentPath(channels, hidden_size, bidirectional=True, **recurrent)
-        self.within_norm = norms.norm(norm_name, channels)
-        self.across = RecurrentPath(channels, hidden_size, bidirectional, **recurrent)
-        self.across_norm = norms.norm(norm_name, channels)
+        self.within, self.within_norm = within, norms.norm(norm_name, channels)
+        self.across, self.across_norm = across, norms.norm(norm_name, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = x + self.within_norm(within_chunks(self.within, x))
         return x + self.across_norm(across_chunks(self.across, x))
+
+
+class RecurrentBlock(NormedBlock):
+    """DPRNN's block."""
+
+    def __init__(
+        self, channels: int, norm_name: str, bidirectional: bool, hidden_size: int, **recurrent
+    ):
+        super().__init__(
+            RecurrentPath(channels, hidden_size, bidirectional=True, **recurrent),
+            RecurrentPath(channels, hidden_size, bidirectional, **recurrent),
+            channels,
+            norm_name,
+        )
 
 
 class AttentionPath(nn.Module):
@@ -99,3 +110,11 @@ class AttentionBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return across_chunks(self.across, within_chunks(self.within, x))
+
+
+def check_heads(binding: str, channels: int, num_heads: int) -> None:
+    """Raises a ConfigError if the heads of attention can't share the channels."""
+    if channels % num_heads:
+        raise ConfigError(
+            f"{binding} = {channels} can't be shared by num_heads = {num_heads}: bind a multiple of it."
+        )

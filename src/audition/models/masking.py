@@ -42,19 +42,20 @@ class MaskingNetwork(nn.Module):
     def forward(self, mix: torch.Tensor) -> torch.Tensor:
         """Estimates `(batch, source, channel, sample)` of mixtures `(batch, channel, sample)`."""
         num_batch, num_channels, num_samples = mix.shape
-        frames = self.filters.encode(self.padded(mix.reshape(-1, 1, num_samples)))
-        frames = self.activation(frames)
+        before, after = self.padding(num_samples)
+        padded = functional.pad(mix.reshape(-1, 1, num_samples), (before, after))
+        frames = self.activation(self.filters.encode(padded))
         masked = self.masker(frames) * frames.unsqueeze(1)
         num_sources = masked.shape[1]
-        estimates = self.filters.decode(masked.flatten(0, 1))[..., :num_samples]
+        estimates = self.filters.decode(masked.flatten(0, 1))[..., before : before + num_samples]
         estimates = estimates.reshape(num_batch, num_channels, num_sources, num_samples)
         return estimates.transpose(1, 2)
 
-    def padded(self, mix: torch.Tensor) -> torch.Tensor:
-        """With zeros at the end, so that the last window is whole."""
+    def padding(self, num_samples: int) -> tuple[int, int]:
+        """How many zeros before and after a mixture make its last window whole."""
         window, hop = self.filters.kernel_size, self.filters.stride
-        num_frames = 1 + max(0, math.ceil((mix.shape[-1] - window) / hop))
-        return functional.pad(mix, (0, window + (num_frames - 1) * hop - mix.shape[-1]))
+        num_frames = 1 + max(0, math.ceil((num_samples - window) / hop))
+        return 0, window + (num_frames - 1) * hop - num_samples
 
 
 def activation(name: str) -> nn.Module:
