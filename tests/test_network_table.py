@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from audition.models import DCCRN, ConvTasNet, DCUNet, DPRNNTasNet, DPTNet
+from audition.models import DCCRN, ConvTasNet, DCUNet, DPRNNTasNet, DPTNet, TFGridNet
 from tests.support import road
 from tests.support.parity import number
 
@@ -28,6 +28,7 @@ ROWS = [
     Row("DPTNet", DPTNet, {}, 8.53, "asteroid; 2.69 in the paper"),
     Row("Large-DCUNet-20", DCUNet, {"num_sources": 1}, 7.7, "the paper"),
     Row("DCCRN-CL", DCCRN, {"num_sources": 1}, 3.7, "the paper"),
+    Row("TF-GridNet", TFGridNet, {}, 14.5, "the paper"),
 ]
 
 

@@ -18,6 +18,7 @@ from audition.models import (
     LSTMTasNet,
     SepFormer,
     SuDoRMRF,
+    TFGridNet,
     waveform_network,
 )
 from audition.models.filterbanks import filterbank
@@ -30,6 +31,7 @@ SMALL = {"num_filters": 16, "num_repeats": 1}
 SMALL_TRANSFORMER = {"bottleneck_channels": 16, "num_layers": 1, "feed_forward_size": 32}
 SMALL_SUDO = {"num_blocks": 1, "bottleneck_channels": 8}
 SMALL_DCCRN = {"architecture": "mini", "window_length": 20, "hop_length": 5, "fft_length": 32}
+SMALL_GRID = {"window_length": 16, "hop_length": 8, "channels": 8, "num_blocks": 1}
 NETWORKS = {
     "conv_tasnet": partial(ConvTasNet, **SMALL, num_blocks=2),
     "tdcn++": partial(ConvTasNet, **SMALL, num_blocks=2, plus_plus=True, norm="fgLN"),
@@ -41,6 +43,7 @@ NETWORKS = {
     "sudo_rm_rf_improved": partial(SuDoRMRF, num_filters=16, **SMALL_SUDO, improved=True),
     "dcunet": partial(DCUNet, architecture="mini", window_length=32, hop_length=8),
     "dccrn": partial(DCCRN, **SMALL_DCCRN),
+    "tf_gridnet": partial(TFGridNet, **SMALL_GRID, hidden_size=8),
 }
 RECIPE = (
     "toy/exp/waveform.gin",

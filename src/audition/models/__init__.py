@@ -14,6 +14,7 @@ A network from waveforms to waveforms is an `nn.Module` decorated with `waveform
     lstm_tasnet        LSTM-TasNet
     sudo_rm_rf         SuDoRM-RF and its improved form
     complex_masking    DCUNet, DCCRN
+    tf_gridnet         TF-GridNet, of one or several microphones
 """
 
 from audition.models.blocks import building_block
@@ -24,6 +25,7 @@ from audition.models.dual_path import DPRNNTasNet, DPTNet
 from audition.models.lstm_tasnet import LSTMTasNet
 from audition.models.sepformer import SepFormer
 from audition.models.sudo_rm_rf import SuDoRMRF
+from audition.models.tf_gridnet import TFGridNet
 from audition.models.waveform import waveform_network
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "LSTMTasNet",
     "SepFormer",
     "SuDoRMRF",
+    "TFGridNet",
     "build_chimera_with_mel",
     "building_block",
     "waveform_network",
