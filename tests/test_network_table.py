@@ -4,7 +4,17 @@ from typing import NamedTuple
 
 import pytest
 
-from audition.models import DCCRN, ConvTasNet, DCUNet, DPRNNTasNet, DPTNet, TFGridNet
+from audition.models import (
+    DCCRN,
+    ConvTasNet,
+    DCUNet,
+    DPRNNTasNet,
+    DPTNet,
+    LSTMTasNet,
+    SepFormer,
+    SuDoRMRF,
+    TFGridNet,
+)
 from tests.support import road
 from tests.support.parity import number
 
@@ -26,6 +36,10 @@ ROWS = [
     Row("Conv-TasNet", ConvTasNet, {}, 5.05, "asteroid; 5.1 in the paper"),
     Row("DPRNN-TasNet", DPRNNTasNet, {}, 3.65, "asteroid; 2.6 in the paper"),
     Row("DPTNet", DPTNet, {}, 8.53, "asteroid; 2.69 in the paper"),
+    Row("SepFormer", SepFormer, {}, 25.7, "speechbrain; 26 in the paper"),
+    Row("LSTM-TasNet", LSTMTasNet, {}, 21.4, "asteroid"),
+    Row("SuDoRM-RF", SuDoRMRF, {}, 2.58, "asteroid; 2.6 in the paper"),
+    Row("SuDoRM-RF, improved", SuDoRMRF, {"improved": True}, 2.63, "asteroid"),
     Row("Large-DCUNet-20", DCUNet, {"num_sources": 1}, 7.7, "the paper"),
     Row("DCCRN-CL", DCCRN, {"num_sources": 1}, 3.7, "the paper"),
     Row("TF-GridNet", TFGridNet, {}, 14.5, "the paper"),
