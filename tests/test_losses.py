@@ -1,6 +1,8 @@
 """Losses against their formulas, loss dictionaries, and the sentence for each mistake."""
 
+import copy
 import itertools
+import re
 
 import gin
 import numpy as np
@@ -8,9 +10,11 @@ import nussl
 import pytest
 import torch
 
+from audition import losses, registry
 from audition.errors import ConfigError
 from audition.losses import Losses, loss
 from audition.losses.permutation import best_assignment
+from tests.support import documents
 
 BATCH, FRAMES, BINS, EMBEDDING, SOURCES = 2, 3, 4, 5, 2
 SHAPE = BATCH, FRAMES, BINS, 1
@@ -121,13 +125,13 @@ def test_invariant_losses_choose_one_permutation_per_utterance(name):
 
 
 @pytest.mark.parametrize("num_estimates", [2, 3, 4, 5, 6])
-@pytest.mark.parametrize("inner", ["L1Loss", "SISDRLoss"])
+@pytest.mark.parametrize("inner", ["L1Loss", "MSELoss", "SISDRLoss", "KLDivLoss"])
 def test_the_best_assignment_is_that_of_brute_force(num_estimates, inner):
     torch.manual_seed(num_estimates)
     loss = getattr(nussl.ml.train.loss, inner)(reduction="none")
     for num_sources in {2, num_estimates - 1, num_estimates} - {1}:
         estimates = torch.randn(3, 40, num_estimates, dtype=torch.double, requires_grad=True)
-        targets = torch.randn(3, 40, num_sources, dtype=torch.double)
+        targets = torch.rand(3, 40, num_sources, dtype=torch.double)
         tried = [
             loss(estimates[..., list(order)], targets).reshape(3, -1).mean(-1)
             for order in itertools.permutations(range(num_estimates), num_sources)
@@ -368,13 +372,13 @@ def test_a_missing_input_shows_the_form_of_keys(magnitudes):
         ({"L1Loss": {"kwargs": []}}, "kwargs"),
         ({"L1Loss": {"kwargs": {"reductoin": "sum"}}}, "reductoin"),
         ({"L1Loss": 1.0}, r"\['L1Loss'\] is 1.0; it must be a dict"),
-        ({"PermutationInvariantLoss": {}}, "needs the loss to make invariant, such as 'args'"),
+        ({"PermutationInvariantLoss": {}}, "needs the loss inside it, such as 'args'"),
         ({"PermutationInvariantLoss": {"args": ["L2Loss"]}}, "L2Loss"),
         (
             {"PermutationInvariantLoss": {"args": ["DeepClusteringLoss"]}},
             "DeepClusteringLoss doesn't compare estimates with targets, one with one",
         ),
-        ({"PermutationInvariantLoss": {"args": [{"name": "L1Loss"}]}}, "needs the loss to make"),
+        ({"PermutationInvariantLoss": {"args": [{"name": "L1Loss"}]}}, "needs the loss inside it"),
         ({"PIT": {"class": "CombinationInvariantLoss", "args": []}}, r"\['PIT'\] needs the loss"),
         ({}, "is {}; it must be a dictionary with at least one loss"),
         (["L1Loss"], "it must be a dictionary with at least one loss"),
@@ -414,3 +418,20 @@ def test_a_loss_that_misses_its_input_names_binding_and_key(clusters):
 def test_a_total_needs_a_name_and_a_weight_of_its_own(dictionary, sentence):
     with pytest.raises(ConfigError, match=sentence):
         Losses(dictionary)
+
+
+# documentation -------------------------------------------------------------------
+
+
+def test_the_document_lists_every_loss():
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", documents.read("docs/losses.md"), re.MULTILINE)
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    ours = {name for name in losses.__all__ if name.endswith("Loss")} - {"WaveformLoss"}
+    assert listed == ours | {"DeepClusteringLoss", "WhitenedKMeansLoss", "KLDivLoss"}
+
+
+@pytest.mark.parametrize("printed", documents.blocks(documents.read("docs/losses.md"), "gin"))
+def test_the_dictionaries_of_the_document_can_be_built(printed):
+    registry.register()
+    gin.parse_config(printed[1])
+    Losses(copy.deepcopy(gin.query_parameter("train.loss_dictionary")))

@@ -64,12 +64,14 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
         model=model,
         optimizer=optimizer,
         scaler=torch.amp.GradScaler(device.type, enabled=settings.mixed_precision == "float16"),
-        losses=Losses(settings.loss_dictionary, settings.loss_combination),
+        losses=Losses(settings.loss_dictionary, settings.loss_combination).to(device),
         val_losses=Losses(
             settings.val_loss_dictionary or settings.loss_dictionary,
             settings.loss_combination,
             "val_loss_dictionary",
-        ),
+        )
+        .to(device)
+        .eval(),
         trainer=None,
         validator=None,
         device=device,
