@@ -5,7 +5,9 @@ are attached in that order. A handler that must remember something across restar
 `training.keep(name, object)`: any object with `state_dict()` and `load_state_dict()`.
 """
 
+from audition.handlers.averages import add_average_of_best, add_ema
 from audition.handlers.balance import add_auto_balance_loss
+from audition.handlers.budget import add_time_budget
 from audition.handlers.examples import add_validation_examples
 from audition.handlers.gradients import (
     add_autoclip_gradient_handler,
@@ -20,13 +22,16 @@ from audition.handlers.trackers import add_clearml_logger, add_mlflow_logger, ad
 __all__ = [
     "add_auto_balance_loss",
     "add_autoclip_gradient_handler",
+    "add_average_of_best",
     "add_clearml_logger",
     "add_clip_gradient_handler",
+    "add_ema",
     "add_inspect_gradient",
     "add_lr_scheduler_handler",
     "add_mlflow_logger",
     "add_profiler",
     "add_record_batch_and_loss_info_handler",
+    "add_time_budget",
     "add_validation_examples",
     "add_wandb_logger",
     "early_stopping",

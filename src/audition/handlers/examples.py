@@ -51,7 +51,7 @@ def add_validation_examples(
         raise ConfigError(
             f"add_validation_examples.every_epochs = {every_epochs} must be at least 1."
         )
-    separator = separator.with_model(training.model, training.metadata)
+    separator.with_model(training.model, training.metadata)  # raises for one that doesn't fit
     show = ShowExamples(training, separator, num_examples, max_seconds)
     training.trainer.add_event_handler(Events.EPOCH_COMPLETED(every=every_epochs), show)
 
@@ -67,15 +67,17 @@ class ShowExamples:
         self.shown = False  # whether mix and sources, which don't change, have been written
 
     def __call__(self, engine: Engine) -> None:
-        with undisturbed(self.training.model):
+        model = self.training.judged
+        separator = self.separator.with_model(model, self.training.metadata)
+        with undisturbed(model):
             for i in self.items:
-                self.show(self.training.val_data[i], self.training.val_data.names[i])
+                self.show(separator, self.training.val_data[i], self.training.val_data.names[i])
         self.shown = True
 
-    def show(self, item: dict, name: str) -> None:
+    def show(self, separator: Any, item: dict, name: str) -> None:
         mix = middle(item["mix"], self.max_seconds)
-        (output,) = self.separator.on_device([mix], self.training.device)
-        estimates = self.separator.separate(mix, output).estimates
+        (output,) = separator.on_device([mix], self.training.device)
+        estimates = separator.separate(mix, output).estimates
         signals = {f"estimate{number}": one for number, one in enumerate(estimates)}
         if not self.shown:
             sources = item["sources"].items()

@@ -54,6 +54,8 @@ class Run:
     previous = inside("checkpoints/previous.pth")  # the one before, should the latest be damaged
     latest_model = inside("checkpoints/latest.model.pth")
     best_model = inside("checkpoints/best.model.pth")
+    average_model = inside("checkpoints/average.model.pth")  # of those in the next
+    best_epochs = inside("checkpoints/best_epochs")
 
     results = inside("results")  # a file per track
     evaluation = inside("evaluation.json")  # what the results are results of
@@ -96,6 +98,9 @@ class Run:
 
     def epoch_model(self, epoch: int) -> Path:
         return self.checkpoints / f"epoch{epoch}.model.pth"
+
+    def best_epoch_model(self, epoch: int) -> Path:
+        return self.best_epochs / f"epoch{epoch}.model.pth"
 
     def lease(self, number: int | str) -> Path:
         return self.folder / f".lease.{number}"

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from audition.runs.folder import Run
 from audition.separators.base import Separation, Separator
 from audition.separators.told_apart import asked_features
 
+log = logging.getLogger(__name__)
 BEST_MODEL = str(Run(Path()).best_model)  # relative to the run folder
 MASK_TYPES = ("soft", "binary")
 PRECISE_CUDNN = functools.partial(
@@ -84,7 +86,10 @@ class NetworkSeparator(Separator):
         return separator
 
     def check(self, data) -> None:
-        self.check_format(self.load(), data)
+        metadata = self.load()
+        if "weights" in metadata:
+            log.info("%s holds an average: %s.", self.model_path, metadata["weights"])
+        self.check_format(metadata, data)
 
     def check_format(self, metadata: dict, data: Any) -> None:
         """Raises a ConfigError if the network was trained on signals unlike those of `data`."""

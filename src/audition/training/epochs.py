@@ -1,6 +1,7 @@
 """What every training does around its epochs: sums, validation, table, progress, checkpoints."""
 
 import datetime
+import functools
 import logging
 import math
 from contextlib import suppress
@@ -40,7 +41,8 @@ def attach_bookkeeping(training: Training, val_loader: DataLoader | None) -> Non
     training.bars[0].attach(trainer, output_transform=lambda output: rates(training, output))
     if training.validator is not None:
         training.bars[1].attach(training.validator)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training, val_loader)
+        training.validate = functools.partial(validate, training.validator, val_loader)
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training)
 
 
 def bar(name: str, unit: str) -> ProgressBar:
@@ -77,20 +79,21 @@ def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
     return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
 
 
-def close_epoch(engine: Engine, training: Training, val_loader: DataLoader | None) -> None:
+def close_epoch(engine: Engine, training: Training) -> None:
     """Validates, and puts the epoch's mean losses into the history.
 
     Nothing has changed yet where the validation is interrupted: `finish_epoch` does it again.
     """
     validation = {}
-    if training.validator is not None:
+    if training.validate is not None:
         with suppress(interruption.Interrupted), checkpoints.random_states_kept():
-            validation = validate(training.validator, val_loader)
+            validation = training.validate()
         stop_if_asked(engine, training)
-    count = engine.state.epoch_length - training.skipped_in_epoch
+    iterations = (engine.state.iteration - 1) % engine.state.epoch_length + 1
+    count = iterations - training.skipped_in_epoch
     if count == 0:
         raise ConfigError(
-            f"all {engine.state.epoch_length} iterations of epoch {engine.state.epoch} were left "
+            f"all {iterations} iterations of epoch {engine.state.epoch} were left "
             "out, as none was finite; replay names the item and the layer."
         )
     for name, total in training.sums.items():
@@ -188,12 +191,15 @@ def attach_saving(
 
 
 def is_unfinished(training: Training) -> bool:
-    """Whether the last epoch was interrupted after its last iteration: only its end is missing."""
+    """Whether the last epoch was left after its last iteration: only its end is missing."""
     at = training.trainer.state
-    return bool(training.sums) and at.iteration % at.epoch_length == 0
+    return bool(training.sums) and (training.stopped or at.iteration % at.epoch_length == 0)
 
 
 def finish_epoch(training: Training) -> None:
+    at = training.trainer.state
+    at.epoch = math.ceil(at.iteration / at.epoch_length)
+    at.times[Events.EPOCH_COMPLETED.name] = None  # is that of the epoch before
     training.trainer.fire_event(Events.EPOCH_COMPLETED)
 
 
@@ -203,11 +209,11 @@ def save_epoch(engine: Engine, training: Training, every_epochs: int | None) -> 
     metadata = {**training.metadata, "trainer.state.epoch_history": training.history}
     if training.monitored() < training.best:
         training.best = training.monitored()
-        checkpoints.save_model(training.model, metadata, run.best_model)
+        checkpoints.save_model(training.judged, metadata, run.best_model)
     if every_epochs is not None and engine.state.epoch % every_epochs == 0:
         path = run.epoch_model(engine.state.epoch)
-        checkpoints.save_model(training.model, metadata, path)
-    checkpoints.save_model(training.model, metadata, run.latest_model)
+        checkpoints.save_model(training.judged, metadata, path)
+    checkpoints.save_model(training.judged, metadata, run.latest_model)
     checkpoints.save(training, run)
 
 

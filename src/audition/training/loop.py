@@ -162,7 +162,7 @@ def go_on(training: Training, settings: Settings) -> int:
 
 def is_trained(training: Training, settings: Settings, start: int) -> bool:
     done = start >= settings.num_epochs * settings.iterations_per_epoch
-    return training.stopped or (done and not is_unfinished(training))
+    return (training.stopped or done) and not is_unfinished(training)
 
 
 def iterate(
@@ -176,6 +176,7 @@ def iterate(
     epoch_length = settings.iterations_per_epoch
     if is_trained(training, settings, start):
         log.info("This run is already trained.")
+        complete(training, val_loader)
         return
     batches = EpochBatches(
         batch_size=settings.excerpts_per_iteration,
@@ -194,6 +195,9 @@ def iterate(
                     loader, max_epochs=settings.num_epochs, epoch_length=epoch_length
                 )
                 inspection.finish()
+            if is_unfinished(training):  # a handler ended it within an epoch
+                finish_epoch(training)
+        complete(training, val_loader)
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
@@ -204,4 +208,14 @@ def iterate(
     finally:
         close_bars(training)
         stop_workers(loader)
+        stop_workers(val_loader)
+
+
+def complete(training: Training, val_loader: DataLoader | None) -> None:
+    """Tells handlers that all is trained: each time, as a former process may have been killed before."""
+    try:
+        with postponed():
+            training.trainer.fire_event(TrainingEvents.TRAINING_COMPLETED)
+    finally:
+        close_bars(training)
         stop_workers(val_loader)

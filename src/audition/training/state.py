@@ -23,6 +23,9 @@ class TrainingEvents(EventEnum):
     PART_COMPLETED = "part_completed"  # `trainer.state.part` went through network and losses
     BACKWARD_COMPLETED = "backward_completed"  # the batch's gradients are there; before the step
     VALIDATION_COMPLETED = "validation_completed"  # `history` holds this epoch's losses
+    TRAINING_COMPLETED = (
+        "training_completed"  # after the last epoch; again when a resume finds it so
+    )
 
 
 class Part(NamedTuple):
@@ -55,7 +58,10 @@ class Training:
         best: lowest monitored loss so far; an epoch that improves on it writes `best.model.pth`.
         sums: dict, loss name → sum over the current epoch's iterations.
         kept: dict, name → object whose state survives a restart.
-        stopped: True once early stopping ended the training.
+        stopped: True once a handler ended the training, by early stopping or a budget.
+        average: network whose weights are averages of the model's, to validate and save in its place,
+            or None.
+        validate: gives the losses of `judged` on the validation data, a dict; None without such data.
         began, first_iteration: when and at which iteration this process started training.
         bars: ignite progress bars.
         val_data: validation Split, or None.
@@ -85,6 +91,8 @@ class Training:
     sums: dict = field(default_factory=dict)
     kept: dict = field(default_factory=dict)
     stopped: bool = False
+    average: torch.nn.Module | None = None
+    validate: Callable[[], dict] | None = None
     began: Any = None
     first_iteration: int = 0
     bars: list = field(default_factory=list)
@@ -103,6 +111,11 @@ class Training:
     def keep(self, name: str, thing: Any) -> None:
         """Stores `thing.state_dict()` in every checkpoint, and restores it after a restart."""
         self.kept[name] = thing
+
+    @property
+    def judged(self) -> torch.nn.Module:
+        """The network that is validated and saved: an average of the weights if there is one."""
+        return self.model if self.average is None else self.average
 
     @property
     def monitored_name(self) -> str:

@@ -58,12 +58,18 @@ class Forward:
             if name != "index"
         }
 
-    def __call__(self, waveforms: dict) -> tuple[dict, dict]:
-        """Returns `(output, data)`, dicts of float32 tensors, for waveforms on the device."""
+    def __call__(
+        self, waveforms: dict, network: torch.nn.Module | None = None
+    ) -> tuple[dict, dict]:
+        """Returns `(output, data)`, dicts of float32 tensors, for waveforms on the device.
+
+        Args:
+            network: another than the one that is trained.
+        """
         extras = {name: value for name, value in waveforms.items() if name not in WAVEFORMS}
         data = {**extras, **self.features(waveforms)}
         with precision(self.device, self.dtype):
-            output = self.network(dict(data))
+            output = (network or self.network)(dict(data))
         return {name: value.float() for name, value in output.items()}, data
 
 
@@ -129,8 +135,8 @@ def part_step(
 
 @torch.no_grad()
 def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
-    training.model.eval()
-    output, data = forward(forward.on_device(batch))
+    training.judged.eval()
+    output, data = forward(forward.on_device(batch), training.average)
     return as_floats(training.val_losses(output, data))
 
 
