@@ -13,7 +13,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from audition import weights
+from audition import models, weights  # noqa: F401, files may name models
 from audition.errors import ConfigError
 from audition.features import SpectrogramFeatures
 from audition.separators import load_separator
@@ -103,6 +103,43 @@ def layer(write, name, **arguments):
         config["modules"]["more"] = {"class": name, "args": arguments}
 
     return functools.partial(write, change=change)
+
+
+def network(name, **arguments):
+    """The same of a network from waveforms to waveforms, which names its class itself."""
+    return layer(our_file, "WaveformNetwork", network={"class": name, "args": arguments})
+
+
+def buffers(path):
+    """Layers of 128 MB without a parameter, in one that the meta device can't build; tensors enough
+    for any number of them."""
+    number = 3
+    mel = {"sample_rate": 8000, "num_frequencies": 3, "num_mels": 2}
+
+    def change(tensors, about):
+        modules = about["network"]["settings"]["config"]["modules"]
+        norm = {"num_features": 2**24, "affine": False}
+        modules["more"] = {
+            "class": "DualPath",
+            "args": {
+                **dict.fromkeys(("chunk_size", "hop_size", "in_features"), 1),
+                **dict.fromkeys(("bottleneck_size", "hidden_size"), 1),
+                "num_layers": number,
+                "inter_processor": {"class": "MelProjection", "args": mel},
+                "intra_processor": {"class": "BatchNorm1d", "args": norm},
+            },
+        }
+        tensors.update({f"layers.more.{k}": torch.zeros(1) for k in range(100 * number)})
+
+    our_file(path, change)
+
+
+def in_itself(levels):
+    """A network in a network in a network …"""
+    described = {"class": "Identity", "args": {}}
+    for _ in range(levels):
+        described = {"class": "WaveformNetwork", "args": {"network": described}}
+    return layer(our_file, "WaveformNetwork", network=described)
 
 
 def ours(**changes):
@@ -246,6 +283,19 @@ DATA = {
         intra_processor={"class": "checkpoint", "args": {}},
         inter_processor={"class": "Identity", "args": {}},
     ),
+    "160 GB of waveform network": network("ConvTasNet", num_filters=HUGE, hidden_channels=HUGE),
+    "a billion blocks": network("ConvTasNet", num_blocks=10**7, num_repeats=10**7),
+    "another module for a recurrent layer": network("DPRNNTasNet", rnn_type="Identity"),
+    "no filterbank": network("ConvTasNet", filters="os.system"),
+    "no norm": network("ConvTasNet", norm="os.system"),
+    "a function for a network": network("checkpoint"),
+    "a module of Python for a network": network("librosa"),
+    "a dotted name for a network": network("torch.hub.load", repo_or_dir="x"),
+    "an attribute for a network": network("__loader__"),
+    "a list for a network": network(["ConvTasNet"]),
+    "a network on a device": network("ConvTasNet", device="cuda"),
+    "a layer of torch for a network": network("Linear", in_features=HUGE, out_features=HUGE),
+    "a network in itself": in_itself(200),
     "JSON that is nested": text("[" * 100_000),
     "JSON of something else": text("[1, 2]"),
     "no JSON": text("{"),
@@ -319,6 +369,12 @@ def test_truncated_anywhere_is_a_sentence(tmp_path):
             path.write_bytes(whole[:length])
             with pytest.raises(ConfigError):
                 weights.load(path)
+
+
+def test_buffers_are_not_allocated_without_end(tmp_path):
+    buffers(tmp_path / "best.model.pth")
+    with pytest.raises(ConfigError, match="describes the network larger than the weights it holds"):
+        weights.load(tmp_path / "best.model.pth")
 
 
 def test_no_command_opens_a_hostile_file(instantiate, victim, tmp_path, capsys):

@@ -7,6 +7,8 @@ from audition.errors import ConfigError
 from audition.models import norms
 from audition.models.chunks import across_chunks, within_chunks
 
+RECURRENT = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN": nn.RNN}
+
 
 class RecurrentPath(nn.Module):
     """A recurrent layer and a linear one, `(batch, frame, channel)` to the same."""
@@ -21,7 +23,11 @@ class RecurrentPath(nn.Module):
         rnn_type: str,
     ):
         super().__init__()
-        self.rnn = getattr(nn, rnn_type)(
+        if rnn_type not in RECURRENT:
+            raise ConfigError(
+                f"rnn_type = {rnn_type!r} is none of {', '.join(RECURRENT)}; choose one."
+            )
+        self.rnn = RECURRENT[rnn_type](
             channels,
             hidden_size,
             num_layers,

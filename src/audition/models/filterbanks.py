@@ -6,12 +6,7 @@ from torch.nn import functional
 
 from audition.errors import ConfigError
 
-OF_ASTEROID = {  # name here → name in asteroid-filterbanks
-    "analytic_free": "analytic_free",
-    "param_sinc": "param_sinc",
-    "mel_gram": "melgram",
-    "multiphase_gammatone": "mpgtf",
-}
+OF_ASTEROID = ("analytic_free", "param_sinc")  # what asteroid-filterbanks calls them
 
 
 class Filterbank(nn.Module):
@@ -97,7 +92,7 @@ class AsteroidFilterbank(Filterbank):
                 "asteroid-filterbanks, or choose 'free' or 'stft'."
             ) from error
         encoder, decoder = make_enc_dec(
-            OF_ASTEROID[name],
+            name,
             n_filters=num_filters,
             kernel_size=kernel_size,
             stride=stride,
@@ -120,8 +115,8 @@ def filterbank(
 
     Args:
         name: "free" (learned), "stft" (whose number of filters follows from `kernel_size`), or, of
-            asteroid-filterbanks, "analytic_free", "param_sinc", "mel_gram", "multiphase_gammatone".
-        sample_rate: in Hz; only the last three depend on it.
+            asteroid-filterbanks, "analytic_free", "param_sinc".
+        sample_rate: in Hz; only the last depends on it.
 
     Raises:
         ConfigError: no such filterbank, or its package is missing.

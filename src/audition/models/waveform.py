@@ -4,11 +4,12 @@ import functools
 import inspect
 from typing import Any
 
-import nussl
 from torch import Tensor, nn
 
 from audition.errors import ConfigError
 from audition.models.blocks import building_block
+
+NETWORKS: dict[str, type[nn.Module]] = {}  # those that `waveform_network` decorates, by name
 
 
 def waveform_network(cls: type[nn.Module]) -> type[nn.Module]:
@@ -28,6 +29,7 @@ def waveform_network(cls: type[nn.Module]) -> type[nn.Module]:
             self.settings = dict(list(given.arguments.items())[1:])
 
     cls.__init__ = recording
+    NETWORKS[cls.__name__] = cls
     return building_block(cls)
 
 
@@ -36,12 +38,18 @@ class WaveformNetwork(nn.Module):
     """A network from waveforms to waveforms as a layer of nussl's `SeparationModel`.
 
     Args:
-        network: dict of its `class`, the name of a registered module, and its `args`.
+        network: dict of its `class`, a name in NETWORKS, and its `args`; a model file says both.
     """
 
     def __init__(self, network: dict[str, Any]):
         super().__init__()
-        self.network = getattr(nussl.ml.modules, network["class"])(**network["args"])
+        name = network["class"]
+        if name not in NETWORKS:
+            raise ConfigError(
+                f"{name!s:.80} is no network from waveforms to waveforms that is known here; in your "
+                ".gin file, write `import …` for the module that defines it."
+            )
+        self.network = NETWORKS[name](**network["args"])
 
     def forward(self, mix_audio: Tensor) -> Tensor:
         """Estimates `(batch, channel, sample, source)` of mixtures `(batch, channel, sample)`."""

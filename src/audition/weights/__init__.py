@@ -172,7 +172,11 @@ def told(path: str | Path) -> Iterator[None]:
     """One sentence for whatever goes wrong: torch, safetensors, nussl and JSON fail in many ways."""
     try:
         yield
-    except (ConfigError, FileNotFoundError):
+    except FileNotFoundError:
         raise
+    except ConfigError as error:
+        if str(path) in str(error):
+            raise
+        raise ConfigError(f"{path} can't be used: {error}") from error  # a network's own sentence
     except Exception as error:
         raise Damaged(path, f"reading it ends in {type(error).__name__}", ANOTHER_COPY) from error

@@ -9,12 +9,16 @@ from typing import Any
 import nussl
 import torch
 from torch import nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch.nn.modules.module import (
+    register_module_buffer_registration_hook,
+    register_module_parameter_registration_hook,
+)
 
 from audition.errors import ConfigError
-from audition.weights.checks import no_giant
+from audition.weights.checks import MAX_NUMBER, no_giant
 
 SLACK = 4  # a layer may register a parameter anew, as torch's weight_norm does
+UNSAVED = MAX_NUMBER  # numbers in buffers that no file holds: 64 MB
 
 
 def build(
@@ -88,20 +92,28 @@ def layer_class(name: Any) -> Any:
 
 @contextlib.contextmanager
 def no_more_than(tensors: dict[str, torch.Tensor], name: str, path: str | Path) -> Iterator[None]:
-    """Layers made inside may have about as many parameters, and numbers in them, as the tensors."""
-    count, total = SLACK * len(tensors), SLACK * sum(one.numel() for one in tensors.values())
+    """Layers made inside may have about as many parameters, and numbers in them, as the tensors, and
+    about as many numbers in buffers, some of which are not saved, such as windows."""
+    numbers = SLACK * sum(one.numel() for one in tensors.values())
+    left = {"parameters": SLACK * len(tensors), "in them": numbers, "in buffers": numbers + UNSAVED}
 
-    def add(module, _, parameter):
-        nonlocal count, total
-        count, total = count - 1, total - parameter.numel()
-        if count < 0 or total < 0:
+    def take(kind, amount):
+        left[kind] -= amount
+        if left[kind] < 0:
             raise too_large(name, path)
 
-    hook = register_module_parameter_registration_hook(add)
-    try:
+    def add_parameter(module, _, parameter):
+        take("parameters", 1)
+        take("in them", parameter.numel())
+
+    def add_buffer(module, _, buffer):
+        take("in buffers", 0 if buffer is None else buffer.numel())
+
+    with (
+        register_module_parameter_registration_hook(add_parameter),
+        register_module_buffer_registration_hook(add_buffer),
+    ):
         yield
-    finally:
-        hook.remove()
 
 
 def too_large(name: str, path: str | Path) -> ConfigError:
