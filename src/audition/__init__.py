@@ -8,7 +8,7 @@ fails when a room is missing or an import goes against it. Imports point down.
              handlers/      what a person adds to a training run
              training/      one training run: state, step, loop, epochs, checkpoints
              reports/       report cards, comparisons, figures, pages to listen to
-             separators/    networks, nussl's algorithms, ensembles; the loop that separates
+             separators/    networks, nussl's algorithms, ensembles, other toolkits' models; the loop
              datasets/      corpora, filters, splits, the waveform cache, excerpts, loaders
              features/      from waveforms to what a network and its losses read
              losses/        the loss dictionary and its losses
@@ -26,6 +26,7 @@ fails when a room is missing or an import goes against it. Imports point down.
              interruption   signals that ask for an end, and the places where it does no harm
              progress       a bar on a terminal, a few lines elsewhere
              device         the device to work on
+             optional       packages that only some people need
              process        which process is at work, and whether it still is
              unfinished     temporary files of killed processes, which the next one removes
              files          files written whole or not at all, folders that say what they hold

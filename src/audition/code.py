@@ -27,8 +27,8 @@ EVERYWHERE = (f"{PACKAGE}.compat.corrections", f"{PACKAGE}.compat.versions")  # 
 NO_NUMBERS = tuple(  # shape no result: they name, tell, configure, write files and start processes
     f"{PACKAGE}.{module}"
     for module in (
-        *("checksums", "configs", "device", "errors", "files", "interruption", "parallel"),
-        *("process", "progress", "reports", "runs", "unfinished"),
+        *("checksums", "configs", "device", "errors", "files", "interruption", "optional"),
+        *("parallel", "process", "progress", "reports", "runs", "unfinished"),
     )
 )
 NOT_CODE = {  # fields of a syntax tree that shape no result

@@ -1,9 +1,10 @@
-"""Stand-ins for modules that ffmpeg, sox or zarr 2 would bring, where those are missing.
+"""Stand-ins for torchaudio and for modules that ffmpeg, sox or zarr 2 would bring, where missing.
 
 Each is in `sys.modules` only while the module that needs it is being imported; nobody else sees it.
 """
 
 import contextlib
+import importlib
 import importlib.metadata
 import importlib.util
 import shutil
@@ -80,6 +81,19 @@ def _no_zarr(location, **_):
         f"nussl's Cache, for {location}, needs zarr 2, which doesn't work with today's NumPy: use "
         "the cache command, whose waveforms training reads faster."
     )
+
+
+def torchaudio() -> contextlib.AbstractContextManager[None]:
+    """openunmix and speechbrain import torchaudio to read and resample files, which we do ourselves.
+
+    It is compiled for one version of torch, and there is none for ours. Many of their modules import
+    it, so whoever opens one of their models enters this.
+    """
+    try:
+        importlib.import_module("torchaudio")
+    except (ImportError, OSError):  # missing, or made for another torch
+        return _standing_in("torchaudio", _module("torchaudio", __version__="2.11.0"))
+    return contextlib.nullcontext()
 
 
 def distributed_optimizers() -> contextlib.AbstractContextManager[None]:

@@ -33,7 +33,10 @@ WRITES = {
     "resample_folder": ("destination",),
     "segment_and_separate": ("folder",),
 }
-NOT_CALLED = ("add_clearml_logger", "add_mlflow_logger", "add_wandb_logger")  # send to a server
+NOT_CALLED = (
+    *("add_clearml_logger", "add_mlflow_logger", "add_wandb_logger"),  # send to a server
+    *("AsteroidModel", "DemucsModel", "OpenUnmixModel", "SpeechBrainSeparator"),  # ask one
+)
 COMMANDS = "audition.commands."
 IN_RUN = "audition.configs.paths.in_run"  # whose path leads nowhere else
 

@@ -15,8 +15,10 @@ A network from waveforms to waveforms is an `nn.Module` decorated with `waveform
     sudo_rm_rf         SuDoRM-RF and its improved form
     complex_masking    DCUNet, DCCRN
     tf_gridnet         TF-GridNet, of one or several microphones
+    asteroid_network   any of asteroid's, by its name there
 """
 
+from audition.models.asteroid_network import AsteroidNetwork
 from audition.models.blocks import building_block
 from audition.models.chimera_with_mel import build_chimera_with_mel
 from audition.models.complex_masking import DCCRN, DCUNet
@@ -30,6 +32,7 @@ from audition.models.waveform import waveform_network
 
 __all__ = [
     "DCCRN",
+    "AsteroidNetwork",
     "ConvTasNet",
     "DCUNet",
     "DPRNNTasNet",

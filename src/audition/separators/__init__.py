@@ -15,6 +15,13 @@ from audition.separators.nussl_separators import (
     separator_recipe,
 )
 from audition.separators.rehearsal import rehearse
+from audition.separators.toolkits import (
+    AsteroidModel,
+    BSRoformerModel,
+    DemucsModel,
+    OpenUnmixModel,
+    SpeechBrainSeparator,
+)
 from audition.separators.trackers import (
     EssentiaMelodia,
     HarmonicSummation,
@@ -25,6 +32,9 @@ from audition.separators.trained import TrainedSeparator, load_separator
 
 __all__ = [
     "SEPARATORS",
+    "AsteroidModel",
+    "BSRoformerModel",
+    "DemucsModel",
     "EmbeddingClustering",
     "EssentiaMelodia",
     "HarmonicSummation",
@@ -32,10 +42,12 @@ __all__ = [
     "MaskEstimation",
     "MelodyTracker",
     "NusslSeparator",
+    "OpenUnmixModel",
     "PYin",
     "PrimitiveEnsemble",
     "Separation",
     "Separator",
+    "SpeechBrainSeparator",
     "Track",
     "TrainedSeparator",
     "WaveformEstimation",
