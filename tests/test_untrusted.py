@@ -34,7 +34,7 @@ READ = {
     *(f"{name}.model_path" for name in ("MaskEstimation", "EmbeddingClustering")),
     *("WaveformEstimation.model_path", "DeepAudioEstimation.model_path"),
     *("DeepClustering.model_path", "DeepMaskEstimation.model_path"),
-    "AudioSignal.path_to_input_file",
+    *("AudioSignal.path_to_input_file", "DemucsModel.folder"),
 }
 HOSTILE = {
     "import shutil": "line 1: `import shutil` runs code, which --untrusted doesn't allow",
@@ -50,6 +50,7 @@ HOSTILE = {
     "LambdaLR.lr_lambda = @prepare_musdb": "LambdaLR.lr_lambda refers to @prepare_musdb",
     "X = {{'a': [(@make_toy_music(),)]}}": "X refers to @make_toy_music",
     "sweep.parameters = {{'X': [@bootstrap]}}\nX = 1": "refers to @run_rounds|refers to @bootstrap",
+    "evaluate.separator = @AsteroidModel()": "evaluate.separator refers to @AsteroidModel",
     "train.handlers = [@add_wandb_logger]": "train.handlers refers to @add_wandb_logger",
     "X = '{outside}'": "X = '.*' leads out of the folder of its .gin file",
     "X = [{{'deep': '~/.ssh'}}]": "X = '~/.ssh' leads out",

@@ -1,4 +1,4 @@
-"""What nussl 1.1.9 and scaper 1.6.5 need from today's NumPy, SciPy, librosa, torch and zarr.
+"""What nussl 1.1.9, scaper 1.6.5 and asteroid 0.7.0 need from today's NumPy, SciPy, librosa, torch and zarr.
 
 `install()` only registers an import hook; the patches run when the module they concern is imported,
 whoever imports it: a command, a test, or a spawned worker that unpickles a nussl object (it imports
@@ -30,6 +30,7 @@ AROUND = {
 
 # Module -> functions called with it once it is imported.
 AFTER = {
+    "asteroid.masknn.recurrent": ("versions.plain_sizes_of_dccrn",),
     "nussl.core.audio_signal": (
         "versions.librosa_keywords_of_signals",
         "versions.hanning_window",

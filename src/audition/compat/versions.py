@@ -134,3 +134,14 @@ def networks_from_model_files(separation_model: types.ModuleType) -> None:
         return weights.load(location)
 
     separation_model.SeparationModel.load = staticmethod(load)
+
+
+def plain_sizes_of_dccrn(recurrent: types.ModuleType) -> None:
+    """asteroid/masknn/recurrent.py:594 gets a size that NumPy computed, which torch's LSTM refuses."""
+    layer = recurrent.DCCRMaskNetRNN
+    init = layer.__init__
+
+    def with_plain_size(self, in_size, *args, **kwargs):
+        init(self, int(in_size), *args, **kwargs)
+
+    layer.__init__ = with_plain_size

@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 import nussl
 import safetensors.torch
+import torch
 
 from audition.checksums import content_checksum
 from audition.errors import ConfigError
@@ -58,8 +59,11 @@ def packed(model: nussl.ml.SeparationModel, metadata: dict[str, Any]) -> bytes:
         "metadata": {**metadata, "nussl_version": model.metadata["nussl_version"]},
     }
     about = json.loads(json.dumps(about, default=number))
-    # copies, since safetensors refuses tensors that share memory, as those of recurrent layers may
-    tensors = {name: one.detach().cpu().clone() for name, one in model.state_dict().items()}
+    # safetensors refuses tensors that share memory, as those of recurrent layers may, or have gaps
+    tensors = {
+        name: one.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, one in model.state_dict().items()
+    }
     text = json.dumps({**about, "checksum": checksum_of(about, tensors)})
     return safetensors.torch.save(tensors, {ENTRY: text})
 

@@ -1,12 +1,15 @@
 """Networks that asteroid trained: what its `serialize()` wrote, or a name on the hub."""
 
+import inspect
+from types import ModuleType
+from typing import Any
+
 import gin
 import torch
 from torch import nn
 from torch.torch_version import TorchVersion
 
 from audition.errors import ConfigError
-from audition.models.asteroid_network import NETWORKS
 from audition.optional import imported
 from audition.separators.toolkits.base import Opened, ToolkitSeparator
 from audition.weights.only import only_weights
@@ -45,16 +48,12 @@ class AsteroidModel(ToolkitSeparator):
         path = hub.cached_download(self.path_or_hub_name)
         with only_weights(path, TorchVersion):  # which is text, and noted in the file
             about = torch.load(path, map_location="cpu")
-        if about["model_name"] not in NETWORKS:
-            raise ConfigError(
-                f"{path} holds a {about['model_name']!s:.80}, and asteroid's networks are "
-                f"{', '.join(NETWORKS)}: give a file of one of these."
-            )
+        kind = network_class(models, about["model_name"], path)
         arguments = about["model_args"]
         if arguments.get("sample_rate") is None:  # files of asteroid's first versions
             arguments["sample_rate"] = hub.SR_HASHTABLE.get(self.path_or_hub_name, 8000.0)
-        network = getattr(models, about["model_name"]).from_pretrained(about).eval()
-        settings = {"network": about["model_name"], "arguments": arguments}
+        network = kind.from_pretrained(about).eval()
+        settings = {"network": kind.__name__, "arguments": arguments}
         return Opened(network, int(network.sample_rate), settings=settings)
 
     def run(self, network: nn.Module, mix: torch.Tensor) -> torch.Tensor:
@@ -68,3 +67,23 @@ class AsteroidModel(ToolkitSeparator):
         overlap_add = imported("asteroid.dsp.overlap_add", "AsteroidModel").LambdaOverlapAdd
         window_samples = 2 * round(self.window_seconds * network.sample_rate / 2)
         return overlap_add(network, None, window_samples)
+
+
+def network_class(models: ModuleType, name: Any, path: str) -> type[nn.Module]:
+    """The network that a file names; asteroid would call any name of its module with the arguments.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    listed = {one: getattr(models, one) for one in models.__all__}
+    known = {
+        one: kind
+        for one, kind in listed.items()
+        if inspect.isclass(kind) and issubclass(kind, models.BaseModel)
+    }
+    if name not in known:
+        raise ConfigError(
+            f"{path} holds a {name!s:.80}, and asteroid's networks are {', '.join(known)}: give a "
+            "file of one of these."
+        )
+    return known[name]
