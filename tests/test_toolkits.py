@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 import types
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,7 @@ def by_toolkit(separator, audio):
 
 
 def by_asteroid(separator, mix):
-    from asteroid.models import BaseModel
+    BaseModel = import_module("asteroid.models").BaseModel
 
     with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
         network = BaseModel.from_pretrained(separator.path_or_hub_name).eval()
@@ -102,7 +103,7 @@ def by_asteroid(separator, mix):
 
 def by_speechbrain(separator, mix):
     with stand_ins.torchaudio():
-        from speechbrain.inference.separation import SepformerSeparation
+        SepformerSeparation = import_module("speechbrain.inference.separation").SepformerSeparation
 
         network = SepformerSeparation.from_hparams(separator.source, run_opts={"device": "cpu"})
     return network.separate_batch(mix)[0].T.unsqueeze(1)
@@ -112,7 +113,7 @@ def by_demucs(separator, mix):
     with pytest.MonkeyPatch.context() as patch:
         for name in ("sphn", "lameenc"):  # which read and write files
             patch.setitem(sys.modules, name, types.ModuleType(name))
-        from demucs.api import Separator
+        Separator = import_module("demucs.api").Separator
 
     own = Separator(separator.name, repo=Path(separator.folder), device="cpu")
     random.seed(0)
@@ -122,14 +123,14 @@ def by_demucs(separator, mix):
 
 def by_open_unmix(separator, mix):
     with stand_ins.torchaudio():
-        from openunmix.predict import separate
+        separate = import_module("openunmix.predict").separate
 
         estimates = separate(mix, RATE, separator.name, targets=list(toolkits.STEMS))
     return torch.stack([estimates[name][0] for name in STEMS])
 
 
 def by_roformer(separator, mix):
-    from bs_roformer import BSRoformer
+    BSRoformer = import_module("bs_roformer").BSRoformer
 
     network = BSRoformer(**toolkits.ROFORMER["model"]).eval()
     network.load_state_dict(torch.load(separator.checkpoint))
@@ -213,9 +214,9 @@ def separated_here(separator, mix):
 def test_asteroid_cuts_a_long_mix_into_windows(written):
     separator = written("asteroid")
     separator.window_seconds = 0.25
-    from asteroid.dsp.overlap_add import LambdaOverlapAdd
-    from asteroid.models import BaseModel
-    from asteroid.separate import torch_separate
+    LambdaOverlapAdd = import_module("asteroid.dsp.overlap_add").LambdaOverlapAdd
+    BaseModel = import_module("asteroid.models").BaseModel
+    torch_separate = import_module("asteroid.separate").torch_separate
 
     with torch.serialization.safe_globals([torch.torch_version.TorchVersion]):
         network = BaseModel.from_pretrained(separator.path_or_hub_name).eval()

@@ -3,6 +3,7 @@
 import json
 import sys
 import types
+from importlib import import_module
 
 import torch
 import yaml
@@ -73,7 +74,7 @@ ROFORMER = {
 
 def write_asteroid(path, monkeypatch, sample_rate=8000):
     """What `model.serialize()` returns, as `torch.save` writes it; returns the network."""
-    from asteroid.models import ConvTasNet
+    ConvTasNet = import_module("asteroid.models").ConvTasNet
 
     lightning = types.SimpleNamespace(__version__="2.0")  # whose version is noted, and no more
     monkeypatch.setitem(sys.modules, "pytorch_lightning", lightning)
@@ -90,8 +91,8 @@ def write_speechbrain(folder):
     (folder / "hyperparams.yaml").write_text(SPEECHBRAIN)
     torch.manual_seed(0)
     with stand_ins.torchaudio():
-        from hyperpyyaml import load_hyperpyyaml
-        from speechbrain.utils.checkpoints import torch_save
+        load_hyperpyyaml = import_module("hyperpyyaml").load_hyperpyyaml
+        torch_save = import_module("speechbrain.utils.checkpoints").torch_save
 
         for name, module in load_hyperpyyaml(SPEECHBRAIN)["modules"].items():
             torch_save(module, folder / f"{name}.ckpt")
@@ -99,8 +100,9 @@ def write_speechbrain(folder):
 
 def write_demucs(folder, monkeypatch, bag=False):
     """`<signature>-<checksum>.th` as Demucs' training exports it; as a bag, two and `pair.yaml`."""
-    from demucs.htdemucs import HTDemucs
-    from demucs.states import save_with_checksum, serialize_model
+    HTDemucs = import_module("demucs.htdemucs").HTDemucs
+    save_with_checksum = import_module("demucs.states").save_with_checksum
+    serialize_model = import_module("demucs.states").serialize_model
 
     omega = types.SimpleNamespace(
         OmegaConf=types.SimpleNamespace(to_container=lambda one, **_: one)
@@ -122,8 +124,8 @@ def write_demucs(folder, monkeypatch, bag=False):
 def write_open_unmix(folder, targets=STEMS, num_channels=2):
     """Each target's .json and .pth and separator.json, as Open-Unmix's training leaves them."""
     with stand_ins.torchaudio():
-        from openunmix.model import OpenUnmix
-        from openunmix.utils import save_checkpoint
+        OpenUnmix = import_module("openunmix.model").OpenUnmix
+        save_checkpoint = import_module("openunmix.utils").save_checkpoint
 
     folder.mkdir()
     sizes = {"nfft": 256, "nhop": 64, "nb_channels": num_channels}
@@ -138,7 +140,7 @@ def write_open_unmix(folder, targets=STEMS, num_channels=2):
 
 def write_roformer(folder, **changes):
     """config.yaml with tuples, as people share it, and model.ckpt; returns the network."""
-    from bs_roformer import BSRoformer
+    BSRoformer = import_module("bs_roformer").BSRoformer
 
     folder.mkdir()
     config = {**ROFORMER, **changes}
