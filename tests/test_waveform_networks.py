@@ -10,12 +10,17 @@ from torch import nn
 from audition.errors import ConfigError
 from audition.files import read_json
 from audition.models import (
+    BSRNN,
     DCCRN,
+    XUMX,
+    BSRoFormer,
     ConvTasNet,
     DCUNet,
     DPRNNTasNet,
     DPTNet,
     LSTMTasNet,
+    MelBandRoFormer,
+    OpenUnmix,
     SepFormer,
     SuDoRMRF,
     TFGridNet,
@@ -32,6 +37,8 @@ SMALL_TRANSFORMER = {"bottleneck_channels": 16, "num_layers": 1, "feed_forward_s
 SMALL_SUDO = {"num_blocks": 1, "bottleneck_channels": 8}
 SMALL_DCCRN = {"architecture": "mini", "window_length": 20, "hop_length": 5, "fft_length": 32}
 SMALL_GRID = {"window_length": 16, "hop_length": 8, "channels": 8, "num_blocks": 1}
+SMALL_SPECTRA = {"num_channels": 1, "window_length": 64, "hop_length": 16}
+SMALL_BANDS = {**SMALL_SPECTRA, "num_features": 8, "num_repeats": 1, "mask_hidden_size": 8}
 NETWORKS = {
     "conv_tasnet": partial(ConvTasNet, **SMALL, num_blocks=2),
     "tdcn++": partial(ConvTasNet, **SMALL, num_blocks=2, plus_plus=True, norm="fgLN"),
@@ -44,6 +51,11 @@ NETWORKS = {
     "dcunet": partial(DCUNet, architecture="mini", window_length=32, hop_length=8),
     "dccrn": partial(DCCRN, **SMALL_DCCRN),
     "tf_gridnet": partial(TFGridNet, **SMALL_GRID, hidden_size=8),
+    "bsrnn": partial(BSRNN, **SMALL_BANDS, hidden_size=8, sample_rate=8000),
+    "bs_roformer": partial(BSRoFormer, **SMALL_BANDS, band_widths=[1] * 17 + [16]),
+    "mel_band_roformer": partial(MelBandRoFormer, **SMALL_BANDS, num_bands=8, sample_rate=8000),
+    "open_unmix": partial(OpenUnmix, **SMALL_SPECTRA, hidden_size=8),
+    "x-umx": partial(XUMX, **SMALL_SPECTRA, hidden_size=8),
 }
 RECIPE = (
     "toy/exp/waveform.gin",

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from types import ModuleType
 
+import pytest
 import torch
 from torch import nn
 
 ATOL = 1e-5
+INSTALL = "needs pip install --no-deps -r requirements-peers.txt"
 
 Pattern = tuple[str, str]
 
@@ -24,7 +27,7 @@ def renamed(weights: dict[str, torch.Tensor], patterns: Iterable[Pattern]):
 def moved(network: nn.Module) -> nn.Module:
     """The network with noise on its weights: norms and PReLUs start alike, which hides a swap."""
     torch.manual_seed(0)
-    for parameter in network.parameters():
+    for parameter in learned(network):
         parameter.data += 0.05 * torch.randn_like(parameter)
     return network.eval()
 
@@ -37,4 +40,14 @@ def with_weights_of(theirs: nn.Module, ours: nn.Module, patterns: Iterable[Patte
 
 def number(network: nn.Module) -> int:
     """How many parameters it has."""
-    return sum(parameter.numel() for parameter in network.parameters())
+    return sum(parameter.numel() for parameter in learned(network))
+
+
+def learned(network: nn.Module) -> list[nn.Parameter]:
+    """Its parameters, without the constants that some peers keep among them."""
+    return [parameter for parameter in network.parameters() if parameter.requires_grad]
+
+
+def peer(name: str) -> ModuleType:
+    """A module of requirements-peers.txt; the test is skipped where its package is missing."""
+    return pytest.importorskip(name, reason=INSTALL)

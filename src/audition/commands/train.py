@@ -18,6 +18,7 @@ from audition.reports.hparams import log_row
 from audition.runs.folder import Run
 from audition.runs.journal import timestamp
 from audition.training import Training, checkpoints
+from audition.training.hearing import let_hear
 from audition.training.loop import attach, build, go_on, is_trained, iterate, validation_loader
 from audition.training.numerics import numerics
 from audition.training.passport import MAY_CHANGE
@@ -141,6 +142,8 @@ def train(
             settings, exits.enter_context(SummaryWriter(run.logs / timestamp())), exits
         )
         val_loader = None if val_data is None else validation_loader(settings)
+        if not run.checkpoint and not (init_from and init_strict):
+            let_hear(training, settings)
         if init_from is not None and not run.checkpoint:
             start_from(training.model, init_from, init_strict)
         attach(training, settings, val_loader)

@@ -15,29 +15,38 @@ A network from waveforms to waveforms is an `nn.Module` decorated with `waveform
     sudo_rm_rf         SuDoRM-RF and its improved form
     complex_masking    DCUNet, DCCRN
     tf_gridnet         TF-GridNet, of one or several microphones
+    band_split         BSRNN, BS-RoFormer, Mel-band RoFormer
+    open_unmix         Open-Unmix, X-UMX
     asteroid_network   any of asteroid's, by its name there
 """
 
 from audition.models.asteroid_network import AsteroidNetwork
+from audition.models.band_split import BSRNN, BSRoFormer, MelBandRoFormer
 from audition.models.blocks import building_block
 from audition.models.chimera_with_mel import build_chimera_with_mel
 from audition.models.complex_masking import DCCRN, DCUNet
 from audition.models.conv_tasnet import ConvTasNet
 from audition.models.dual_path import DPRNNTasNet, DPTNet
 from audition.models.lstm_tasnet import LSTMTasNet
+from audition.models.open_unmix import XUMX, OpenUnmix
 from audition.models.sepformer import SepFormer
 from audition.models.sudo_rm_rf import SuDoRMRF
 from audition.models.tf_gridnet import TFGridNet
 from audition.models.waveform import waveform_network
 
 __all__ = [
+    "BSRNN",
     "DCCRN",
     "AsteroidNetwork",
+    "XUMX",
+    "BSRoFormer",
     "ConvTasNet",
     "DCUNet",
     "DPRNNTasNet",
     "DPTNet",
     "LSTMTasNet",
+    "MelBandRoFormer",
+    "OpenUnmix",
     "SepFormer",
     "SuDoRMRF",
     "TFGridNet",

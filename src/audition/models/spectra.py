@@ -15,14 +15,15 @@ WINDOWS = {
 class Spectra(nn.Module):
     """The STFT, with a frame around each multiple of the hop, and its exact inverse.
 
-    Beyond its ends a signal is zero, so that any length will do. Its last frame is centred at or
-    beyond its end.
+    Beyond its ends a signal is zero, so that any length will do, and its last frame is centred at or
+    beyond its end; or it is mirrored there, as in librosa, and is zero only up to the length of a frame.
 
     Args:
         window_length, hop_length: in samples.
         window: "hann" or "sqrt_hann".
         fft_length: of the transform of a window in the middle of zeros, in samples; None is
             `window_length`.
+        mirrored: whether a signal is.
 
     Raises:
         ConfigError: windows overlap by less than a half, or are longer than the transform.
@@ -34,8 +35,10 @@ class Spectra(nn.Module):
         hop_length: int,
         window: str = "sqrt_hann",
         fft_length: int | None = None,
+        mirrored: bool = False,
     ):
         super().__init__()
+        self.mirrored = mirrored
         self.hop_length, self.fft_length = hop_length, fft_length or window_length
         if not 2 * hop_length <= window_length <= self.fft_length:
             raise ConfigError(
@@ -47,14 +50,19 @@ class Spectra(nn.Module):
 
     def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
         """Complex `(batch, frequency, frame)` of waveforms `(batch, sample)`."""
-        whole = functional.pad(waveforms, (0, -waveforms.shape[-1] % self.hop_length))
+        num_samples = waveforms.shape[-1]
+        missing = (
+            max(0, self.fft_length - num_samples)
+            if self.mirrored
+            else -num_samples % self.hop_length
+        )
         return torch.stft(
-            whole,
+            functional.pad(waveforms, (0, missing)),
             self.fft_length,
             self.hop_length,
             len(self.window),
             self.window,
-            pad_mode="constant",
+            pad_mode="reflect" if self.mirrored else "constant",
             return_complex=True,
         )
 
