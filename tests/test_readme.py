@@ -20,7 +20,7 @@ ADDING = list(documents.snippets(documents.read("docs/adding.md")))
 WAVEFORMS = "network from waveforms to waveforms"
 NOUNS = {
     *("model", "loss", "corpus", "dataset", "transform of items", "feature", "handler", "metric"),
-    *("separator", WAVEFORMS),
+    *("step", "separator", WAVEFORMS),
 }
 
 

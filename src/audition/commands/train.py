@@ -50,6 +50,7 @@ def train(
     val_epoch_length: int | None = None,
     handlers: Sequence[Callable] = (),
     remix: Callable | None = None,
+    step: Any | None = None,
     init_from: str | None = None,
     init_strict: bool = True,
     save_every_iterations: int | None = None,
@@ -95,6 +96,8 @@ def train(
             `audition.handlers`.
         remix: remixes the sources of each training batch on the device, such as `@RemixStems()`;
             None leaves the mixtures as they are.
+        step: what an iteration does, an instance of a subclass of `audition.training.Step`; None steps
+            the optimizer once on the losses of a batch.
         init_from: run folder, checkpoint or model file whose weights to start from; None starts at
             random.
         init_strict: whether they must be those of the same network; False takes what has the same

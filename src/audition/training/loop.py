@@ -34,7 +34,7 @@ from audition.training.optimizers import make_optimizer
 from audition.training.passport import passport
 from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
-from audition.training.step import Forward, make_engine, train_step, val_step
+from audition.training.step import Forward, Step, make_engine, val_step
 from audition.weights import described
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,10 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
     check_network_input(model, settings.features, training.metadata)
     network = torch.compile(model) if settings.compile_model else model
     forward = Forward(network, settings.features, device, settings.mixed_precision, settings.remix)
-    training.trainer = make_engine(lambda engine, batch: train_step(training, forward, batch))
+    step = Step() if settings.step is None else settings.step
+    training.trainer = make_engine(lambda engine, batch: step(batch))
     training.trainer.register_events(*TrainingEvents)
+    step.attach(training, forward)
     if settings.val_data is not None:
         training.validator = make_engine(lambda engine, batch: val_step(training, forward, batch))
     log.info("%s", model)

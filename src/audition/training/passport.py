@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch.optim import Optimizer
 
@@ -13,7 +13,9 @@ from audition.datasets.identity import describe_content
 from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.identity import describe, in_short
-from audition.training.settings import Settings
+
+if TYPE_CHECKING:  # settings check that a step is one, and a step may write a checkpoint
+    from audition.training.settings import Settings
 
 # by default; what it depends on is included
 MAY_CHANGE = ("train.num_epochs", "add_lr_scheduler_handler")
@@ -60,7 +62,7 @@ class Difference(NamedTuple):
         return f"{binding}{whose} is {cut(then)} in the checkpoint and {cut(now)} now"
 
 
-def passport(settings: Settings, optimizer: Optimizer) -> dict[str, dict]:
+def passport(settings: "Settings", optimizer: Optimizer) -> dict[str, dict]:
     """Name → `{"value": description, "bound": text, "bindings": binding → text}` of all that shapes
     what is optimised, or which excerpts are drawn; in plain values.
 
@@ -73,6 +75,11 @@ def passport(settings: Settings, optimizer: Optimizer) -> dict[str, dict]:
         "train_data": content(settings.train_data),
         "val_data": settings.val_data and content(settings.val_data),
         **{name: describe(getattr(settings, name)) for name in AS_THEY_ARE},
+        "step": settings.step
+        and {
+            "class": describe(type(settings.step)),
+            "bindings": bindings_below(raw_binding("train.step")),
+        },
         "model": None if settings.model is None else describe(settings.network),
         "epoch_length": settings.iterations_per_epoch,
         "optimizer": {"class": type(optimizer).__name__, "settings": describe(optimizer.defaults)},

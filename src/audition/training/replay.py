@@ -49,6 +49,11 @@ def replay_step(settings: Settings) -> None:
     """Prints which items, layer and operation gave the first number that is not finite."""
     run = settings.run
     black_box.check_present(run)
+    if settings.step is not None:
+        raise ConfigError(
+            f"replay does the step that train does by itself, and not train.step = "
+            f"@{type(settings.step).__name__}(), whose black box is in {run.black_box}."
+        )
     quiet = SimpleNamespace(add_scalar=lambda *arguments: None)
     with ExitStack() as exits:
         training = build(replace(settings, compile_model=False), quiet, exits)

@@ -11,6 +11,7 @@ from audition.errors import ConfigError
 from audition.features import Features
 from audition.models.waveform import config_of
 from audition.runs.folder import Run
+from audition.training.step import Step
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Settings:
     val_epoch_length: int | None
     handlers: Sequence[Callable]
     remix: Callable | None
+    step: Step | None
     init_from: str | None
     init_strict: bool
     save_every_iterations: int | None
@@ -63,6 +65,7 @@ class Settings:
         self.check_model()
         self.check_counts()
         self.check_features()
+        self.check_step()
         self.check_excerpt()
         self.check_precision()
         self.check_sample_rates()
@@ -109,6 +112,13 @@ class Settings:
             raise ConfigError(
                 f"train.features = {self.features!r} doesn't make features: bind an instance of a "
                 "subclass of audition.features.Features, such as @SpectrogramFeatures()."
+            )
+
+    def check_step(self) -> None:
+        if not isinstance(self.step, Step | None):
+            raise ConfigError(
+                f"train.step = {self.step!r} is no step: bind an instance of a subclass of "
+                "audition.training.Step."
             )
 
     def check_excerpt(self) -> None:

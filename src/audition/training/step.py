@@ -96,41 +96,66 @@ def make_engine(process: Callable) -> Engine:
     return engine
 
 
-def train_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
-    """One iteration: forward and backward part by part, clipping (by handlers), one step.
+class Step:
+    """One iteration of a training: forward and backward part by part, clipping (by handlers), one step.
 
     Losses and gradients are means over the parts, and so equal those of the whole batch. If one of
-    them isn't finite, the step is left out, or the training ends.
+    them isn't finite, the step is left out, or the training ends. Subclass it for a step of your own,
+    see docs/adding.md.
+
+    Attributes:
+        training: Training.
+        forward: Forward.
     """
-    training.model.train()
-    training.optimizer.zero_grad(set_to_none=True)
-    count, iteration = training.accumulate_batches, training.trainer.state.iteration
-    before = Before(training)
-    losses = [
-        part_step(training, forward, index, waveforms, count)
-        for index, waveforms in forward.parts(batch, iteration, count)
-    ]
-    training.scaler.unscale_(training.optimizer)
-    means = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-    values = as_floats({**means, GRADIENT: gradient_norm(training)})
-    if may_step(training, values, before):
-        training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
-        training.scaler.step(training.optimizer)
-    training.scaler.update()
-    return {name: values[name] for name in means}
 
+    def attach(self, training: Training, forward: Forward) -> None:
+        """Called once, before anything is restored: make here what the step needs beside the network,
+        and pass to `training.keep` what must survive a restart."""
+        self.training, self.forward = training, forward
 
-def part_step(
-    training: Training, forward: Forward, index: torch.Tensor, waveforms: dict, count: int
-) -> dict:
-    """Adds the gradients of one of `count` parts; returns its losses."""
-    output, data = forward(waveforms)
-    losses = training.losses(output, data)
-    training.scaler.scale(losses["loss"] / count).backward()
-    training.trainer.state.part = Part(index, output, data)
-    training.trainer.fire_event(TrainingEvents.PART_COMPLETED)
-    training.trainer.state.part = None  # its memory is free for the next
-    return {name: value.detach().float() for name, value in losses.items()}
+    def __call__(self, batch: dict) -> dict[str, float]:
+        """Does the iteration; returns its losses."""
+        self.begin()
+        return self.finish([self.part(index, one) for index, one in self.parts(batch)])
+
+    def begin(self) -> None:
+        self.training.model.train()
+        self.training.optimizer.zero_grad(set_to_none=True)
+        self.before = Before(self.training)
+
+    def parts(self, batch: dict) -> Iterator[tuple[Any, dict]]:
+        """`(index, waveforms)` of each part of the batch, on the device."""
+        training = self.training
+        return self.forward.parts(
+            batch, training.trainer.state.iteration, training.accumulate_batches
+        )
+
+    def part(self, index: torch.Tensor, waveforms: dict) -> dict[str, torch.Tensor]:
+        """Adds the gradients of a part; returns its losses."""
+        training = self.training
+        output, data = self.forward(waveforms)
+        losses = self.losses(output, data)
+        training.scaler.scale(losses["loss"] / training.accumulate_batches).backward()
+        training.trainer.state.part = Part(index, output, data)
+        training.trainer.fire_event(TrainingEvents.PART_COMPLETED)
+        training.trainer.state.part = None  # its memory is free for the next
+        return {name: value.detach().float() for name, value in losses.items()}
+
+    def losses(self, output: dict, data: dict) -> dict[str, torch.Tensor]:
+        """Scalars by name; the network is trained on "loss", the others are logged."""
+        return self.training.losses(output, data)
+
+    def finish(self, losses: list[dict[str, torch.Tensor]]) -> dict[str, float]:
+        """Steps the network's optimizer, if all is finite; returns the means of the parts' losses."""
+        training = self.training
+        training.scaler.unscale_(training.optimizer)
+        means = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
+        values = as_floats({**means, GRADIENT: gradient_norm(training)})
+        if may_step(training, values, self.before):
+            training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
+            training.scaler.step(training.optimizer)
+        training.scaler.update()
+        return {name: values[name] for name in means}
 
 
 @torch.no_grad()
