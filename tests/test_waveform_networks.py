@@ -122,14 +122,39 @@ def test_heads_must_share_the_channels():
         SepFormer(bottleneck_channels=12)
 
 
-def test_the_stft_as_a_filterbank_is_inverted_exactly():
-    bank = filterbank("stft", 0, 64, 16, 8000)
+@pytest.mark.parametrize("name", ["stft", "stft_magnitude"])
+def test_the_stft_as_a_filterbank_is_inverted_exactly(name):
+    bank = filterbank(name, 0, 64, 16, 8000)
     x = torch.randn(3, 1, 64 + 16 * 20)
     frames = bank.encode(x)
-    assert frames.shape == (3, bank.num_filters, 21)
+    assert frames.shape == bank.heard(frames).shape == (3, bank.num_filters, 21)
+    assert not bank.heard(frames).is_complex()
     torch.testing.assert_close(bank.decode(frames)[..., 1:-1], x[..., 1:-1], atol=1e-5, rtol=1e-4)
-    estimates = ConvTasNet(2, **SMALL, num_blocks=1, kernel_size=64, stride=16, filters="stft")
+    estimates = ConvTasNet(2, **SMALL, num_blocks=1, kernel_size=64, stride=16, filters=name)
     assert estimates(x).shape == (3, 2, 1, x.shape[-1])
+
+
+@pytest.mark.parametrize(
+    "name", ["free", "analytic_free", "param_sinc", "mel_gram", "multiphase_gammatone"]
+)
+def test_a_network_takes_any_filterbank(name):
+    if name != "free":
+        pytest.importorskip(
+            "asteroid_filterbanks", reason="needs pip install --no-deps -r requirements-peers.txt"
+        )
+    sizes = {"num_filters": 48, "kernel_size": 64, "stride": 32}
+    network = ConvTasNet(2, num_blocks=1, num_repeats=1, filters=name, **sizes)
+    estimates = network(torch.randn(3, 1, 777))
+    assert estimates.shape == (3, 2, 1, 777)
+    estimates.square().mean().backward()
+    assert estimates.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["stft", "stft_magnitude"])
+def test_an_stft_has_no_gate(name):
+    network = LSTMTasNet(2, kernel_size=64, stride=32, hidden_size=8, num_layers=1, filters=name)
+    assert network(torch.randn(1, 1, 777)).shape == (1, 2, 1, 777)
+    assert not any("gate" in one for one, _ in network.named_modules())
 
 
 def test_windows_that_cannot_be_undone_are_told():
@@ -148,7 +173,9 @@ def test_an_unknown_architecture_is_named(network):
 
 
 def test_an_unknown_filterbank_is_named():
-    with pytest.raises(ConfigError, match="filterbank = 'wavelet' is none of free, stft"):
+    with pytest.raises(
+        ConfigError, match="filterbank = 'wavelet' is none of free, stft, stft_magnitude"
+    ):
         filterbank("wavelet", 8, 16, 8, 8000)
 
 

@@ -2,7 +2,7 @@
 
 `install()` only registers an import hook; the patches run when the module they concern is imported,
 whoever imports it: a command, a test, or a spawned worker that unpickles a nussl object (it imports
-`audition` to find its task). Patches stay inside nussl and scaper: they replace a name or a method
+`audition` to find its task). Patches stay inside those packages: they replace a name or a method
 of *their* modules and leave NumPy, SciPy, librosa and torch as they are.
 
     versions.py      names and defaults that have moved since nussl was written
@@ -31,6 +31,7 @@ AROUND = {
 # Module -> functions called with it once it is imported.
 AFTER = {
     "asteroid.masknn.recurrent": ("versions.plain_sizes_of_dccrn",),
+    "asteroid_filterbanks.multiphase_gammatone_fb": ("versions.numpy_float_and_math",),
     "nussl.core.audio_signal": (
         "versions.librosa_keywords_of_signals",
         "versions.hanning_window",
@@ -48,6 +49,6 @@ AFTER = {
 
 
 def install() -> None:
-    """Patches nussl, scaper and musdb when they are imported; a second call changes nothing."""
+    """Patches the packages when they are imported; a second call changes nothing."""
     if not any(isinstance(finder, ImportHook) for finder in sys.meta_path):
         sys.meta_path.insert(0, ImportHook(AROUND, AFTER))

@@ -4,6 +4,7 @@ Line numbers are those of nussl 1.1.9 and scaper 1.6.5.
 """
 
 import contextlib
+import math
 import types
 import warnings
 from collections.abc import Iterator
@@ -95,6 +96,11 @@ def numpy_inf(scaper_core: types.ModuleType) -> None:
     """scaper/core.py:1489,1512,1562,1598 use np.Inf, which NumPy 2 removed; every event does."""
     if not hasattr(np, "Inf"):
         scaper_core.np = SeenThrough(np, Inf=np.inf)
+
+
+def numpy_float_and_math(multiphase_gammatone_fb: types.ModuleType) -> None:
+    """asteroid-filterbanks 0.4.0 reads np.float and np.math, which NumPy 1.24 and 2 removed."""
+    multiphase_gammatone_fb.np = SeenThrough(np, float=float, math=math)
 
 
 def scores_in_double_precision(bss_eval: types.ModuleType) -> None:

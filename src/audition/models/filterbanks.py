@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from audition.errors import ConfigError
 
-OF_ASTEROID = ("analytic_free", "param_sinc")  # what asteroid-filterbanks calls them
+OF_ASTEROID = ("analytic_free", "param_sinc", "mel_gram", "multiphase_gammatone")
 
 
 class Filterbank(nn.Module):
@@ -28,6 +28,10 @@ class Filterbank(nn.Module):
     def decode(self, frames: torch.Tensor) -> torch.Tensor:
         """Waveforms `(batch, 1, sample)` of frames `(batch, filter, frame)`."""
         raise NotImplementedError(f"{type(self).__name__} has no decode method.")
+
+    def heard(self, frames: torch.Tensor) -> torch.Tensor:
+        """What masks are estimated from, of frames `(batch, filter, frame)`; as large, and real."""
+        return frames
 
 
 class FreeFilterbank(Filterbank):
@@ -78,27 +82,50 @@ class STFTFilterbank(Filterbank):
         return added.squeeze(2)
 
 
+class STFTMagnitudeFilterbank(STFTFilterbank):
+    """The complex STFT, of which the masker hears log-magnitudes; a mask is real.
+
+    Heitkaemper et al., "Demystifying TasNet: A dissecting approach", ICASSP 2020.
+    """
+
+    def __init__(self, kernel_size: int, stride: int):
+        super().__init__(kernel_size, stride)
+        self.num_filters //= 2
+
+    def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
+        return torch.complex(*super().encode(waveforms).chunk(2, dim=1))
+
+    def heard(self, frames: torch.Tensor) -> torch.Tensor:
+        return (frames.real.square() + frames.imag.square() + 1e-8).log()
+
+    def decode(self, frames: torch.Tensor) -> torch.Tensor:
+        return super().decode(torch.cat([frames.real, frames.imag], dim=1))
+
+
 class AsteroidFilterbank(Filterbank):
-    """A filterbank of the package asteroid-filterbanks, with its decoder."""
+    """A filterbank of the package asteroid-filterbanks, with its decoder; a mel-gram's is learned."""
 
     def __init__(
         self, name: str, num_filters: int, kernel_size: int, stride: int, sample_rate: int
     ):
         try:
-            from asteroid_filterbanks import make_enc_dec
+            import asteroid_filterbanks as theirs
         except ImportError as error:
             raise ConfigError(
                 f"filterbank = {name!r} needs asteroid-filterbanks: pip install --no-deps "
                 "asteroid-filterbanks, or choose 'free' or 'stft'."
             ) from error
-        encoder, decoder = make_enc_dec(
-            name,
-            n_filters=num_filters,
-            kernel_size=kernel_size,
-            stride=stride,
-            sample_rate=sample_rate,
-        )
-        super().__init__(encoder.n_feats_out, kernel_size, stride)
+        sizes = {"kernel_size": kernel_size, "stride": stride, "sample_rate": sample_rate}
+        if name == "mel_gram":
+            encoder = theirs.Encoder(
+                theirs.melgram_fb.MelGramFB(kernel_size, n_mels=num_filters, **sizes)
+            )
+            decoder = theirs.Decoder(theirs.FreeFB(num_filters, **sizes))
+        else:
+            encoder, decoder = theirs.make_enc_dec(name, n_filters=num_filters, **sizes)
+        super().__init__(
+            encoder.n_feats_out, encoder.filterbank.kernel_size, stride
+        )  # a sinc is odd
         self.encoder, self.decoder = encoder, decoder
 
     def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
@@ -114,9 +141,9 @@ def filterbank(
     """A filterbank by name.
 
     Args:
-        name: "free" (learned), "stft" (whose number of filters follows from `kernel_size`), or, of
-            asteroid-filterbanks, "analytic_free", "param_sinc".
-        sample_rate: in Hz; only the last depends on it.
+        name: "free" (learned), "stft" or "stft_magnitude" (whose number of filters follows from
+            `kernel_size`), or, of asteroid-filterbanks, "analytic_free", "param_sinc", "mel_gram", "multiphase_gammatone".
+        sample_rate: in Hz; only the last three depend on it.
 
     Raises:
         ConfigError: no such filterbank, or its package is missing.
@@ -125,7 +152,9 @@ def filterbank(
         return FreeFilterbank(num_filters, kernel_size, stride)
     if name == "stft":
         return STFTFilterbank(kernel_size, stride)
+    if name == "stft_magnitude":
+        return STFTMagnitudeFilterbank(kernel_size, stride)
     if name in OF_ASTEROID:
         return AsteroidFilterbank(name, num_filters, kernel_size, stride, sample_rate)
-    known = ", ".join(["free", "stft", *OF_ASTEROID])
+    known = ", ".join(["free", "stft", "stft_magnitude", *OF_ASTEROID])
     raise ConfigError(f"filterbank = {name!r} is none of {known}; choose one.")

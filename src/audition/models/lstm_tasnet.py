@@ -82,7 +82,7 @@ class LSTMTasNet(MaskingNetwork):
             Asteroid "cgLN".
         mask_activation: a key of `masking.ACTIVATIONS`.
         causal: True never looks ahead, but for the encoder's window; `norm` must not either.
-        filters, sample_rate: see `filterbanks.filterbank`.
+        filters, sample_rate: see `filterbanks.filterbank`; an STFT has no gate.
     """
 
     def __init__(
@@ -113,4 +113,4 @@ class LSTMTasNet(MaskingNetwork):
             norm,
             mask_activation,
         )
-        super().__init__(GatedFilterbank(bank), masker)
+        super().__init__(bank if filters.startswith("stft") else GatedFilterbank(bank), masker)

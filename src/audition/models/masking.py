@@ -30,7 +30,8 @@ class MaskingNetwork(nn.Module):
     Args:
         filters: the encoder and its decoder.
         masker: nn.Module from `(batch, filter, frame)` to masks `(batch, source, filter, frame)`.
-        encoder_activation: what is applied to the encoded frames; a key of ACTIVATIONS.
+        encoder_activation: what is applied to the encoded frames; a key of ACTIVATIONS, "linear" for
+            complex ones.
     """
 
     def __init__(self, filters: Filterbank, masker: nn.Module, encoder_activation: str = "linear"):
@@ -45,7 +46,7 @@ class MaskingNetwork(nn.Module):
         before, after = self.padding(num_samples)
         padded = functional.pad(mix.reshape(-1, 1, num_samples), (before, after))
         frames = self.activation(self.filters.encode(padded))
-        masked = self.masker(frames) * frames.unsqueeze(1)
+        masked = self.masker(self.filters.heard(frames)) * frames.unsqueeze(1)
         num_sources = masked.shape[1]
         estimates = self.filters.decode(masked.flatten(0, 1))[..., before : before + num_samples]
         estimates = estimates.reshape(num_batch, num_channels, num_sources, num_samples)
