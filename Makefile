@@ -10,13 +10,16 @@ OTHER_PYNVML := nvidia-ml-py==13.615.71
 BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo primitives bootstrap companion test lint bench stress faults recipes
+.PHONY: help demo networks primitives bootstrap companion test lint bench stress faults recipes
 
 help:  ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; takes a few minutes, downloads no data
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/demo.sh
+
+networks: $(VENV)/installed  ## train small networks of every kind for equal processor time, and compare; under half an hour
+	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/networks.sh
 
 primitives: $(VENV)/installed  ## score the primitive separators on rendered songs; takes a few minutes
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/music.sh primitives
