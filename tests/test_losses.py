@@ -430,8 +430,11 @@ def test_the_document_lists_every_loss():
     assert listed == ours | {"DeepClusteringLoss", "WhitenedKMeansLoss", "KLDivLoss"}
 
 
-@pytest.mark.parametrize("printed", documents.blocks(documents.read("docs/losses.md"), "gin"))
+PRINTED = [text for _, text in documents.blocks(documents.read("docs/losses.md"), "gin")]
+
+
+@pytest.mark.parametrize("printed", [one for one in PRINTED if "loss_dictionary" in one])
 def test_the_dictionaries_of_the_document_can_be_built(printed):
     registry.register()
-    gin.parse_config(printed[1])
+    gin.parse_config(printed)
     Losses(copy.deepcopy(gin.query_parameter("train.loss_dictionary")))

@@ -16,7 +16,11 @@ from audition.handlers.gradients import (
 )
 from audition.handlers.profiler import add_profiler
 from audition.handlers.records import add_record_batch_and_loss_info_handler
-from audition.handlers.schedule import add_lr_scheduler_handler, early_stopping
+from audition.handlers.schedule import (
+    add_lr_scheduler_handler,
+    add_sinkpit_schedule,
+    early_stopping,
+)
 from audition.handlers.trackers import add_clearml_logger, add_mlflow_logger, add_wandb_logger
 
 __all__ = [
@@ -32,6 +36,7 @@ __all__ = [
     "add_profiler",
     "add_record_batch_and_loss_info_handler",
     "add_time_budget",
+    "add_sinkpit_schedule",
     "add_validation_examples",
     "add_wandb_logger",
     "early_stopping",

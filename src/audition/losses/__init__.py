@@ -165,6 +165,15 @@ class Losses(Closure):
             module.eval()
         return self
 
+    def state_dict(self) -> dict[str, dict]:
+        """Name of loss → its buffers, such as a temperature."""
+        return dict(zip(self.names, (one.state_dict() for one in self.modules), strict=True))
+
+    def load_state_dict(self, states: dict[str, dict]) -> None:
+        for module, *_, name in self.losses:
+            if name in states:
+                module.load_state_dict(states[name])
+
     @property
     def modules(self) -> list[nn.Module]:
         return [module for module, *_ in self.losses]

@@ -1,4 +1,4 @@
-"""New mixtures of the sources in a batch, made on the network's device."""
+"""New mixtures of what is in a batch, made on the network's device."""
 
 import gin
 import numpy as np
@@ -71,3 +71,52 @@ class RemixStems:
         size = batch_size, num_sources
         gains_db = random.uniform(self.min_gain_db, self.max_gain_db, size)
         return examples, (10 ** (gains_db / 20)).astype(np.float32)
+
+
+@gin.register
+class MixturesOfMixtures:
+    """Adds to the mixture of each example that of another one in its batch, for `MixITLoss`.
+
+        train.remix = @MixturesOfMixtures()
+
+    The batch keeps its size, and every mixture is in two examples. The pairs depend on
+    `(seed, iteration)` only. The validation is not remixed, so it needs a loss of its own.
+
+    Args:
+        seed: int.
+    """
+
+    def __init__(self, seed: int):
+        self.seed = seed
+
+    def __call__(
+        self, waveforms: dict[str, torch.Tensor], iteration: int
+    ) -> dict[str, torch.Tensor]:
+        """A copy of `waveforms` with the sums.
+
+        Args:
+            waveforms: dict of `mix` `(batch, channel, sample)` and `sources`
+                `(batch, source, channel, sample)`.
+            iteration: number of the training iteration.
+
+        Returns:
+            dict of the sum `mix`, the two in it, `mixtures` `(batch, mixture, channel, sample)`, and
+            the `sources` of both.
+        """
+        mix, sources = waveforms["mix"], waveforms["sources"]
+        others = torch.from_numpy(self.draw(len(mix), iteration)).to(mix.device)
+        mixtures = torch.stack([mix, mix[others]], dim=1)
+        sources = torch.cat([sources, sources[others]], dim=1)
+        return {**waveforms, "mix": mixtures.sum(dim=1), "mixtures": mixtures, "sources": sources}
+
+    def draw(self, batch_size: int, iteration: int) -> np.ndarray:
+        """Which example is added to each one, never itself, `(batch,)`."""
+        if batch_size < 2:
+            raise ConfigError(
+                "MixturesOfMixtures has nothing to add in a batch of one: bind a train.batch_size of "
+                "at least 2."
+            )
+        circle = np.random.default_rng([self.seed, iteration]).permutation(batch_size)
+        others = np.empty_like(circle)
+        others[circle] = np.roll(circle, 1)
+        return others

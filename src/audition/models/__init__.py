@@ -18,6 +18,7 @@ A network from waveforms to waveforms is an `nn.Module` decorated with `waveform
     band_split         BSRNN, BS-RoFormer, Mel-band RoFormer
     open_unmix         Open-Unmix, X-UMX
     asteroid_network   any of asteroid's, by its name there
+    consistency        any of them, with estimates that add up to the mixture
 """
 
 from audition.models.asteroid_network import AsteroidNetwork
@@ -25,6 +26,7 @@ from audition.models.band_split import BSRNN, BSRoFormer, MelBandRoFormer
 from audition.models.blocks import building_block
 from audition.models.chimera_with_mel import build_chimera_with_mel
 from audition.models.complex_masking import DCCRN, DCUNet
+from audition.models.consistency import MixtureConsistency, MixtureConsistent
 from audition.models.conv_tasnet import ConvTasNet
 from audition.models.dual_path import DPRNNTasNet, DPTNet
 from audition.models.lstm_tasnet import LSTMTasNet
@@ -47,6 +49,8 @@ __all__ = [
     "LSTMTasNet",
     "MelBandRoFormer",
     "OpenUnmix",
+    "MixtureConsistency",
+    "MixtureConsistent",
     "SepFormer",
     "SuDoRMRF",
     "TFGridNet",

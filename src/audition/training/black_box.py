@@ -35,7 +35,12 @@ def write(training: Training, values: dict[str, float], rng: dict[str, torch.Ten
         rng: the generators' states before it.
     """
     buffer = io.BytesIO()
-    weights = {"model": training.model.state_dict(), "losses": training.losses.weights, "rng": rng}
+    weights = {
+        "model": training.model.state_dict(),
+        "losses": training.losses.weights,
+        "loss_states": training.losses.state_dict(),
+        "rng": rng,
+    }
     torch.save(weights, buffer)
     checkpoints.write_whole(buffer.getbuffer(), training.run.black_box_weights)
     state = training.trainer.state

@@ -60,6 +60,7 @@ def replay_step(settings: Settings) -> None:
         step, weights = black_box.read(run, training.device)
         checkpoints.load_weights(training.model, weights["model"], run.black_box_weights)
     training.losses.weights = weights["losses"]
+    training.losses.load_state_dict(weights.get("loss_states", {}))  # none up to version 0.2
     training.model.train()
     again = Replay(training, settings, step, weights["rng"])
     print(f"iteration {step['iteration']}: {wrong_of(step)}")
