@@ -128,10 +128,12 @@ def test_a_recipe_loads_with_every_point_of_its_sweep(recipe):
 def test_the_waveform_network_of_a_recipe_fits_its_losses(recipe):
     torch.manual_seed(0)
     load_point(recipe, points_of(recipe)[0], *shrunk_network(recipe))
-    num_sources = value("NUM_SOURCES/macro.value")
-    features = value("train.features")
-    sources = torch.randn(2, num_sources, 1, 4000)
-    data = features({"mix": sources.sum(dim=1), "sources": sources})
+    sources = torch.randn(2, value("NUM_SOURCES/macro.value"), 1, 4000)
+    waveforms = {"mix": sources.sum(dim=1), "sources": sources}
+    if "train.remix" in text_of(recipe):
+        waveforms = value("train.remix")(waveforms, 1)
+    num_sources = waveforms["sources"].shape[1]
+    data = {**waveforms, **value("train.features")(waveforms)}
     model = nussl.ml.SeparationModel(config_of(value("train.model")))
     output = model(dict(data))
     assert output[value("evaluate.separator").output_key].shape == (2, 1, 4000, num_sources)
