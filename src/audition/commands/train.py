@@ -44,6 +44,7 @@ def train(
     accumulate_batches: int = 1,
     excerpt_frames: int | None = None,
     excerpt_seconds: float | None = None,
+    curriculum: dict[int, dict] | None = None,
     val_loss_dictionary: dict | None = None,
     loss_combination: str = "combine_by_sum",
     val_batch_size: int | None = None,
@@ -87,6 +88,9 @@ def train(
             steps; it steps as for one batch of `batch_size * accumulate_batches` excerpts, in the
             memory of one of `batch_size`.
         excerpt_frames, excerpt_seconds: length of an excerpt; set one of the two.
+        curriculum: dict, epoch → dict of `excerpt_seconds`, `excerpt_frames` and `batch_size` that hold
+            from that epoch on, for training alone, until a later epoch changes them; None has the
+            same in all epochs.
         val_loss_dictionary: None takes `loss_dictionary`.
         loss_combination: "combine_by_sum" or "combine_by_multiply".
         val_batch_size: None takes `batch_size`.

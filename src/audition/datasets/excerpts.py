@@ -1,7 +1,7 @@
 """Fixed-length excerpts for training, and which of them each iteration reads."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
@@ -23,6 +23,22 @@ class Place(NamedTuple):
     num_samples: int
 
 
+class Stage(NamedTuple):
+    """What the excerpts are from an iteration on, until the next stage.
+
+    Attributes:
+        first_iteration: the first one of the stage, counted from 0.
+        first_index: global index of its first excerpt.
+        batch_size: excerpts per iteration.
+        num_samples: length of an excerpt.
+    """
+
+    first_iteration: int
+    first_index: int
+    batch_size: int
+    num_samples: int
+
+
 class Excerpts(Dataset):
     """One excerpt of every item per epoch, at index `epoch * len(excerpts) + number`.
 
@@ -38,17 +54,20 @@ class Excerpts(Dataset):
         data: Split.
         num_samples: length of an excerpt.
         seed: seed of the order and the positions.
+        stages: where the length changes, if it does; the excerpts of a batch are of one stage.
     """
 
-    def __init__(self, data: Split, num_samples: int, seed: int):
-        if num_samples < 1:
+    def __init__(self, data: Split, num_samples: int, seed: int, stages: Sequence[Stage] = ()):
+        shortest = min([num_samples, *(stage.num_samples for stage in stages)])
+        if shortest < 1:
             raise ConfigError(
-                f"An excerpt of {num_samples} samples is too short: raise train.excerpt_frames or "
+                f"An excerpt of {shortest} samples is too short: raise train.excerpt_frames or "
                 "train.excerpt_seconds."
             )
         self.data = data
         self.num_samples = num_samples
         self.seed = seed
+        self.stages = stages
         self.cache = waveform_cache.open(data)
         self.extras = {}  # item → what its transforms add, once it was read
         where = (
@@ -68,7 +87,7 @@ class Excerpts(Dataset):
     def __getitems__(self, global_indices: list[int]) -> dict[str, torch.Tensor]:
         """The same for several excerpts, each entry with a leading batch axis."""
         size, num_sources = len(global_indices), len(self.data.source_names)
-        shape = self.data.num_channels, self.num_samples
+        shape = self.data.num_channels, self.length(global_indices[0])
         # from torch's allocator: numpy would ask the system for fresh pages for every batch
         mix = torch.empty(size, *shape)
         sources = torch.empty(size, num_sources, *shape)
@@ -87,24 +106,26 @@ class Excerpts(Dataset):
         """Where an excerpt is cut from."""
         item, position = self.item_and_position(global_index)
         waveforms, _ = self.waveforms(item)
-        start = self.start(position, waveforms)
-        return Place(self.data.names[item], start, self.num_samples)
+        num_samples = self.length(global_index)
+        return Place(self.data.names[item], start_of(position, waveforms, num_samples), num_samples)
+
+    def length(self, global_index: int) -> int:
+        """Of an excerpt, in samples."""
+        begun = [stage for stage in self.stages if stage.first_index <= global_index]
+        return begun[-1].num_samples if begun else self.num_samples
 
     def item_and_position(self, global_index: int) -> tuple[int, float]:
         epoch, number = divmod(int(global_index), len(self))
         items, positions = plan_epoch(self.seed, epoch, len(self))
         return int(items[number]), positions[number]
 
-    def start(self, position: float, waveforms: np.ndarray) -> int:
-        spare = max(0, waveforms.shape[-1] - self.num_samples)
-        return int(position * (spare + 1))
-
     def read(self, global_index: int, mix: np.ndarray, sources: np.ndarray) -> int:
         """Writes an excerpt into the two arrays, and returns its item's number."""
         item, position = self.item_and_position(global_index)
         waveforms, scale = self.waveforms(item)
-        start = self.start(position, waveforms)
-        piece = waveforms[..., start : start + self.num_samples]
+        num_samples = mix.shape[-1]
+        start = start_of(position, waveforms, num_samples)
+        piece = waveforms[..., start : start + num_samples]
         for signals, out in ((piece[0], mix), (piece[1:], sources)):
             np.multiply(signals, scale, out=out[..., : piece.shape[-1]])
             out[..., piece.shape[-1] :] = 0
@@ -115,6 +136,12 @@ class Excerpts(Dataset):
         if self.cache:
             return self.cache.waveforms(item)
         return self.data.waveforms(item), np.float32(1)
+
+
+def start_of(position: float, waveforms: np.ndarray, num_samples: int) -> int:
+    """The first sample of an excerpt whose position is in [0, 1)."""
+    spare = max(0, waveforms.shape[-1] - num_samples)
+    return int(position * (spare + 1))
 
 
 @lru_cache(maxsize=8)
@@ -141,12 +168,14 @@ class EpochBatches:
         epoch_length: iterations per epoch.
         start_iteration: iterations already done.
         num_epochs: epochs of the whole training.
+        stages: where the batch size changes, if it does.
     """
 
     batch_size: int
     epoch_length: int
     start_iteration: int
     num_epochs: int
+    stages: Sequence[Stage] = ()
 
     def __post_init__(self):
         for name in ("batch_size", "epoch_length", "num_epochs"):
@@ -164,5 +193,7 @@ class EpochBatches:
 
     def of(self, iteration: int) -> list[int]:
         """The batch of an iteration, counted from 1."""
-        first = (iteration - 1) * self.batch_size
-        return list(range(first, first + self.batch_size))
+        begun = [stage for stage in self.stages if stage.first_iteration < iteration]
+        stage = begun[-1] if begun else Stage(0, 0, self.batch_size, 0)
+        first = stage.first_index + (iteration - 1 - stage.first_iteration) * stage.batch_size
+        return list(range(first, first + stage.batch_size))

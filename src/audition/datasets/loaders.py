@@ -2,20 +2,25 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch.utils.data import DataLoader
 
 from audition import interruption
-from audition.datasets.excerpts import Excerpts, batch_collate
+from audition.datasets.excerpts import Excerpts, Stage, batch_collate
 from audition.datasets.split import Split
 
 log = logging.getLogger(__name__)
 
 
 def make_loader(
-    data: Split, batches: Iterable[list[int]], num_samples: int, seed: int, num_workers: int
+    data: Split,
+    batches: Iterable[list[int]],
+    num_samples: int,
+    seed: int,
+    num_workers: int,
+    stages: Sequence[Stage] = (),
 ) -> DataLoader:
     """A DataLoader of excerpts.
 
@@ -25,11 +30,12 @@ def make_loader(
         num_samples: length of an excerpt.
         seed: seed of the excerpts.
         num_workers: loading processes, at most one per core; 0 loads in this process.
+        stages: where the length changes, if it does.
     """
     num_workers = at_most_one_per_core(num_workers)
     # its own generator: PyTorch draws a seed per pass, and the global generator is for dropout
     return DataLoader(
-        Excerpts(data, num_samples, seed),
+        Excerpts(data, num_samples, seed, stages),
         batch_sampler=batches,
         num_workers=num_workers,
         collate_fn=batch_collate,

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 
 import nussl
@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Events
 from torch.utils.data import DataLoader
 
-from audition.datasets.excerpts import EpochBatches
+from audition.datasets.excerpts import EpochBatches, Stage
 from audition.datasets.loaders import each_item_once, make_loader, stop_workers
 from audition.datasets.split import Split
 from audition.datasets.waveform_cache import Inspection
@@ -118,9 +118,11 @@ def model_metadata(settings: Settings) -> dict:
     }
 
 
-def load(settings: Settings, data: Split, batches: Iterable) -> DataLoader:
+def load(
+    settings: Settings, data: Split, batches: Iterable, stages: Sequence[Stage] = ()
+) -> DataLoader:
     return make_loader(
-        data, batches, settings.excerpt_samples, settings.seed, settings.num_data_workers
+        data, batches, settings.excerpt_samples, settings.seed, settings.num_data_workers, stages
     )
 
 
@@ -185,8 +187,9 @@ def iterate(
         epoch_length=epoch_length,
         start_iteration=start,
         num_epochs=settings.num_epochs,
+        stages=settings.stages,
     )
-    loader = load(settings, settings.train_data, batches)
+    loader = load(settings, settings.train_data, batches, settings.stages)
     inspection = inspect_caches(training, [loader, val_loader])
     try:
         with postponed():

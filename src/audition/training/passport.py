@@ -21,7 +21,14 @@ if TYPE_CHECKING:  # settings check that a step is one, and a step may write a c
 MAY_CHANGE = ("train.num_epochs", "add_lr_scheduler_handler")
 AS_THEY_ARE = (
     *("features", "model_config", "loss_dictionary", "val_loss_dictionary", "loss_combination"),
-    *("excerpt_frames", "excerpt_seconds", "batch_size", "accumulate_batches", "num_epochs"),
+    *(
+        "excerpt_frames",
+        "excerpt_seconds",
+        "curriculum",
+        "batch_size",
+        "accumulate_batches",
+        "num_epochs",
+    ),
     *("val_epoch_length", "seed", "remix", "mixed_precision"),
 )
 UNBOUND = "not bound"

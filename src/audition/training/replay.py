@@ -89,10 +89,11 @@ class Replay:
     def __init__(self, training: Training, settings: Settings, step: dict, rng: dict):
         self.training, self.rng = training, rng
         self.iteration, self.count = step["iteration"], training.accumulate_batches
+        length, stages = settings.iterations_per_epoch, settings.stages
         batches = EpochBatches(
-            settings.excerpts_per_iteration, settings.iterations_per_epoch, 0, settings.num_epochs
+            settings.excerpts_per_iteration, length, 0, settings.num_epochs, stages
         )
-        data = Excerpts(settings.train_data, settings.excerpt_samples, step["seed"])
+        data = Excerpts(settings.train_data, settings.excerpt_samples, step["seed"], stages)
         indices = batches.of(self.iteration)
         self.excerpts = [data.place(index) for index in indices]
         check_same(settings.run, step["excerpts"], [one._asdict() for one in self.excerpts])

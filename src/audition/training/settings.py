@@ -6,11 +6,13 @@ from numbers import Integral
 
 from torch.nn import Module
 
+from audition.datasets.excerpts import Stage
 from audition.datasets.split import Split
 from audition.errors import ConfigError
 from audition.features import Features
 from audition.models.waveform import config_of
 from audition.runs.folder import Run
+from audition.training import curriculum
 from audition.training.step import Step
 
 
@@ -36,6 +38,7 @@ class Settings:
     accumulate_batches: int
     excerpt_frames: int | None
     excerpt_seconds: float | None
+    curriculum: dict[int, dict] | None
     val_loss_dictionary: dict | None
     loss_combination: str
     val_batch_size: int | None
@@ -67,6 +70,7 @@ class Settings:
         self.check_features()
         self.check_step()
         self.check_excerpt()
+        curriculum.check(self.curriculum or {})
         self.check_precision()
         self.check_sample_rates()
         self.check_extras()
@@ -164,6 +168,10 @@ class Settings:
         if self.excerpt_seconds is not None:
             return round(self.excerpt_seconds * self.train_data.sample_rate)
         return self.features.num_samples(self.excerpt_frames)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return curriculum.stages(self)
 
     @property
     def excerpts_per_iteration(self) -> int:
