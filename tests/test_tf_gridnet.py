@@ -1,14 +1,46 @@
 """TF-GridNet: properties that its paper gives, and ESPnet's output with ESPnet's weights."""
 
+import numpy as np
 import pytest
+import soundfile
 import torch
 
 from audition.errors import ConfigError
+from audition.files import read_json
 from audition.models import TFGridNet
 from audition.models.grid_blocks import GridBlock
+from tests.support import road, training
 from tests.support.parity import ATOL, moved, number, renamed
 
 SMALL = {"channels": 8, "num_blocks": 2, "hidden_size": 8, "query_size": 64}
+RECIPE = (
+    "toy/exp/waveform.gin",
+    "train.model_config = None",
+    "train.excerpt_frames = None",
+    "train.excerpt_seconds = 0.2",
+    "train.handlers = []",
+    "train.num_epochs = 1",
+    "train.epoch_length = 2",
+    "train.batch_size = 2",
+    "WHAM.num_channels = 2",
+    "WaveformFeatures.reference_channel = 1",
+    "evaluate.reference_channel = 1",
+    "train.model = @TFGridNet()",
+    "TFGridNet.num_microphones = 2",
+    "TFGridNet.num_blocks = 1",
+    "TFGridNet.channels = 8",
+    "TFGridNet.hidden_size = 4",
+)
+MISTAKES = {
+    "train": {
+        "WaveformFeatures.reference_channel = 2": "= 2 is no channel of the sources, which",
+        "WaveformFeatures.reference_channel = None": "estimates of the shape (1, 1600) with",
+    },
+    "evaluate": {
+        "evaluate.reference_channel = 2": "2 is no channel of",
+        "evaluate.reference_channel = None": "or bind evaluate.reference_channel to the",
+    },
+}
 SHORT = {"window_length": 64, "hop_length": 16}
 
 
@@ -31,6 +63,33 @@ def test_microphones_are_heard_together_and_one_comes_out():
         ConfigError, match="num_microphones = 2, but mixtures have 1 channels; bind"
     ):
         network(mix[:, :1])
+
+
+@pytest.fixture
+def two_microphones(speech, tmp_path):
+    """The rendered voices at two microphones, the second of which hears them later and less loud."""
+    folder = tmp_path / "two"
+    for path in speech.rglob("*.wav"):
+        audio, sample_rate = soundfile.read(path)
+        copy = folder / path.relative_to(speech)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(copy, np.stack([audio, 0.5 * np.roll(audio, 3)], 1), sample_rate, "FLOAT")
+    return folder
+
+
+def test_a_network_of_two_microphones_is_trained_and_scored_on_one(two_microphones, capsys):
+    (run,) = road.instantiate(two_microphones, two_microphones.parent, *RECIPE)
+    assert_told(capsys, "train", run)
+    road.call("train", run.config)
+    assert_told(capsys, "evaluate", run)
+    road.call("evaluate", run.config)
+    scores = [read_json(path)["s1"] for path in run.results.glob("*.json")]
+    assert [len(one["SI-SDR"]) for one in scores] == [1] * 4
+
+
+def assert_told(capsys, command, run):
+    for binding, sentence in MISTAKES[command].items():
+        assert sentence in training.told(capsys, command, run.config, binding)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,7 @@ def evaluate(
     piece_seconds: float | None = 60.0,
     overlap_seconds: float = 2.0,
     save_audio: bool = False,
+    reference_channel: int | None = None,
     seed: int = 0,
     network: tuple[Any, dict] | None = None,
 ) -> None:
@@ -76,6 +77,8 @@ def evaluate(
             and is also the most audio that goes through the network at once; None never cuts.
         overlap_seconds: of the pieces, which are crossfaded there, and their sources matched.
         save_audio: also writes the estimates, as `audio/<track>/<source>.wav`.
+        reference_channel: of the mixture and its sources, the one channel that the separator's
+            estimates are scored with, counted from 0; None is all of them.
         seed: with the track's name, seeds the separators that draw random numbers.
         network: None; or `(model, metadata)` of a network in training: then nothing is written, and
             a few seconds are separated and scored to see whether this would work.
@@ -87,11 +90,11 @@ def evaluate(
     check_metrics(metrics)
     if network is not None:
         separator = separator.rehearsing(run.folder, *network, test_data)
-        return rehearse(separator, test_data, ScoreTrack(metrics, None), device)
+        return rehearse(separator, test_data, ScoreTrack(metrics, None, reference_channel), device)
     separator = separator.located(run.folder)
     separator.check(test_data)
     loop = LoopSettings(device, batch_size, piece_seconds, overlap_seconds, num_workers, seed)
-    settings = describe_settings(test_data, separator, metrics, loop, save_audio)
+    settings = describe_settings(test_data, separator, metrics, loop, save_audio, reference_channel)
     code = code_of(settings, separate_all, type(test_data.dataset), *separator.parts())
     kept = Results(run.results, settings, tracks(test_data), code)
     test_data.tell_order()
@@ -99,7 +102,7 @@ def evaluate(
     if todo and (why := kept.why_again()):
         log.info("%s were %s: they are scored again", run.results, why)
     log.info("%d of %d tracks to evaluate", len(todo), len(test_data))
-    last_step = ScoreTrack(metrics, run.audio if save_audio else None)
+    last_step = ScoreTrack(metrics, run.audio if save_audio else None, reference_channel)
     memory, began, seconds_of_audio = PeakMemory(), time.monotonic(), 0.0
     results = separate_all(test_data, todo, separator, last_step, loop)
     # a mistake in the settings shows with the first track, before anything is removed
@@ -132,16 +135,22 @@ class ScoreTrack:
     Args:
         metrics: list of Metrics.
         audio_folder: where estimates go, or None.
+        reference_channel: which channel to score, or None.
     """
 
-    def __init__(self, metrics: Sequence[Metric], audio_folder: Path | None):
+    def __init__(
+        self, metrics: Sequence[Metric], audio_folder: Path | None, reference_channel: int | None
+    ):
         self.metrics = metrics
         self.audio_folder = audio_folder
+        self.reference_channel = reference_channel
 
     def __call__(
         self, track: Track, separation: Separation
     ) -> tuple[dict[str, dict[str, list[float]]], list[str], dict[str, Any]]:
         """`(dict, source → score → list of float; list of remarks; dict about the audio)`."""
+        if self.reference_channel is not None:
+            track = track.at(self.reference_channel)
         estimates, files = separation.estimates, {}
         if self.audio_folder is not None:
             paths = write_estimates(self.audio_folder / track.name, track.sources, estimates)
@@ -202,6 +211,7 @@ def describe_settings(
     metrics: Sequence[Metric],
     loop: LoopSettings,
     save_audio: bool,
+    reference_channel: int | None,
 ) -> dict[str, Any]:
     """JSON-able: everything but the track that shapes a result.
 
@@ -214,6 +224,7 @@ def describe_settings(
         "pieces": [loop.piece_seconds, loop.overlap_seconds],
         "seed": loop.seed,
         "save_audio": save_audio,
+        **({} if reference_channel is None else {"reference_channel": reference_channel}),
         "data": {key: content[key] for key in ("dataset", "settings", "transform", "sample_rate")}
         | {"stft": describe(data.stft_params)},  # for algorithms without a network
         "packages": public_versions(PACKAGES),

@@ -5,6 +5,8 @@ import nussl
 import torch
 from torch import nn
 
+from audition.errors import ConfigError
+
 
 def loss(module: type[nn.Module]) -> type[nn.Module]:
     """Class decorator that makes an `nn.Module` available to loss dictionaries.
@@ -26,6 +28,7 @@ class WaveformLoss(nn.Module):
 
     def forward(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Scalar of two tensors `(batch, channel, sample, source)`, or without the channel."""
+        check_shapes(estimates, targets)
         return self.compare(source_first(estimates), source_first(targets)).mean()
 
     def pairwise(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -36,6 +39,18 @@ class WaveformLoss(nn.Module):
     def compare(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Losses `(...)` of two tensors `(..., channel, sample)` that broadcast."""
         raise NotImplementedError(f"{type(self).__name__} has no compare method.")
+
+
+def check_shapes(estimates: torch.Tensor, targets: torch.Tensor) -> None:
+    """Raises a ConfigError if they differ but in the batch and in the number of sources, as channels
+    would broadcast."""
+    shapes = [tuple(one.shape[1:-1]) for one in (estimates, targets)]
+    if shapes[0] != shapes[1]:
+        raise ConfigError(
+            f"train.loss_dictionary compares estimates of the shape {shapes[0]} with sources of the "
+            f"shape {shapes[1]}: choose a network that keeps the mixture's channels and length, or "
+            "bind WaveformFeatures.reference_channel to the one that it estimates."
+        )
 
 
 def source_first(waveforms: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from audition.losses.base import loss
+from audition.losses.base import check_shapes, loss
 
 MOST_TRIED = 3  # estimates; with more, the Hungarian method finds the best assignment sooner
 
@@ -107,6 +107,7 @@ def pairwise_losses(
     loss_function: nn.Module, estimates: torch.Tensor, targets: torch.Tensor
 ) -> torch.Tensor:
     """Losses `(batch, estimate, source)` of each estimate with each source; arguments as above."""
+    check_shapes(estimates, targets)
     if hasattr(loss_function, "pairwise"):
         return loss_function.pairwise(estimates, targets)
     num_estimates, num_targets = estimates.shape[-1], targets.shape[-1]

@@ -140,7 +140,8 @@ class Metric:
         if len(shapes) > 1:
             raise ConfigError(
                 f"{name} needs references and estimates of the same shape (channel, sample), but "
-                f"got {sorted(shapes)}: choose a separator that keeps the mixture's channels."
+                f"got {sorted(shapes)}: choose a separator that keeps the mixture's channels, or bind "
+                "evaluate.reference_channel to the one that it estimates."
             )
 
 

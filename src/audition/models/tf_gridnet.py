@@ -22,7 +22,8 @@ class TFGridNet(nn.Module):
     Forward takes mixtures `(batch, channel, sample)` and returns estimates
     `(batch, source, channel, sample)`. Of one microphone, the channels of a signal are separated each
     by itself. Of several, the channels are the microphones, and one channel comes out: each source as
-    the microphone heard it that the loss compares it with.
+    one microphone heard it, the one that WaveformFeatures.reference_channel and
+    evaluate.reference_channel say.
 
     Args:
         num_sources: how many waveforms come out.
