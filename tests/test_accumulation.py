@@ -137,6 +137,15 @@ def test_an_iteration_is_a_step(tmp_path, corpus):
             ),
             "train.loss_dictionary['L1Loss'] is a sum over the batch: take out its reduction",
         ),
+        (
+            (
+                "train.accumulate_batches = 2",
+                "train.handlers = []",
+                "train.loss_dictionary = {'PermutationInvariantLoss': "
+                "{'args': ['L1Loss'], 'kwargs': {'threshold': 0.1}}}",
+            ),
+            "train.loss_dictionary['PermutationInvariantLoss'] leaves out utterances below its",
+        ),
     ],
 )
 def test_what_parts_do_not_add_up_to_is_told(instantiate, capsys, bindings, sentence):

@@ -4,7 +4,9 @@ import itertools
 
 import pytest
 import torch
+from scipy.signal import resample_poly
 
+from audition.compat import stand_ins
 from audition.losses import (
     LogMSELoss,
     MixITLoss,
@@ -15,9 +17,12 @@ from audition.losses import (
     SinkPITLoss,
     SISDRLoss,
     SNRLoss,
+    STOILoss,
 )
+from audition.losses.perceptual import resampled
 from audition.losses.permutation import assignment, pairwise_losses, reordered
 from audition.losses.spectral import magnitudes
+from tests.support.parity import peer
 
 asteroid = pytest.importorskip(
     "asteroid.losses", reason="needs pip install --no-deps -r requirements-peers.txt"
@@ -169,16 +174,32 @@ def test_pmsqe(sample_rate):
 
 @pytest.mark.parametrize("extended", [True, False])
 def test_stoi(extended):
-    reason = "needs pip install --no-deps torch_stoi==0.2.3 pystoi==0.4.1 torchaudio==2.11.0"
-    pytest.importorskip("torchaudio.transforms", reason=reason)
-    torch_stoi = pytest.importorskip("torch_stoi", reason=reason)
-    from audition.losses import STOILoss
-
+    with stand_ins.torchaudio():
+        package = peer("torch_stoi")
+    stoi = package.NegSTOILoss(10000, extended=extended, do_resample=False)
     estimates, sources = signals(2, num_samples=8000)
-    theirs = torch_stoi.NegSTOILoss(8000, extended=extended)(estimates, sources).mean()
-    found = STOILoss(8000, extended=extended)
-    torch.testing.assert_close(found(ours(estimates), ours(sources)), theirs, **CLOSE)
-    pairs = found.pairwise(ours(estimates), ours(sources))
+    loss = STOILoss(10000, extended=extended)
+    found = loss(ours(estimates), ours(sources))
+    torch.testing.assert_close(found, stoi(estimates, sources).mean(), **CLOSE)
+    pairs = loss.pairwise(ours(estimates), ours(sources))
     for one, other in itertools.product(range(2), repeat=2):
-        alone = found(ours(estimates[:, one : one + 1]), ours(sources[:, other : other + 1]))
-        torch.testing.assert_close(pairs[:, one, other].mean(), alone, **CLOSE)
+        alone = stoi(estimates[:, one], sources[:, other])
+        torch.testing.assert_close(pairs[:, one, other], alone, **CLOSE)
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 16000])
+def test_stoi_at_other_sample_rates_is_nearly_that_which_is_reported(sample_rate):
+    with stand_ins.torchaudio():
+        peer("torch_stoi")
+    exact = peer("pystoi").stoi
+    estimates, sources = signals(1, batch=1, num_samples=2 * sample_rate)
+    expected = exact(sources[0, 0].numpy(), estimates[0, 0].numpy(), sample_rate)
+    found = STOILoss(sample_rate)(ours(estimates), ours(sources)).item()
+    assert -found == pytest.approx(expected, abs=5e-3)
+
+
+@pytest.mark.parametrize("rates", [(8000, 10000), (16000, 10000), (10000, 10000)])
+def test_resampling_is_scipys(rates):
+    signals = torch.randn(2, 801, dtype=torch.double)
+    expected = resample_poly(signals.numpy(), rates[1], rates[0], axis=1)
+    torch.testing.assert_close(resampled(signals, *rates), torch.from_numpy(expected))

@@ -1,14 +1,19 @@
 """Losses that stand for what listeners say, by the packages of those who wrote them."""
 
 import importlib
+import math
 import warnings
 from types import ModuleType
 
 import torch
+from scipy.signal import firwin
+from torch.nn import functional
 
+from audition.compat import stand_ins
 from audition.errors import ConfigError
 from audition.losses.base import WaveformLoss, loss
 
+STOI_HZ = 10000  # at which STOI is defined
 PMSQE_WINDOWS = {8000: 256, 16000: 512}  # sample rate in Hz → samples
 
 
@@ -19,7 +24,7 @@ def optional(module: str, name: str, packages: str) -> ModuleType:
         ConfigError: it isn't installed.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), stand_ins.torchaudio():
             warnings.simplefilter("ignore")
             return importlib.import_module(module)
     except ImportError as error:
@@ -59,11 +64,30 @@ class STOILoss(PerceptualLoss):
 
     def __init__(self, sample_rate: int, use_vad: bool = True, extended: bool = False):
         super().__init__()
-        package = optional("torch_stoi", "STOILoss", "torch_stoi pystoi torchaudio")
-        self.stoi = package.NegSTOILoss(sample_rate, use_vad=use_vad, extended=extended)
+        package = optional("torch_stoi", "STOILoss", "torch_stoi pystoi")
+        self.sample_rate = sample_rate
+        self.stoi = package.NegSTOILoss(STOI_HZ, use_vad, extended, do_resample=False)
 
     def of_signals(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return self.stoi(estimates, targets)
+        return self.stoi(
+            *(resampled(one, self.sample_rate, STOI_HZ) for one in (estimates, targets))
+        )
+
+
+def resampled(signals: torch.Tensor, old_hz: int, new_hz: int) -> torch.Tensor:
+    """What scipy.signal.resample_poly makes of `(signal, sample)`, with gradients."""
+    divisor = math.gcd(old_hz, new_hz)
+    up, down = new_hz // divisor, old_hz // divisor
+    if up == down:
+        return signals
+    half = 10 * max(up, down)
+    taps = up * firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", 5.0))
+    between = signals.new_zeros(*signals.shape, up)
+    between[..., 0] = signals
+    filters = torch.as_tensor(taps, dtype=signals.dtype, device=signals.device)
+    return functional.conv1d(
+        between.flatten(1).unsqueeze(1), filters[None, None], stride=down, padding=half
+    ).squeeze(1)
 
 
 @loss
