@@ -77,6 +77,8 @@ def shrunk(recipe):
 
 SMALLER = {  # arguments of waveform networks → sizes for tests, where a network has them
     "num_filters": 16,
+    "channels": 8,
+    "query_size": 16,
     "num_blocks": 2,
     "num_repeats": 1,
     "num_layers": 1,
