@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Another package of the module pynvml: allocate.py must work with both, so tests use this one as well.
 OTHER_PYNVML := nvidia-ml-py==13.615.71
-BENCHMARKS := $(filter-out __init__ pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ network_costs pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo networks primitives bootstrap companion test lint bench stress faults recipes
