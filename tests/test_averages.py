@@ -104,8 +104,10 @@ def test_the_average_of_the_best_epochs_is_validated_and_can_be_evaluated(instan
     assert run.report_card_txt.exists()
 
 
-def test_an_average_of_one_epoch_is_the_best_model(instantiate):
-    (run,) = instantiate(*BEST, "add_average_of_best.num_epochs = 1")
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_average_of_one_epoch_is_the_best_model(instantiate, num_workers):
+    workers = f"train.num_data_workers = {num_workers}"
+    (run,) = instantiate(*BEST, "add_average_of_best.num_epochs = 1", workers)
     road.call("train", run.config)
     average, best = weights.read(run.average_model), weights.read(run.best_model)
     assert_same(average.tensors, best.tensors)

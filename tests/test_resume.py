@@ -8,7 +8,7 @@ import torch
 
 from audition.files import read_json
 from tests.support import road
-from tests.support.training import assert_same, state
+from tests.support.training import assert_same, events, state
 
 
 def sweep_with_kill_switch(folder, num_workers, *bindings):
@@ -86,3 +86,57 @@ def test_a_checkpoint_of_version_01_on_fewer_items_is_told(instantiate, capsys):
         in capsys.readouterr().err.splitlines()[-1]
     )
     road.call("resume", run.config, "train.num_epochs = 2")
+
+
+TOGETHER = """
+import tests.support.kill_switch
+train.handlers = [
+    @add_autoclip_gradient_handler,
+    @add_lr_scheduler_handler,
+    @add_sinkpit_schedule,
+    @add_ema,
+    @add_average_of_best,
+    @add_kill_switch,
+]
+add_lr_scheduler_handler.scheduler = @torch.optim.lr_scheduler.OneCycleLR
+add_lr_scheduler_handler.per = 'iteration'
+torch.optim.lr_scheduler.OneCycleLR.max_lr = 1e-2
+torch.optim.lr_scheduler.OneCycleLR.total_steps = 12
+add_sinkpit_schedule.factor = 1.5
+add_average_of_best.num_epochs = 2
+train.loss_dictionary = {
+    'WhitenedKMeansLoss': {'weight': 1.0},
+    'SinkPITLoss': {'weight': 1.0, 'args': ['L1Loss']},
+}
+train.batch_size = 2
+train.accumulate_batches = 2
+train.num_epochs = 4                   # of three iterations
+train.curriculum = {1: {'excerpt_frames': 20}, 3: {'excerpt_frames': 40}}
+train.save_every_iterations = 2
+"""
+
+
+def test_all_that_a_training_keeps_survives_two_kills(instantiate, tmp_path):
+    """Averages, gradients of parts, a rate per iteration, SinkPIT's temperature, a curriculum."""
+    first, second = sorted(random.SystemRandom().sample(range(2, 13), 2))
+    print(f"killed before iterations {first} and {second}")
+    together = tmp_path / "together.gin"
+    together.write_text(TOGETHER)
+    instantiate(together)
+    killed, whole = instantiate(together)
+    road.call("train", whole.config)
+    for command, moment in (("train", first), ("resume", second)):
+        done = road.spawn(command, "-c", killed.config, KILL_AT=str(moment))
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    road.call("resume", killed.config)
+    assert_same(state(killed), state(whole))
+    assert set(state(whole)["kept"]) == {"autoclip", "best_epochs", "ema", "lr_scheduler"}
+    for path in ("best_model", "latest_model", "average_model"):
+        assert getattr(killed, path).read_bytes() == getattr(whole, path).read_bytes()
+    betas, rates = (logged(whole, name) for name in ("sinkpit_beta", "iteration/learning_rate"))
+    assert betas == pytest.approx([1.5**epoch for epoch in range(4) for _ in range(3)])
+    assert len(set(rates)) == 12
+
+
+def logged(run, name):
+    return [event.value for event in events(run).Scalars(name)]

@@ -172,16 +172,36 @@ def is_trained(training: Training, settings: Settings, start: int) -> bool:
 def iterate(
     training: Training, settings: Settings, start: int, val_loader: DataLoader | None
 ) -> None:
-    """Runs the trainer to the last epoch.
+    """Runs the trainer to the last epoch, and tells handlers that all is trained.
+
+    It tells so of a training that was trained before, too: the process may have been killed there.
 
     Raises:
         Interrupted: a signal came; `latest.pth` holds what was done until then.
     """
+    try:
+        with postponed():
+            if is_trained(training, settings, start):
+                log.info("This run is already trained.")
+            else:
+                run_epochs(training, settings, start, val_loader)
+            training.trainer.fire_event(TrainingEvents.TRAINING_COMPLETED)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise ConfigError(
+            "A data worker died; if memory ran out, lower train.num_data_workers or "
+            "train.batch_size, then resume from the last checkpoint."
+        ) from error
+    finally:
+        close_bars(training)
+        stop_workers(val_loader)
+
+
+def run_epochs(
+    training: Training, settings: Settings, start: int, val_loader: DataLoader | None
+) -> None:
     epoch_length = settings.iterations_per_epoch
-    if is_trained(training, settings, start):
-        log.info("This run is already trained.")
-        complete(training, val_loader)
-        return
     batches = EpochBatches(
         batch_size=settings.excerpts_per_iteration,
         epoch_length=epoch_length,
@@ -192,35 +212,12 @@ def iterate(
     loader = load(settings, settings.train_data, batches, settings.stages)
     inspection = inspect_caches(training, [loader, val_loader])
     try:
-        with postponed():
-            if is_unfinished(training):
-                finish_epoch(training)
-            if not is_trained(training, settings, start):
-                training.trainer.run(
-                    loader, max_epochs=settings.num_epochs, epoch_length=epoch_length
-                )
-                inspection.finish()
-            if is_unfinished(training):  # a handler ended it within an epoch
-                finish_epoch(training)
-        complete(training, val_loader)
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise ConfigError(
-            "A data worker died; if memory ran out, lower train.num_data_workers or "
-            "train.batch_size, then resume from the last checkpoint."
-        ) from error
+        if is_unfinished(training):
+            finish_epoch(training)
+        if not is_trained(training, settings, start):
+            training.trainer.run(loader, max_epochs=settings.num_epochs, epoch_length=epoch_length)
+            inspection.finish()
+        if is_unfinished(training):  # a handler ended it within an epoch
+            finish_epoch(training)
     finally:
-        close_bars(training)
         stop_workers(loader)
-        stop_workers(val_loader)
-
-
-def complete(training: Training, val_loader: DataLoader | None) -> None:
-    """Tells handlers that all is trained: each time, as a former process may have been killed before."""
-    try:
-        with postponed():
-            training.trainer.fire_event(TrainingEvents.TRAINING_COMPLETED)
-    finally:
-        close_bars(training)
-        stop_workers(val_loader)
