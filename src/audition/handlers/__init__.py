@@ -18,9 +18,9 @@ from audition.handlers.profiler import add_profiler
 from audition.handlers.records import add_record_batch_and_loss_info_handler
 from audition.handlers.schedule import (
     add_lr_scheduler_handler,
-    add_sinkpit_schedule,
     early_stopping,
 )
+from audition.handlers.temperature import add_sinkpit_schedule
 from audition.handlers.trackers import add_clearml_logger, add_mlflow_logger, add_wandb_logger
 
 __all__ = [
