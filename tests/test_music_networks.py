@@ -8,11 +8,13 @@ import torch
 
 from audition import weights
 from audition.errors import ConfigError
+from audition.losses import MagnitudeMSELoss
 from audition.models import BSRNN, XUMX, BSRoFormer, MelBandRoFormer, OpenUnmix, bands
 from audition.models.rotary_attention import Attention, rotated
 from audition.models.spectra import Spectra
 from audition.models.wiener import wiener_filtered
-from tests.support import road, training
+from audition.runs.folder import Run
+from tests.support import corpora, road, training
 
 STEREO = {"num_sources": 2, "num_channels": 2, "window_length": 64, "hop_length": 16}
 BANDS = {**STEREO, "num_features": 8, "num_repeats": 1, "mask_hidden_size": 8}
@@ -236,3 +238,44 @@ def test_a_training_that_continues_from_weights_hears_nothing(instantiate):
     _, after = instantiate(*RECIPE, "train.seed = 1", f"train.init_from = '{run.folder}'")
     road.call("train", after.config)
     torch.testing.assert_close(first_target(after).input_shift, first_target(run).input_shift)
+
+
+def test_the_loss_of_open_unmix_compares_magnitudes():
+    sources = torch.randn(2, 2, 900, 3)  # (batch, channel, sample, source)
+    loss = MagnitudeMSELoss(window_length=64, hop_length=16)
+    assert loss(-sources, sources) < 1e-8  # it doesn't hear the phase
+    spectra = Spectra(64, 16, window="hann", mirrored=True)
+    signals = sources.movedim(-1, 1).flatten(0, 2)
+    expected = spectra.encode(signals).abs().square().mean() / 4
+    torch.testing.assert_close(loss(sources / 2, sources), expected, atol=1e-4, rtol=1e-4)
+
+
+RECIPES = {
+    "open_unmix": ("OpenUnmix.hidden_size = 8", "OpenUnmix.num_layers = 1"),
+    "bs_roformer": (
+        "BSRoFormer.num_features = 8",
+        "BSRoFormer.num_repeats = 1",
+        "BSRoFormer.mask_hidden_size = 8",
+        "train.mixed_precision = None",
+    ),
+}
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_for_music_trains_on_prepared_songs(recipe, tmp_path):
+    songs = corpora.write_musdb(tmp_path / "musdb18", ("Ann - One", "Ben - Two", "Cleo - Three"))
+    places = [f"MUSDB_ROOT = '{songs}'", f"MUSDB_PREPARED = '{tmp_path / 'prepared'}'"]
+    env = ["musdb/env.example.gin", *places, f"CACHE_ROOT = '{tmp_path / 'cache'}'"]
+    titles = "prepare_musdb.validation_titles = ['Cleo *']"
+    workers = "prepare_musdb.num_workers = 0"
+    road.call("prepare_musdb", *env, "musdb/prepare_44k.gin", titles, workers)
+    run = Run(tmp_path / "out" / "run0")
+    short = ["train.epoch_length = 2", "train.num_epochs = 1", "train.batch_size = 2"]
+    short += ["train.excerpt_seconds = 0.1", "train.num_data_workers = 0", "train.num_threads = 1"]
+    out = f"instantiate.output_folder = '{run.folder.parent}'"
+    files = ["musdb/musdb44k.gin", f"musdb/exp/{recipe}.gin"]
+    road.call("instantiate", *env, *files, *RECIPES[recipe], *short, out)
+    road.call("train", run.config)
+    _, metadata = weights.load(run.best_model)
+    assert metadata["source_names"] == ["bass", "drums", "other", "vocals"]
+    assert (metadata["sample_rate"], metadata["num_channels"]) == (44100, 2)

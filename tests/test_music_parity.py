@@ -83,7 +83,7 @@ def test_bs_roformer(num_channels, num_sources):
     shape = {"stereo": num_channels == 2, "num_stems": num_sources}
     depths = {"time_transformer_depth": 1, "freq_transformer_depth": 2}
     theirs = moved(bs_roformer_of(**SMALL, **shape, **depths))
-    ours = BSRoFormer(num_sources, num_channels, num_layers=(1, 2), mask_hidden_size=64, **OURS)
+    ours = BSRoFormer(num_sources, num_channels, num_band_layers=2, mask_hidden_size=64, **OURS)
     ours.load_state_dict(weights_of_roformer(theirs, [*ROFORMERS, (r"^final_norm", "blocks.2")]))
     assert_same_estimates(ours, theirs, num_channels, num_sources)
 
@@ -95,7 +95,8 @@ def test_mel_band_roformer(num_channels):
     ours = MelBandRoFormer(
         2,
         num_channels,
-        num_layers=(2, 2),
+        num_time_layers=2,
+        num_band_layers=2,
         num_bands=40,
         mask_hidden_size=64,
         num_mask_layers=2,

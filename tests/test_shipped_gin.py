@@ -83,6 +83,8 @@ SMALLER = {  # arguments of waveform networks → sizes for tests, where a netwo
     "num_repeats": 1,
     "num_layers": 1,
     "num_heads": 2,
+    "num_features": 8,
+    "mask_hidden_size": 8,
     "bottleneck_channels": 16,
     "feed_forward_size": 16,
     "hidden_size": 8,

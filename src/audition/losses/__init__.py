@@ -40,7 +40,7 @@ from audition.losses.permutation import (
     ReorderedLoss,
 )
 from audition.losses.sinkhorn import SinkPITLoss
-from audition.losses.spectral import MultiResolutionSTFTLoss, TimeFrequencyL1Loss
+from audition.losses.spectral import MagnitudeMSELoss, MultiResolutionSTFTLoss, TimeFrequencyL1Loss
 from audition.losses.waveform import L1Loss, LogMSELoss, MSELoss, SDSDRLoss, SISDRLoss, SNRLoss
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "LogMSELoss",
     "Losses",
     "MSELoss",
+    "MagnitudeMSELoss",
     "MixITLoss",
     "MultiResolutionSTFTLoss",
     "PMSQELoss",

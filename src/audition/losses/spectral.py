@@ -99,6 +99,22 @@ class MultiResolutionSTFTLoss(ResolutionsLoss):
         )
 
 
+@loss
+class MagnitudeMSELoss(ResolutionsLoss):
+    """Mean squared error of magnitudes, on which Open-Unmix is trained.
+
+    Args:
+        window_length, hop_length: samples.
+    """
+
+    def __init__(self, window_length: int = 4096, hop_length: int = 1024):
+        super().__init__([window_length], [hop_length], [window_length])
+
+    def compare(self, estimates: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        ((one, other),) = self.spectra(estimates, targets)
+        return (magnitudes(one) - magnitudes(other)).square().mean((-3, -2, -1))
+
+
 def magnitudes(spectrum: torch.Tensor) -> torch.Tensor:
     power = torch.view_as_real(spectrum).square().sum(-1)
     return power.clamp_min(LEAST_POWER).sqrt()

@@ -76,7 +76,7 @@ class BSRoFormer(BandSplitNetwork):
         num_channels, window_length, hop_length: see SpectralNetwork.
         num_features: of a band (D).
         num_repeats: of a transformer along time and one across bands (L).
-        num_layers: of these two.
+        num_time_layers, num_band_layers: of these two.
         num_heads, head_size: of the attention.
         mask_hidden_size, num_mask_layers: of the hidden layers before the masks.
         dropout: of the attention and of what follows it.
@@ -94,7 +94,8 @@ class BSRoFormer(BandSplitNetwork):
         hop_length: int = 441,
         num_features: int = 384,
         num_repeats: int = 6,
-        num_layers: tuple[int, int] = (1, 1),
+        num_time_layers: int = 1,
+        num_band_layers: int = 1,
         num_heads: int = 8,
         head_size: int = 48,
         mask_hidden_size: int = 1536,
@@ -113,7 +114,7 @@ class BSRoFormer(BandSplitNetwork):
             roformer_blocks(
                 num_features,
                 num_repeats,
-                num_layers,
+                (num_time_layers, num_band_layers),
                 norm_each=False,
                 num_heads=num_heads,
                 head_size=head_size,
@@ -139,8 +140,9 @@ class MelBandRoFormer(BandSplitNetwork):
     Args:
         num_bands: of the mel scale.
         sample_rate: of the signals in Hz.
-        num_sources, num_channels, window_length, hop_length, num_features, num_repeats, num_layers,
-            num_heads, head_size, mask_hidden_size, num_mask_layers, dropout: see BSRoFormer.
+        num_sources, num_channels, window_length, hop_length, num_features, num_repeats,
+            num_time_layers, num_band_layers, num_heads, head_size, mask_hidden_size, num_mask_layers,
+            dropout: see BSRoFormer.
 
     Raises:
         ConfigError: a band has no frequency.
@@ -154,7 +156,8 @@ class MelBandRoFormer(BandSplitNetwork):
         hop_length: int = 441,
         num_features: int = 384,
         num_repeats: int = 6,
-        num_layers: tuple[int, int] = (1, 1),
+        num_time_layers: int = 1,
+        num_band_layers: int = 1,
         num_heads: int = 8,
         head_size: int = 48,
         mask_hidden_size: int = 1536,
@@ -168,7 +171,7 @@ class MelBandRoFormer(BandSplitNetwork):
             roformer_blocks(
                 num_features,
                 num_repeats,
-                num_layers,
+                (num_time_layers, num_band_layers),
                 norm_each=True,
                 num_heads=num_heads,
                 head_size=head_size,
