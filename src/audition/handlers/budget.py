@@ -23,7 +23,8 @@ def add_time_budget(training: Training, seconds: float, decay_share: float = 0.2
     the end of an epoch don't count. What a killed process did after its last checkpoint doesn't
     either, as it is done again. The epoch in which the budget ends is cut short, then validated.
 
-    Bind `train.num_epochs` so high that it isn't what ends the training; a warning says if it was.
+    Bind `train.num_epochs` so high that it isn't what ends the training; a warning says if it was. A
+    training that its budget ended is not taken up again with a larger one.
 
     Args:
         seconds: the budget.
