@@ -1,5 +1,6 @@
 """Each patch of src/compat, where nussl and scaper would fail or compute something else without it."""
 
+import importlib
 import logging
 import os
 import pickle
@@ -230,6 +231,20 @@ def test_stand_in_leaves_no_trace(monkeypatch):
     with stand_ins.stempeg(), stand_ins.soxbindings(), stand_ins.zarr():
         assert sys.modules["stempeg"].Info and sys.modules["zarr"].ThreadSynchronizer
     assert before == {name: sys.modules.get(name) for name in before}
+
+
+def test_torchaudio_stands_in_where_it_does_not_fit_torch(monkeypatch, tmp_path):
+    (tmp_path / "torchaudio.py").write_text("raise OSError('made for another torch')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torchaudio", raising=False)
+    with stand_ins.torchaudio():
+        assert sys.modules["torchaudio"].__version__
+    assert "torchaudio" not in sys.modules
+    (tmp_path / "torchaudio.py").write_text("__version__ = 'real'")
+    importlib.invalidate_caches()
+    with stand_ins.torchaudio():
+        assert sys.modules["torchaudio"].__version__ == "real"
+    monkeypatch.delitem(sys.modules, "torchaudio")
 
 
 def test_distributed_optimizers_are_imported_by_those_who_use_them():

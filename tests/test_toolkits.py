@@ -1,5 +1,6 @@
 """Models of other toolkits, which each toolkit wrote: ours separates as the toolkit itself does."""
 
+import copy
 import json
 import os
 import pickle
@@ -10,12 +11,14 @@ import types
 from importlib import import_module
 from pathlib import Path
 
+import gin
 import numpy as np
 import nussl
 import pytest
 import safetensors.torch
 import torch
 
+from audition import configs, registry
 from audition.audio.files import convert
 from audition.compat import stand_ins
 from audition.errors import ConfigError
@@ -29,7 +32,7 @@ from audition.separators import (
 )
 from audition.separators.toolkits.demucs import from_safetensors
 from audition.separators.toolkits.speechbrain import checked_hyperparams
-from tests.support import toolkits
+from tests.support import documents, road, toolkits
 
 WHY = "needs pip install --no-deps -r requirements-peers.txt"
 CPU = torch.device("cpu")
@@ -42,7 +45,19 @@ PACKAGES = {
     "open_unmix": "openunmix",
     "bs_roformer": "bs_roformer",
 }
+PRINTED = [text for _, text in documents.blocks(documents.read("docs/toolkits.md"), "gin")]
 STEREO = ("demucs", "open_unmix", "bs_roformer")
+
+
+@pytest.mark.parametrize("printed", PRINTED, ids=lambda text: text.partition("@")[2][:13])
+def test_what_the_page_prints_can_be_bound(printed, tmp_path, monkeypatch):
+    monkeypatch.chdir(road.ROOT)
+    registry.register()
+    (tmp_path / "own.gin").write_text(printed)
+    recipe = ["toy/env.gin", "wham/wham8k.gin", "toy/exp/waveform.gin", tmp_path / "own.gin"]
+    configs.load(recipe)
+    separator = copy.deepcopy(gin.query_parameter("evaluate.separator"))
+    assert callable(separator.finish)
 
 
 @pytest.fixture
