@@ -1,5 +1,7 @@
 """Encoders and decoders of waveform networks, by name: learned filters, the STFT, and others."""
 
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -54,16 +56,18 @@ class FreeFilterbank(Filterbank):
 class STFTFilterbank(Filterbank):
     """The STFT with the square root of a Hann window: real parts, then imaginary parts.
 
-    A frame starts at each multiple of `stride`, without padding; the inverse divides by what the
-    squared windows add up to, so it is exact wherever windows overlap.
+    Zeros at both ends let every sample lie in as many windows: a sample in the foot of a single one
+    would be divided by next to nothing. The inverse is exact if windows overlap.
     """
 
     def __init__(self, kernel_size: int, stride: int):
         super().__init__(2 * (kernel_size // 2 + 1), kernel_size, stride)
+        self.num_zeros = stride * math.ceil(kernel_size / stride - 1)
         self.register_buffer("window", torch.hann_window(kernel_size).sqrt(), persistent=False)
 
     def encode(self, waveforms: torch.Tensor) -> torch.Tensor:
-        frames = waveforms.squeeze(1).unfold(-1, self.kernel_size, self.stride) * self.window
+        padded = functional.pad(waveforms.squeeze(1), (self.num_zeros, self.num_zeros))
+        frames = padded.unfold(-1, self.kernel_size, self.stride) * self.window
         bins = torch.fft.rfft(frames).transpose(1, 2)
         return torch.cat([bins.real, bins.imag], dim=1)
 
@@ -73,7 +77,8 @@ class STFTFilterbank(Filterbank):
         pieces = (pieces * self.window).transpose(1, 2)
         squares = self.window.square()[None, :, None].expand(1, -1, pieces.shape[-1])
         weight = self.overlapped(squares).clamp_min(1e-8)
-        return self.overlapped(pieces) / weight
+        waveforms = self.overlapped(pieces) / weight
+        return waveforms[..., self.num_zeros : waveforms.shape[-1] - self.num_zeros]
 
     def overlapped(self, pieces: torch.Tensor) -> torch.Tensor:
         """Sum of pieces `(batch, sample, frame)`, as `(batch, 1, sample)`."""
