@@ -128,6 +128,17 @@ def test_each_run_is_separated_with_its_own_settings_and_heard_as_scored(page, r
     assert sounds_of(page.read_text()) == sounds
 
 
+def test_saved_audio_that_was_changed_is_not_heard(runs, tmp_path):
+    run = Run(shutil.copytree(runs[0].folder, tmp_path / runs[0].folder.name))
+    road.call("listening_page", run.config)
+    before = sounds_of(run.listening_page.read_text())
+    for path in run.audio.rglob("*.wav"):
+        content = path.read_bytes()
+        path.write_bytes(content[:2000] + bytes(len(content) - 4000) + content[-2000:])
+    road.call("listening_page", run.config)
+    assert sounds_of(run.listening_page.read_text()) == before
+
+
 def test_each_track_is_separated_once_and_its_confidence_measured(runs, tmp_path, monkeypatch):
     calls, finish = [], MaskEstimation.finish
 

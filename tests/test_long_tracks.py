@@ -13,7 +13,7 @@ from audition.commands.evaluate import evaluate
 from audition.datasets import build_dataset
 from audition.datasets.corpora import MixSourceFolder
 from audition.files import read_json
-from audition.metrics import BSSEvalScale, BSSEvalV4, bss_eval
+from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore, bss_eval
 from audition.runs.folder import Run
 from audition.separators import Separator, loop
 from tests.support.corpora import noise, write
@@ -51,7 +51,7 @@ def evaluated(folder, seconds, num_channels=1, metric=BSSEvalScale, **settings):
     return read_json(run.results / "a.json"), peak
 
 
-@pytest.mark.parametrize("metric", [BSSEvalScale, BSSEvalV4])
+@pytest.mark.parametrize("metric", [BSSEvalScale, BSSEvalV4, PrecisionRecallFScore])
 def test_memory_does_not_grow_with_the_track(tmp_path, on_disk, metric):
     evaluated(tmp_path / "warm", 2, metric=metric)
     _, short = evaluated(tmp_path / "short", 5, metric=metric)

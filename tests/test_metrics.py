@@ -7,10 +7,11 @@ import numpy as np
 import nussl
 import pandas as pd
 import pytest
+from nussl.datasets.transforms import compute_ideal_binary_mask
 
+from audition.audio import large
 from audition.errors import ConfigError
 from audition.metrics import BSSEvalScale, BSSEvalV4, PrecisionRecallFScore
-from audition.metrics.masks import binary_masks
 from audition.metrics.scores import FLOOR_DB, Metric
 from audition.reports.report_card import report_card
 from tests.support.voices import SAMPLE_RATE, signal, two_voices, voice
@@ -240,7 +241,15 @@ def test_bss_eval_v4_equals_nussl_with_windows_in_seconds():
     assert len(BSSEvalV4()(references, estimates, mix)["s1"]["SDR"]) == 2
 
 
-def test_precision_recall_equals_nussl():
+def binary_masks(signals, mix):
+    """Bool array `(frequency, time, channel, source)`, from nussl's STFT of the whole track."""
+    magnitudes = [np.abs(one.stft(*mix.stft_params, overwrite=False)) for one in signals]
+    return compute_ideal_binary_mask(np.stack(magnitudes, axis=-1)).astype(bool)
+
+
+@pytest.mark.parametrize("block_samples", [large.BLOCK_SAMPLES, 1000, 1])
+def test_precision_recall_equals_nussl(block_samples, monkeypatch):
+    monkeypatch.setattr(large, "BLOCK_SAMPLES", block_samples)
     mix, references, estimates = three_sources()
     ours = PrecisionRecallFScore()(references, estimates, mix)
     truth, guess = (binary_masks(s, mix) for s in (list(references.values()), estimates))

@@ -28,6 +28,10 @@ KINDS = {
     "flip": "a bit of a file flipped",
     "cut": "a file cut",
     "delete": "a file deleted",
+    "date": "a file gets another date",
+    "dates": "killed, and taken up when all files have other dates",
+    "closed": "a file that may not be read",
+    "foreign": "folders that may not be written",
     "host": "killed, and taken up on another host",
     "clock": "killed, and taken up a year later or earlier",
 }

@@ -10,7 +10,7 @@ import time
 
 FAILURES = {"ENOSPC": errno.ENOSPC, "EIO": errno.EIO}
 CHANGES = ("replace", "rename", "unlink", "remove", "mkdir", "rmdir", "link", "symlink", "fsync")
-RAW_MODES = {"w": "w", "a": "a", "x": "x", "r": "r"}
+NOBODY = 65534
 
 
 class Disturbance:
@@ -115,3 +115,24 @@ def be_another_host(name="elsewhere"):
 def shift_clock(seconds):
     plain = time.time
     time.time = lambda: plain() + seconds
+
+
+def redate(paths, seconds):
+    """Gives files other dates, as a copy or the clock of a server does."""
+    for path in paths:
+        found = path.stat()
+        os.utime(path, (found.st_atime + seconds, found.st_mtime + seconds))
+
+
+def be_nobody():
+    """What this process may is from now on what anybody may."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
+def open_to_all(folder):
+    """Lets anybody read and write a folder and all in it."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o777 if path.is_dir() else 0o666)

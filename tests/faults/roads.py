@@ -1,6 +1,7 @@
 """The commands that are disturbed: what each starts from, and what an undisturbed one leaves."""
 
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,15 +25,18 @@ SMALL = (
     "build_recurrent_chimera.num_layers = 1",
     "build_recurrent_chimera.dropout = 0.0",
     "evaluate.save_audio = True",
+    "debug.num_iterations = 2",
+    "debug.item = 0",
 )
 SEGMENTS = """
 segment_and_separate.data = @train/build_dataset()
 segment_and_separate.separator = @nussl.separation.primitive.HPSS()
 segment_and_separate.folder = '{folder}/segments'
 segment_and_separate.window_seconds = 0.45
-segment_and_separate.hop_seconds = 0.45
+segment_and_separate.hop_seconds = 0.05
 segment_and_separate.quietest_lufs = -200.0
 segment_and_separate.measures = ('silhouette',)
+plot_calibration.segments = '{folder}/segments'
 construct_symlink_folder.segments = '{folder}/segments'
 construct_symlink_folder.destination = '{folder}/chosen'
 construct_symlink_folder.rules = [@PercentilesBetween()]
@@ -70,7 +74,7 @@ class Road:
         before: names of the roads whose commands have run before.
         outcome: function of the folder → what must come out in the end, comparable by ==.
         again: function of the folder → the words that mend it; None: the same command.
-        harmed: patterns of the files that its reader or `verify` must know to be harmed.
+        prints: whether all that comes out is what it prints.
     """
 
     name: str
@@ -78,6 +82,7 @@ class Road:
     before: tuple[str, ...] = ()
     outcome: Callable[[Path], object] = field(default=None)
     again: Callable[[Path], list] | None = None
+    prints: bool = False
 
 
 def only_run(folder):
@@ -217,14 +222,46 @@ def bootstrap_outcome(folder):
     return results, tables, results_outcome(rounds[1].segments / RESULTS), plain(content["model"])
 
 
+def page_outcome(folder):
+    """The page without its date."""
+    return [re.sub(r"on \d{4}-\d\d-\d\d", "", text_of(only_run(folder).listening_page))]
+
+
+def printed_outcome(folder):
+    """The lines of the runs that this process has printed so far."""
+    sys.stdout.flush()
+    printed = text_of(folder.with_name("printed")) or ""
+    return [line for line in printed.splitlines() if line.startswith("run")]
+
+
+def calibration_outcome(folder):
+    pictures = [(folder / "segments" / f"calibration.{kind}").is_file() for kind in ("png", "pdf")]
+    return read_json(folder / "segments/calibration.json"), pictures
+
+
+def debug_outcome(folder):
+    (one,) = (Run(path) for path in only_run(folder).debug.iterdir())
+    return results_outcome(one.results), audio_outcome(one.audio), text_of(one.report_card_csv)
+
+
+EVALUATED = ("instantiate", "train", "evaluate")
 ROADS = [
     Road("instantiate", instantiate_words, (), sweep_outcome),
     Road("cache", on_run("cache"), ("instantiate",), cache_outcome),
     Road("train", on_run("train"), ("instantiate",), training_outcome, train_again),
     Road("resume", on_run("resume"), ("instantiate", "train"), training_outcome),
     Road("evaluate", on_run("evaluate"), ("instantiate", "train"), evaluation_outcome),
-    Road("analyze", on_run("analyze"), ("instantiate", "train", "evaluate"), analysis_outcome),
-    Road("compare", compared_words, ("instantiate", "train", "evaluate"), compared_outcome),
+    Road("analyze", on_run("analyze"), EVALUATED, analysis_outcome),
+    Road("compare", compared_words, EVALUATED, compared_outcome),
+    Road("listening_page", on_run("listening_page"), EVALUATED, page_outcome),
+    Road(
+        "sweep_status",
+        on_run("sweep_status"),
+        (*EVALUATED, "analyze"),
+        printed_outcome,
+        prints=True,
+    ),
+    Road("debug", on_run("debug"), ("instantiate",), debug_outcome),
     Road(
         "segment_and_separate", on_run("segment_and_separate"), ("instantiate",), segments_outcome
     ),
@@ -233,6 +270,12 @@ ROADS = [
         on_run("construct_symlink_folder"),
         ("instantiate", "segment_and_separate"),
         chosen_outcome,
+    ),
+    Road(
+        "plot_calibration",
+        on_run("plot_calibration"),
+        ("instantiate", "segment_and_separate"),
+        calibration_outcome,
     ),
     Road("instantiate rounds", rounds_words, (), rounds_outcome),
     Road("bootstrap", bootstrap_words, ("instantiate rounds",), bootstrap_outcome),

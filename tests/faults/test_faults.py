@@ -3,7 +3,10 @@
 from tests.faults.roads import ROADS
 from tests.support import road
 
-SLOW = ("analyze", "resume", "instantiate rounds", "bootstrap")
+SLOW = (
+    *("analyze", "resume", "debug", "listening_page", "plot_calibration", "instantiate rounds"),
+    "bootstrap",
+)
 
 
 def test_what_is_disturbed_comes_out_as_if_it_had_not_been_or_is_told():

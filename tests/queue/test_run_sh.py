@@ -232,3 +232,23 @@ def test_sweep_status_without_runs_is_told(capsys):
 def test_runs_that_learn_nothing_need_no_cache(instantiate):
     (run,) = instantiate(ORACLE, "train.model_config = None")
     assert read_json(run.record)["cache_key"] == ""
+
+
+def test_sweep_status_believes_no_damaged_file(instantiate, capsys):
+    (run,) = instantiate(ORACLE, "train.model_config = None")
+    road.call("all", run.config)
+    (before,) = status(capsys, run.config).values()
+    assert before.startswith("finished: mean SI-SDRi")
+    run.report_card_csv.write_text(run.report_card_csv.read_text().replace(",1", ",9"))
+    assert [*status(capsys, run.config).values()] == [before]
+    good = run.status.read_text()
+    run.status.write_text(good.replace("finished", "failed"))
+    told = [one for one in status(capsys, run.config).values() if "not known" in one]
+    assert "status.json is damaged" in told[0]
+    run.status.unlink()
+    (gone,) = status(capsys, run.config).values()
+    assert gone.startswith("not known") and "status.json is gone" in gone
+    run.status.write_text(good)
+    path = next(run.results.glob("*.json"))
+    path.write_text(path.read_text().replace("1", "2"))
+    assert f"finished, but {path} is damaged" in "".join(status(capsys, run.config).values())

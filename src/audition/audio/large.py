@@ -38,7 +38,8 @@ def release(array: np.ndarray) -> None:
         found.madvise(mmap.MADV_DONTNEED)
 
 
-def blocks(num_samples: int) -> Iterator[slice]:
-    """Slices of BLOCK_SAMPLES, the last one shorter."""
-    for start in range(0, num_samples, BLOCK_SAMPLES):
-        yield slice(start, min(start + BLOCK_SAMPLES, num_samples))
+def blocks(num_samples: int, size: int | None = None) -> Iterator[slice]:
+    """Slices of `size`, by default BLOCK_SAMPLES, the last one shorter."""
+    size = size or BLOCK_SAMPLES
+    for start in range(0, num_samples, size):
+        yield slice(start, min(start + size, num_samples))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import gin
-import pandas as pd
 
 from audition.errors import ConfigError
 from audition.files import read_record
 from audition.reports.caveats import MARK, read_caveats
+from audition.reports.report_card import score_table
 from audition.runs.costs import duration
 from audition.runs.folder import Run, numbered
 from audition.runs.lease import is_worked_on
@@ -28,7 +28,7 @@ def sweep_status(runs: Sequence[Run], metric: str = "SI-SDRi") -> None:
 
     Args:
         runs: the Runs after -c.
-        metric: column of the report card whose mean is shown for finished runs.
+        metric: score whose mean is shown for finished runs.
     """
     if not runs:
         raise ConfigError(
@@ -59,20 +59,40 @@ def describe(run: Run, queued: str, metric: str) -> str:
     if f"[{run.label}]" in queued:
         return "queued"
     if not status:
-        return "not started"
+        return not_known(run)
     if status["state"] == "interrupted":
         return f"{status['error']} in {status['command']}; run.sh goes on from there"
     if status["state"] == "failed":
         return f"failed: {status['error']}"
     if status["state"] == "running":
         return describe_running(run, status)
-    if not is_complete(status) or not run.report_card_csv.is_file():
+    if not is_complete(status) or not run.results.is_dir():
         return f"{status['command']} finished"
-    column = pd.read_csv(run.report_card_csv).get(metric)
-    mark = MARK if read_caveats(run).oracle else ""
-    return (
-        "finished" if column is None else f"finished: mean {metric} {column.mean():z.2f} dB{mark}"
-    )
+    try:
+        return describe_scores(run, metric)
+    except ConfigError as error:
+        return f"finished, but {error}"
+
+
+def not_known(run: Run) -> str:
+    """What to say of a run without a readable `status.json`."""
+    if run.status.exists():
+        return f"not known: {run.status} is damaged; its next command writes it anew"
+    if run.checkpoint or run.results.is_dir():
+        return f"not known: {run.status} is gone; its next command writes it anew"
+    return "not started"
+
+
+def describe_scores(run: Run, metric: str) -> str:
+    """The mean of the results, which have checksums; the report card's table has none.
+
+    Raises:
+        ConfigError: a result is damaged, or there are none.
+    """
+    table, mark = score_table(run), MARK if read_caveats(run).oracle else ""
+    if metric not in table:
+        return "finished"
+    return f"finished: mean {metric} {table[metric].mean():z.2f} dB{mark}"
 
 
 def describe_running(run: Run, status: dict[str, Any]) -> str:

@@ -1,12 +1,15 @@
 """How well the estimates show which source dominates each time-frequency bin."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import gin
 import numpy as np
 import nussl
+import scipy.signal
 from nussl.datasets.transforms import compute_ideal_binary_mask
 
+from audition.audio import large
+from audition.audio.stft import count_frames
 from audition.errors import ConfigError
 from audition.metrics.scores import Metric
 
@@ -33,12 +36,12 @@ class PrecisionRecallFScore(Metric):
         mix: nussl.AudioSignal,
     ) -> dict[str, dict[str, list[float]]]:
         check_length(mix)
-        truth = binary_masks(references.values(), mix)
-        guess = binary_masks(estimates, mix)
-        return {
-            name: mask_scores(truth[..., index], guess[..., index])
-            for index, name in enumerate(references)
-        }
+        signals = [*references.values(), *estimates]
+        counts = sum(
+            count(*np.split(magnitudes, [len(references)], axis=-1))
+            for magnitudes in magnitudes_in_blocks(signals, mix.stft_params)
+        )
+        return {name: mask_scores(*counts[..., i]) for i, name in enumerate(references)}
 
 
 def check_length(mix: nussl.AudioSignal) -> None:
@@ -52,18 +55,50 @@ def check_length(mix: nussl.AudioSignal) -> None:
         )
 
 
-def binary_masks(signals: Iterable[nussl.AudioSignal], mix: nussl.AudioSignal) -> np.ndarray:
-    """Bool array `(frequency, time, channel, source)`; a bin in which sources tie is no one's."""
-    magnitudes = [np.abs(signal.stft(*mix.stft_params, overwrite=False)) for signal in signals]
-    return compute_ideal_binary_mask(np.stack(magnitudes, axis=-1)).astype(bool)
+def magnitudes_in_blocks(
+    signals: Sequence[nussl.AudioSignal], stft_params: nussl.STFTParams
+) -> Iterator[np.ndarray]:
+    """Magnitudes `(frequency, time, channel, signal)`, some frames at a time: those of nussl's STFT."""
+    length, hop, window_type = stft_params
+    window = nussl.AudioSignal.get_window(window_type, length)
+    num_frames = count_frames(signals[0].signal_length, stft_params)
+    for frames in large.blocks(num_frames, max(1, large.BLOCK_SAMPLES // hop)):
+        start, stop = (frame * hop - length // 2 for frame in (frames.start, frames.stop - 1))
+        stack = [cut_with_zeros(one.audio_data, start, stop + length) for one in signals]
+        found = scipy.signal.stft(
+            np.stack(stack, axis=-1), 1.0, window, length, length - hop,
+            boundary=None, padded=False, axis=1,
+        )[2]  # (channel, frequency, signal, time)  # fmt: skip
+        yield np.abs(found).transpose(1, 3, 0, 2)
 
 
-def mask_scores(truth: np.ndarray, guess: np.ndarray) -> dict[str, list[float]]:
-    """Scores of bool masks `(frequency, time, channel)`; 0/0 counts as 0."""
-    right = (truth & guess).sum(axis=(0, 1))
-    guessed, true = guess.sum(axis=(0, 1)), truth.sum(axis=(0, 1))
+def cut_with_zeros(audio: np.ndarray, start: int, stop: int) -> np.ndarray:
+    """Samples of `(channel, sample)` from start to stop, zeros where there are none."""
+    piece = np.zeros((len(audio), stop - start), audio.dtype)
+    inside = slice(max(start, 0), min(stop, audio.shape[1]))
+    piece[:, inside.start - start : inside.stop - start] = audio[:, inside]
+    large.release(audio)
+    return piece
+
+
+def count(references: np.ndarray, estimates: np.ndarray) -> np.ndarray:
+    """Numbers of bins `(kind, channel, source)`: all, those in which the masks agree, are both 1, and
+    where the estimates' is 1, the references' is 1; a bin in which sources tie is no one's.
+
+    Args:
+        references, estimates: magnitudes `(frequency, time, channel, source)`.
+    """
+    truth, guess = (compute_ideal_binary_mask(one).astype(bool) for one in (references, estimates))
+    bins = np.ones_like(truth), truth == guess, truth & guess, guess, truth
+    return np.stack([one.sum(axis=(0, 1)) for one in bins])
+
+
+def mask_scores(
+    num_bins: np.ndarray, same: np.ndarray, right: np.ndarray, guessed: np.ndarray, true: np.ndarray
+) -> dict[str, list[float]]:
+    """Scores from numbers of bins `(channel,)`; 0/0 counts as 0."""
     values = (
-        (truth == guess).mean(axis=(0, 1)),
+        same / num_bins,
         right / np.maximum(guessed, 1),
         right / np.maximum(true, 1),
         2 * right / np.maximum(guessed + true, 1),

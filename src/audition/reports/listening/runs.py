@@ -1,5 +1,6 @@
 """A run to listen to: its scores, and excerpts of the audio that was scored."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -27,9 +28,12 @@ from audition.reports.listening.page import Curves, Heard
 from audition.reports.listening.sounds import loudest_start
 from audition.reports.report_card import score_table
 from audition.runs.folder import Run, own_paths, runs_in, with_results
+from audition.runs.results import FILES, changed_files, read_results
 from audition.separators import LoopSettings, Separation, Separator, Track, separate_all
 from audition.separators.loop import read_track
 from audition.training.checkpoints import read_newest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -109,11 +113,19 @@ class Evaluated:
         return separator.with_features()  # to measure the confidence on
 
     def has_audio(self, tracks: list[str]) -> bool:
-        """Whether evaluate kept the audio that it scored, and it is still there."""
+        """Whether evaluate kept the audio that it scored, and it is still there, as it was."""
         sources = {track: group.source for track, group in self.table.groupby("track")}
-        return self.settings["save_audio"] and all(
+        if not self.settings["save_audio"] or not all(
             has_estimates(self.run.audio / track, sources[track]) for track in tracks
-        )
+        ):
+            return False
+        results = read_results(self.run.results)
+        for track in tracks:
+            files = results[track]["metadata"].get(FILES, {})
+            if changed := changed_files(self.run.folder, files):
+                log.warning("%s was changed, so the tracks are separated again", changed[0])
+                return False
+        return True
 
     def read(self, index: int, take: "TakeExcerpt") -> Heard:
         track = read_track(self.data, index)
