@@ -257,7 +257,7 @@ ROADS = [
     Road(
         "sweep_status",
         on_run("sweep_status"),
-        (*EVALUATED, "analyze"),
+        EVALUATED,
         printed_outcome,
         prints=True,
     ),
