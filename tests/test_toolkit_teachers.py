@@ -82,7 +82,7 @@ def test_a_network_learns_four_stems_from_a_model_of_demucs(tmp_path, monkeypatc
     songs = music.render(tmp_path)
     music.prepare(songs, tmp_path / "stems", sample_rate=44100, num_channels=2)
     run = bootstrapped(
-        ["toy/env.gin", "musdb/stems44k.gin", "musdb/exp/demucs_teacher.gin"],
+        ["toy/env.gin", "musdb/musdb44k.gin", "musdb/exp/demucs_teacher.gin"],
         tmp_path / "stems",
         tmp_path,
         "DemucsModel.name = 'net0'",
