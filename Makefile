@@ -7,13 +7,13 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 # Another package of the module pynvml: allocate.py must work with both, so tests use this one as well.
 OTHER_PYNVML := nvidia-ml-py==13.615.71
-BENCHMARKS := $(filter-out __init__ network_costs pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ gpu network_costs pickle_folder,$(basename $(notdir $(wildcard benchmarks/*.py))))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo networks primitives bootstrap companion test lint bench stress faults recipes
+.PHONY: help demo networks primitives bootstrap companion test lint bench bench-peers stress faults recipes
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed  ## make toy speech, train on it, print a report card; takes a few minutes, downloads no data
 	PYTHON="$(CURDIR)/$(BIN)/python" bash toy/demo.sh
@@ -40,6 +40,9 @@ lint: $(VENV)/installed-dev  ## run ruff: rules and format
 bench: $(VENV)/installed  ## run all benchmarks, one after another, with one thread each
 	@set -e; for name in $(BENCHMARKS); do \
 		OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.$$name; done
+
+bench-peers: $(VENV)/installed  ## the same work by asteroid, SpeechBrain, open-unmix, …, which it installs into .peers; takes half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.peers
 
 recipes: $(VENV)/installed  ## compile each recipe.gin of musdb/exp into the config.gin beside it; needs musdb/env.gin
 	@set -e; for recipe in $$(find musdb/exp -name recipe.gin | sort); do \
