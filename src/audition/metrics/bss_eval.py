@@ -10,14 +10,13 @@ from audition.audio import large
 from audition.errors import ConfigError
 from audition.identity import FORMER_WORDS, V4_SILENCE, Name
 from audition.metrics.distortion_filters import COLUMNS, distortions
+from audition.metrics.products import SILENCE, Products
 from audition.metrics.scores import (
     FLOOR_DB,
-    Centred,
     Metric,
-    decibels,
-    energy,
+    best_match,
     floored,
-    is_silent,
+    si_sdr_of,
     silent,
 )
 
@@ -62,130 +61,114 @@ class BSSEvalScale(Metric):
         self.compute_sir_sar = compute_sir_sar
         self.mixture = mixture
 
-    def score(
+    def __call__(
         self,
         references: Mapping[str, nussl.AudioSignal],
         estimates: list[nussl.AudioSignal],
         mix: nussl.AudioSignal,
     ) -> dict[str, dict[str, list[float]]]:
-        x = Centred([*references.values(), *estimates, mix])
-        sums = Sums(x, len(references), self.mixture == "sum_of_sources")
-        of_estimates, of_mix = sums.distortions(ESTIMATES), sums.distortions(MIXTURE)
-        columns = {**of_estimates, **sums.inside_and_outside(self.compute_sir_sar)}
-        columns = {key: columns[key] for key in SCALE_COLUMNS}
-        with np.errstate(invalid="ignore"):
-            columns |= {f"{key}i": columns[key] - of_mix[key] for key in IMPROVEMENTS}
-        columns |= {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
+        self.check(references, estimates)
+        products = Products([*references.values(), *estimates, mix])
+        count = len(references)
+        order = np.arange(count)
+        if self.compute_permutation:
+            order = best_match(si_sdr_of(products, count, len(estimates)))
+        track = Track(products, count, count + order, self.mixture == "sum_of_sources")
+        columns = self.columns(track)
         return {
-            name: {
-                key: np.where(sums.no_source[:, index], np.nan, values[:, index]).tolist()
-                for key, values in columns.items()
-            }
+            name: {key: values[:, index].tolist() for key, values in columns.items()}
             for index, name in enumerate(references)
         }
 
-    def of_silence(self, name: str, columns: dict[str, list[float]]) -> dict[str, list[float]]:
-        return columns  # `score` handles silence, channel by channel
+    def columns(self, track: "Track") -> dict[str, np.ndarray]:
+        """Name of the score → `(channel, source)`; NaN where a channel of a source is silent."""
+        both = track.distortions()
+        columns = {key: values[:, ESTIMATES] for key, values in both.items()}
+        columns |= track.inside_and_outside(self.compute_sir_sar)
+        columns = {key: columns[key] for key in SCALE_COLUMNS}
+        of_mix = {key: both[key][:, MIXTURE] for key in IMPROVEMENTS}
+        with np.errstate(invalid="ignore"):
+            columns |= {f"{key}i": columns[key] - of_mix[key] for key in IMPROVEMENTS}
+        return columns | {f"{OF_THE_MIXTURE}{key}": of_mix[key] for key in IMPROVEMENTS}
 
 
-class Sums:
-    """The sums over time that the scale-invariant scores are made of.
+class Track:
+    """The energies that the scale-invariant scores of a track are made of.
 
-    All arrays are `(channel, source)` or `(channel, source, sample)`.
+    Arrays are `(channel, source)`, or `(channel, side, source)` with the sides ESTIMATES and MIXTURE.
 
     Args:
-        signals: sources, as many estimates in the same order, and the mixture.
+        products: of the sources, which come first, of the estimates, and of the mixture, the last.
         count: number of sources.
+        chosen: which signal is each source's estimate, `(source,)`.
         sum_of_sources: takes the sum of the sources for the mixture.
     """
 
-    def __init__(self, signals: Centred, count: int, sum_of_sources: bool):
-        self.signals = signals
-        self.count = count
-        self.sum_of_sources = sum_of_sources
-        self.sources, self.guesses, self.dots, self.differences = self.total(self.products)
-        self.no_source = is_silent(self.sources[ESTIMATES], signals.num_samples)
-        self.no_guess = is_silent(self.guesses, signals.num_samples)
+    def __init__(self, products: Products, count: int, chosen: np.ndarray, sum_of_sources: bool):
+        units = np.eye(products.gram.shape[-1])
+        truth = units[:count]
+        mixture = truth.sum(axis=0) if sum_of_sources else units[-1]
+        guesses = np.stack([units[chosen], np.broadcast_to(mixture, truth.shape)])
+        self.sources = products.energies_of_signals()[:, None, :count]
+        onto_sources = guesses @ products.gram[:, None, :, :count]  # (channel, side, guess, source)
         with np.errstate(divide="ignore", invalid="ignore"):
-            self.scales = (
-                self.dots / self.sources
-            )  # that bring a source closest to the other signal
-            self.residuals = self.total(self.residual_energies)
+            self.scales = np.einsum("ckss->cks", onto_sources) / self.sources
+            residuals = guesses - self.scales[..., None] * truth  # of a source's closest multiple
+            inside = inside_the_span(products.gram, residuals[:, ESTIMATES], count)
+        sums = np.empty((len(residuals), 8, *truth.shape))
+        sums[:, 0:2], sums[:, 2:4], sums[:, 4:6] = guesses, guesses - truth, residuals
+        sums[:, 6], sums[:, 7] = inside, residuals[:, ESTIMATES] - inside
+        energies = products.energies(sums)
+        self.differences, self.residuals = energies[:, 2:4], energies[:, 4:6]
+        self.inside, self.outside = energies[:, 6], energies[:, 7]
+        self.no_source = products.silent()[:, None, :count]
+        self.no_guess = energies[:, 0:2] <= SILENCE * products.num_samples
 
-    def total(self, function: Callable) -> np.ndarray:
-        """Sum over all blocks of a function of the sources and of what they are compared with: the
-        ESTIMATES, then the MIXTURE, `(2, channel, source, sample)`."""
-        return self.signals.total(lambda block: function(*self.sides(block)))
-
-    def sides(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        sources, estimates, mix = np.split(block, [self.count, 2 * self.count], axis=1)
-        if self.sum_of_sources:
-            mix = sources.sum(axis=1, keepdims=True)
-        return sources, np.stack(np.broadcast_arrays(estimates, mix))
-
-    def products(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-        own = np.broadcast_to(energy(sources), guesses.shape[:-1])
-        dots = np.einsum("csn,kcsn->kcs", sources, guesses)
-        return np.stack([own, energy(guesses), dots, energy(guesses - sources)])
-
-    def residual(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-        return guesses - self.scales[..., None] * sources
-
-    def residual_energies(self, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-        return energy(self.residual(sources, guesses))
-
-    def distortions(self, side: int) -> dict[str, np.ndarray]:
-        """SI-SDR, SD-SDR, SNR and SRR of the ESTIMATES or the MIXTURE."""
-        snr = decibels(self.sources[side], self.differences[side])
-        scales = self.scales[side]
+    def distortions(self) -> dict[str, np.ndarray]:
+        """SI-SDR, SD-SDR, SNR and SRR of both sides."""
         with np.errstate(divide="ignore", invalid="ignore"):
+            snr = 10 * np.log10(self.sources / self.differences)
+            squares = self.scales**2
             scores = {
-                "SI-SDR": decibels(scales**2 * self.sources[side], self.residuals[side]),
-                "SD-SDR": snr + 10 * np.log10(scales**2),
+                "SI-SDR": 10 * np.log10(squares * self.sources / self.residuals),
+                "SD-SDR": snr + 10 * np.log10(squares),
                 "SNR": snr,
-                "SRR": -10 * np.log10((1 - 1 / scales) ** 2),
+                "SRR": -10 * np.log10((1 - 1 / self.scales) ** 2),
             }
-        return {key: self.with_floor(value, side) for key, value in scores.items()}
-
-    def with_floor(self, scores: np.ndarray, side: int) -> np.ndarray:
-        """Scores raised to the floor; a silent estimate, whose SNR would be 0 dB, is put on it."""
-        return np.where(self.no_guess[side], FLOOR_DB, floored(scores))
+        return {key: within(value, self.no_source, self.no_guess) for key, value in scores.items()}
 
     def inside_and_outside(self, wanted: bool) -> dict[str, np.ndarray]:
-        """SI-SIR and SI-SAR: the residual of the estimates inside and outside the sources' span."""
+        """SI-SIR and SI-SAR of the estimates: the residual inside and outside the sources' span."""
         if not wanted:
-            nothing = np.full_like(self.residuals[ESTIMATES], np.nan)
+            nothing = np.full_like(self.inside, np.nan)
             return {"SI-SIR": nothing, "SI-SAR": nothing}
-        with np.errstate(invalid="ignore"):
-            weights = self.projection()
-            inside, outside = self.total(lambda *sides: self.parts(weights, *sides))
-            signal = self.scales[ESTIMATES] ** 2 * self.sources[ESTIMATES]
-        sir, sar = decibels(signal, inside), decibels(signal, outside)
-        return {
-            "SI-SIR": self.with_floor(sir, ESTIMATES),
-            "SI-SAR": self.with_floor(sar, ESTIMATES),
-        }
+        silence = self.no_source[:, 0], self.no_guess[:, ESTIMATES]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            signal = self.scales[:, ESTIMATES] ** 2 * self.sources[:, 0]
+            sir, sar = (10 * np.log10(signal / noise) for noise in (self.inside, self.outside))
+        return {"SI-SIR": within(sir, *silence), "SI-SAR": within(sar, *silence)}
 
-    def projection(self) -> np.ndarray:
-        """`(channel, source, source)`: what sums of the sources come closest to the residuals."""
 
-        def products(sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-            both = np.stack([sources, self.residual(sources, guesses)[ESTIMATES]])
-            return np.einsum("cin,kcjn->kcij", sources, both)
+def within(scores: np.ndarray, no_source: np.ndarray, no_guess: np.ndarray) -> np.ndarray:
+    """Scores raised to the floor, on it for silent estimates (whose SNR would be 0 dB), and NaN for
+    silent sources."""
+    return np.where(no_source, np.nan, np.where(no_guess, FLOOR_DB, floored(scores)))
 
-        gram, all_onto = self.total(products)
-        weights = np.full_like(gram, np.nan)
-        for channel, onto in enumerate(all_onto):
-            for source in np.flatnonzero(np.isfinite(onto).all(axis=0)):
-                # least squares: a silent source makes the Gram matrix singular, and nussl fail
-                solved = np.linalg.lstsq(gram[channel], onto[:, source], rcond=None)
-                weights[channel, :, source] = solved[0]
-        return weights
 
-    def parts(self, weights: np.ndarray, sources: np.ndarray, guesses: np.ndarray) -> np.ndarray:
-        residual = self.residual(sources, guesses)[ESTIMATES]
-        inside = np.einsum("cij,cin->cjn", weights, sources)
-        return np.stack([energy(inside), energy(residual - inside)])
+def inside_the_span(gram: np.ndarray, signals: np.ndarray, count: int) -> np.ndarray:
+    """What sums of the first `count` signals come closest to others, as weights, in least squares.
+
+    A silent source makes the Gram matrix singular, and a solver of equations fail.
+
+    Args:
+        gram: `(channel, signal, signal)`.
+        signals: weights of the others, `(channel, other, signal)`.
+    """
+    among = gram[:, :count, :count]
+    inverse = np.linalg.pinv(among, rcond=count * np.finfo(float).eps, hermitian=True)
+    weights = np.zeros_like(signals)
+    weights[..., :count] = signals @ gram[:, :, :count] @ inverse
+    return weights
 
 
 @gin.register

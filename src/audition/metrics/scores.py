@@ -1,16 +1,15 @@
 """The base class of metrics: checks, silence, and matching estimates to references."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import nussl
 from scipy.optimize import linear_sum_assignment
 
-from audition.audio import large
 from audition.errors import ConfigError
 from audition.identity import describe
+from audition.metrics.products import Products
 
-SILENCE = 1e-20  # mean square of a signal that is only rounding noise around its mean
 FLOOR_DB = -100.0  # the lowest score that is a ratio in dB, which a silent estimate gets
 
 
@@ -145,42 +144,6 @@ class Metric:
             )
 
 
-class Centred:
-    """The zero-mean signals of a track, as float64, a block of samples at a time.
-
-    So memory doesn't grow with the length of the track.
-
-    Args:
-        signals: AudioSignals of the same shape.
-    """
-
-    def __init__(self, signals: Iterable[nussl.AudioSignal]):
-        self.arrays = [signal.audio_data for signal in signals]
-        self.means = 0.0
-        self.num_samples = self.arrays[0].shape[-1]
-        self.means = self.total(lambda x: x.sum(axis=-1, keepdims=True)) / self.num_samples
-
-    def blocks(self) -> Iterator[np.ndarray]:
-        """Arrays `(channel, signal, sample)`."""
-        for part in large.blocks(self.num_samples):
-            yield np.stack([one[:, part] for one in self.arrays], axis=1, dtype=float) - self.means
-            for one in self.arrays:
-                large.release(one)
-
-    def total(self, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """Sum of what a function gives for each block."""
-        return sum(map(function, self.blocks()))
-
-    def silent(self) -> np.ndarray:
-        """Whether each signal is silent, `(channel, signal)`."""
-        return is_silent(self.total(energy), self.num_samples)
-
-
-def energy(x: np.ndarray) -> np.ndarray:
-    """Sum of squares over the last axis."""
-    return np.einsum("...n,...n->...", x, x)
-
-
 def decibels(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """10 log10 of a ratio of energies; ±inf if one of them is 0, NaN if both are."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -189,37 +152,23 @@ def decibels(signal: np.ndarray, noise: np.ndarray) -> np.ndarray:
 
 def si_sdr(references: list[nussl.AudioSignal], estimates: list[nussl.AudioSignal]) -> np.ndarray:
     """Scale-invariant SDR in dB of each pair, `(reference, estimate, channel)`."""
-    x, count = Centred([*references, *estimates]), len(references)
+    return si_sdr_of(Products([*references, *estimates]), len(references), len(estimates))
 
-    def dots(block: np.ndarray) -> np.ndarray:
-        return np.einsum("cin,cjn->ijc", block[:, :count], block)
 
-    def residuals(block: np.ndarray) -> np.ndarray:
-        truth, guesses = block[:, :count], block[:, count:]
-        pairs = [
-            [
-                energy(guesses[:, j] - scales[i, j, :, None] * truth[:, i])
-                for j in range(guesses.shape[1])
-            ]
-            for i in range(count)
-        ]
-        return np.array(pairs)
-
-    products = x.total(dots)
-    energies = np.einsum("iic->ic", products[:, :count])[:, None]
+def si_sdr_of(products: Products, num_references: int, num_estimates: int) -> np.ndarray:
+    """What `si_sdr` returns, of the signals that come first and of those that follow them."""
+    units = np.eye(products.gram.shape[-1])
+    truth, guesses = units[:num_references, None], units[num_references:][:num_estimates]
+    own = products.energies_of_signals()[:, :num_references, None]
     with np.errstate(divide="ignore", invalid="ignore"):
-        scales = products[:, count:] / energies
-        return decibels(scales**2 * energies, x.total(residuals))
-
-
-def is_silent(energies: np.ndarray, num_samples: int) -> np.ndarray:
-    """Whether zero-mean signals of these energies are silent."""
-    return energies <= SILENCE * num_samples
+        scales = products.gram[:, :num_references, num_references:][..., :num_estimates] / own
+        residuals = products.energies(guesses - scales[..., None] * truth)
+        return decibels(scales**2 * own, residuals).transpose(1, 2, 0)
 
 
 def silent(signal: nussl.AudioSignal) -> bool:
     """Whether an AudioSignal is silent, or constant, in all its channels."""
-    return bool(Centred([signal]).silent().all())
+    return bool(Products([signal]).silent().all())
 
 
 def floored(scores: np.ndarray) -> np.ndarray:
@@ -229,7 +178,11 @@ def floored(scores: np.ndarray) -> np.ndarray:
 
 def best_order(references: dict, estimates: list) -> np.ndarray:
     """Index of the estimate for each reference, in the one-to-one match of best mean SI-SDR."""
-    pairs = si_sdr(list(references.values()), estimates)
+    return best_match(si_sdr(list(references.values()), estimates))
+
+
+def best_match(pairs: np.ndarray) -> np.ndarray:
+    """`best_order` of what `si_sdr` returned."""
     return linear_sum_assignment(finite_means(pairs), maximize=True)[1]
 
 
