@@ -57,15 +57,19 @@ def correlations(sources: Read, estimates: Read, num_samples: int) -> np.ndarray
     Returns:
         array `(z, source, lag)`, channels of sources each for itself; lags from 1 - TAPS on.
     """
-    reach, total = TAPS - 1, 0.0
+    reach, total = TAPS - 1, None
     for start in range(0, num_samples, STEP):
         stop = min(start + STEP, num_samples)
         first, last = max(0, start - reach), min(num_samples, stop + reach)
         wide = np.concatenate([flat(sources(first, last)), flat(estimates(first, last))])
         wide = np.pad(wide, [(0, 0), (first - start + reach, 0)])  # begins `reach` before the block
         narrow = fft.rfft(flat(sources(start, stop)), BLOCK)
-        total = total + np.einsum("zf,sf->zsf", fft.rfft(wide, BLOCK), narrow.conj())
-    return fft.irfft(total, BLOCK)[..., : 2 * TAPS - 1]
+        spectra = fft.rfft(wide, BLOCK)
+        if total is None:
+            total = np.zeros((len(narrow), *spectra.shape), complex)
+        for sums, one in zip(total, narrow.conj(), strict=True):  # each of them fits into a cache
+            sums += spectra * one
+    return fft.irfft(total, BLOCK)[..., : 2 * TAPS - 1].swapaxes(0, 1)
 
 
 def flat(signals: np.ndarray) -> np.ndarray:
@@ -99,16 +103,24 @@ def solve(among: np.ndarray, onto: np.ndarray) -> np.ndarray:
         among: correlations of sources with sources, `(source, source, lag)`.
         onto: of estimates with sources at lags from 0 on, `(estimate, source, lag)`.
     """
-    count = len(among)
-    lags = np.arange(TAPS) - np.arange(TAPS)[:, None] + TAPS - 1
-    gram = among[..., lags].transpose(0, 2, 1, 3).reshape(count * TAPS, count * TAPS)
-    gram.flat[:: len(gram) + 1] += np.finfo(float).eps  # as museval does
     wanted = onto.reshape(len(onto), -1).T
-    try:
-        found = linalg.cho_solve(linalg.cho_factor(gram, check_finite=False), wanted)
+    try:  # LAPACK works on columns: the transpose is the same matrix, and needs no copy
+        factor = linalg.cho_factor(
+            gram_matrix(among).T, lower=True, overwrite_a=True, check_finite=False
+        )
+        found = linalg.cho_solve(factor, wanted, check_finite=False)
     except linalg.LinAlgError:  # sources that filters turn into one another
-        found = np.linalg.lstsq(gram, wanted, rcond=None)[0]
+        found = np.linalg.lstsq(gram_matrix(among), wanted, rcond=None)[0]
     return found.T.reshape(onto.shape)
+
+
+def gram_matrix(among: np.ndarray) -> np.ndarray:
+    """`(source and tap, source and tap)`: inner products of the sources, delayed by so many taps."""
+    shifted = np.lib.stride_tricks.sliding_window_view(among, TAPS, axis=-1)[..., ::-1, :]
+    size = len(among) * TAPS
+    gram = shifted.transpose(0, 2, 1, 3).reshape(size, size)
+    gram.flat[:: size + 1] += np.finfo(float).eps  # as museval does
+    return gram
 
 
 def window_scores(
