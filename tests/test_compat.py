@@ -1,5 +1,6 @@
 """Each patch of src/compat, where nussl and scaper would fail or compute something else without it."""
 
+import copy
 import importlib
 import logging
 import os
@@ -338,3 +339,59 @@ def test_scaper_generates_a_mixture(tmp_path, caplog):
 def test_nussls_cache_is_refused_in_a_sentence(tmp_path):
     with pytest.raises(ConfigError, match="needs zarr 2.*use the cache command"):
         nussl.datasets.transforms.Cache(str(tmp_path / "cache"), cache_size=3, overwrite=True)
+
+
+# faster -------------------------------------------------------------------------------
+
+
+def slowly(network):
+    """A copy of a network whose STFT takes nussl's matrices."""
+    network = copy.deepcopy(network)
+    network.layers["audio"].holds_fourier = False
+    return network
+
+
+def end_to_end(**settings):
+    torch.manual_seed(0)
+    build = nussl.ml.networks.builders.build_recurrent_end_to_end
+    config = build(64, 64, 16, "sqrt_hann", 4, 1, True, 0.0, 2, ["sigmoid"], **settings)
+    return nussl.ml.SeparationModel(config)
+
+
+@pytest.mark.parametrize("mask_complex", [False, True])
+def test_a_network_with_a_fast_stft_gives_nussls_numbers_and_gradients(mask_complex):
+    network = end_to_end(mask_complex=mask_complex)
+    audio = 0.1 * torch.randn(2, 1, 1001)
+    found = []
+    for one in (network, slowly(network)):
+        output = one({"mix_audio": audio})
+        output["audio"].square().mean().backward()
+        gradients = [weight.grad for weight in one.parameters() if weight.grad is not None]
+        found.append([output["audio"], output["mask"], *gradients])
+    assert network.layers["audio"].holds_fourier and len(found[0]) > 10
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("hop_length", [16, 24])
+@pytest.mark.parametrize("shape", [(2, 2, 500), (2, 2, 500, 3)])
+def test_a_fast_stft_has_channels_and_sources_where_nussls_has(shape, hop_length):
+    stft = nussl.ml.networks.modules.STFT(64, 64, hop_length, "hanning")
+    audio = torch.randn(shape)
+    found = []
+    for stft.holds_fourier in (None, False):
+        polar = stft(audio, "transform")
+        found.append([polar[:, :, :33], stft(polar, "inverse")])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+
+
+def test_filters_that_are_learned_or_loaded_are_used():
+    trainable, network = end_to_end(trainable=True), end_to_end()
+    audio = torch.randn(1, 1, 400)
+    trainable({"mix_audio": audio})["audio"].sum().backward()
+    assert trainable.layers["audio"].transform_filters.grad is not None
+    fourier = network({"mix_audio": audio})["audio"]
+    state = copy.deepcopy(network.state_dict())
+    network.load_state_dict({**state, "layers.audio.inverse_filters": torch.eye(66, 64)})
+    assert not torch.allclose(network({"mix_audio": audio})["audio"], fourier, atol=1e-2)
+    network.load_state_dict(state)
+    assert torch.equal(network({"mix_audio": audio})["audio"], fourier)

@@ -7,6 +7,7 @@ of *their* modules and leave NumPy, SciPy, librosa and torch as they are.
 
     versions.py      names and defaults that have moved since nussl was written
     corrections.py   results that nussl computes wrongly on any stack
+    faster.py        results that nussl computes rightly, but slowly
     stand_ins.py     what is missing without ffmpeg, sox and zarr 2, or slow to import for nothing
 
 To add a patch, write one small function in the file it belongs to and name it in a table below.
@@ -42,6 +43,7 @@ AFTER = {
     "nussl.evaluation.bss_eval": ("versions.scores_in_double_precision",),
     "nussl.ml.confidence": ("corrections.nearest_cluster_confidence",),
     "nussl.ml.networks.modules.blocks": ("versions.librosa_keywords_of_mel",),
+    "nussl.ml.networks.modules.filter_bank": ("faster.fourier_transform",),
     "nussl.ml.networks.separation_model": ("versions.networks_from_model_files",),
     "nussl.separation.spatial.duet": ("versions.numpy_mat",),
     "scaper.core": ("versions.numpy_inf",),
