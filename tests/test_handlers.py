@@ -169,8 +169,12 @@ def test_autoclip_refuses_what_is_no_percentile(run, corpus, percentile):
 def histogram_of(values):
     histogram = NormHistogram()
     for value in values:
-        histogram.add(value)
+        histogram.add(scalar(value))
     return histogram
+
+
+def scalar(value):
+    return torch.tensor(value, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("mean", "sigma"), [(0.0, 1.0), (-8.0, 0.1), (9.0, 3.0)])
@@ -179,7 +183,7 @@ def test_percentiles_of_ten_thousand_norms(mean, sigma):
     histogram = histogram_of(norms)
     for percent in (0.5, 1, 10, 25, 50, 90, 99, 99.5):
         expected = np.percentile(norms, percent)
-        assert histogram.percentile(percent) == pytest.approx(expected, rel=5e-3)
+        assert histogram.percentile(percent).item() == pytest.approx(expected, rel=5e-3)
 
 
 @pytest.mark.parametrize("percent", [0, 1, 10, 50, 90, 99.9, 100])
@@ -188,22 +192,22 @@ def test_percentiles_are_numpys_from_the_first_norm_on(percent, seed):
     norms = np.random.default_rng(seed).standard_cauchy(5000) ** 2  # heavy tails on both sides
     histogram = NormHistogram()
     for number, norm in enumerate(norms, 1):
-        histogram.add(norm)
+        histogram.add(scalar(norm))
         if number <= 50 or number % 250 == 0:
             expected = np.percentile(norms[:number], percent)
-            assert histogram.percentile(percent) == pytest.approx(expected, rel=1e-2)
+            assert histogram.percentile(percent).item() == pytest.approx(expected, rel=1e-2)
 
 
 def test_the_histogram_keeps_its_size_and_its_bounds():
     histogram = NormHistogram()
     size = histogram.counts.nbytes
     for value in (0.0, 1e-30, 1e30, 1.0, float("inf"), float("nan")):
-        histogram.add(value)
+        histogram.add(scalar(value))
     assert histogram.counts.nbytes == size < 100_000
     assert histogram.counts.sum() == 4  # what overflowed is left out
     assert histogram.percentile(100 / 3) == 0
-    assert histogram.percentile(200 / 3) == pytest.approx(1.0, rel=5e-3)
-    assert histogram.percentile(100) == pytest.approx(1e12, rel=5e-3)
+    assert histogram.percentile(200 / 3).item() == pytest.approx(1.0, rel=5e-3)
+    assert histogram.percentile(100).item() == pytest.approx(1e12, rel=5e-3)
 
 
 def test_the_histogram_comes_back_from_a_checkpoint(tmp_path):
@@ -211,9 +215,9 @@ def test_the_histogram_comes_back_from_a_checkpoint(tmp_path):
     torch.save(histogram.state_dict(), tmp_path / "state.pth")
     other = NormHistogram()
     other.load_state_dict(torch.load(tmp_path / "state.pth", weights_only=True))
-    histogram.add(1.0)
-    other.add(1.0)
-    assert np.array_equal(histogram.counts, other.counts)
+    histogram.add(scalar(1.0))
+    other.add(scalar(1.0))
+    assert torch.equal(histogram.counts, other.counts)
     assert NormHistogram().percentile(50) == float("inf")  # clips nothing before the first norm
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from audition.errors import ConfigError
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
@@ -35,6 +36,15 @@ def choose_device(name: str) -> "torch.device":
             "to 'auto', 'cpu' or a GPU that exists."
         )
     return device
+
+
+def copied(array: "np.ndarray", device: "torch.device") -> "torch.Tensor":
+    """The array on the device; the host doesn't wait until a GPU has it."""
+    import torch
+
+    tensor = torch.from_numpy(array)
+    tensor = tensor.pin_memory() if device.type == "cuda" else tensor
+    return tensor.to(device, non_blocking=True)
 
 
 def keep_freed_memory() -> None:

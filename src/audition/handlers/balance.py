@@ -105,10 +105,13 @@ class Balance:
     def set_weights(self, weights: dict[str, float]) -> None:
         self.losses.weights = {**self.losses.weights, **weights}
 
-    def update(self, output: dict[str, float]) -> None:
-        """Adds an iteration's losses to the histories, and balances the weights."""
+    def update(self, output: dict[str, torch.Tensor]) -> None:
+        """Adds an iteration's losses to the histories, and balances the weights.
+
+        This waits for the device, as the next iteration needs the weights.
+        """
         for name, history in self.history.items():
-            history.append(abs(output[name]))
+            history.append(abs(float(output[name])))
         sizes = {
             name: np.percentile(history, self.ref_percentile)
             for name, history in self.history.items()

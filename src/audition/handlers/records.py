@@ -1,6 +1,7 @@
 """Which items are hard: a record of each item's own losses."""
 
 import csv
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,17 +41,19 @@ def add_record_batch_and_loss_info_handler(training: Training, name: str = "loss
     table = ItemLossesFile(training, record, names, names.index(name))
     training.trainer.add_event_handler(Events.STARTED, table.write)
     training.trainer.add_event_handler(TrainingEvents.VALIDATION_COMPLETED, table.append)
-    training.trainer.add_event_handler(
-        TrainingEvents.PART_COMPLETED,
-        lambda engine: record.add(
-            engine.state.part.index, own_losses(training.losses, engine.state.part, names)
-        ),
-    )
+
+    def note(engine):
+        part = engine.state.part
+        training.when_known(
+            own_losses(training.losses, part, names), functools.partial(record.add, part.index)
+        )
+
+    training.trainer.add_event_handler(TrainingEvents.PART_COMPLETED, note)
 
 
 @torch.no_grad()
-def own_losses(losses: Callable, part: Part, names: list[str]) -> np.ndarray:
-    """Losses of each item alone, `(item, loss)`; one transfer from the device for all."""
+def own_losses(losses: Callable, part: Part, names: list[str]) -> torch.Tensor:
+    """Losses of each item alone, `(item, loss)`."""
 
     def alone(tensors, item):
         return {name: tensor[item : item + 1] for name, tensor in tensors.items()}
@@ -58,7 +61,7 @@ def own_losses(losses: Callable, part: Part, names: list[str]) -> np.ndarray:
     items = range(len(part.index))
     found = [losses(alone(part.output, item), alone(part.data, item)) for item in items]
     rows = [torch.stack([one[name].float() for name in names]) for one in found]
-    return torch.stack(rows).cpu().numpy()
+    return torch.stack(rows)
 
 
 class ItemLosses:

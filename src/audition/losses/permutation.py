@@ -1,5 +1,6 @@
 """One permutation of the sources per utterance (Kolbæk et al., TASLP 2017)."""
 
+import functools
 from itertools import permutations
 
 import numpy as np
@@ -133,8 +134,13 @@ def assignment(losses: torch.Tensor) -> torch.Tensor:
         costs = losses.mT.nan_to_num().double().cpu().numpy()  # what isn't finite stays so below
         found = [linear_sum_assignment(one)[1] for one in costs]
         return torch.as_tensor(np.array(found), device=losses.device)
-    orders = torch.tensor(
-        list(permutations(range(num_estimates), num_sources)), device=losses.device
-    )
+    orders = all_orders(num_estimates, num_sources, losses.device)
     sums = losses[:, orders, torch.arange(num_sources, device=losses.device)].sum(dim=-1)
     return orders[sums.argmin(dim=-1)]
+
+
+@functools.cache  # as the host would wait for the copy
+@torch.inference_mode(False)
+def all_orders(num_estimates: int, num_sources: int, device: torch.device) -> torch.Tensor:
+    """Every choice of an estimate for each source, `(order, source)`."""
+    return torch.tensor(list(permutations(range(num_estimates), num_sources)), device=device)

@@ -4,6 +4,7 @@ import gin
 import numpy as np
 import torch
 
+from audition.device import copied
 from audition.errors import ConfigError
 
 
@@ -54,7 +55,7 @@ class RemixStems:
         """
         sources = waveforms["sources"]
         examples, gains = self.draw(*sources.shape[:2], iteration)
-        examples, gains = (torch.from_numpy(x).to(sources.device) for x in (examples, gains))
+        examples, gains = (copied(x, sources.device) for x in (examples, gains))
         remixed = sources[examples, torch.arange(sources.shape[1], device=sources.device)]
         remixed *= gains[..., None, None]
         mix = waveforms["mix"] + remixed.sum(dim=1) - sources.sum(dim=1)
@@ -104,7 +105,7 @@ class MixturesOfMixtures:
             the `sources` of both.
         """
         mix, sources = waveforms["mix"], waveforms["sources"]
-        others = torch.from_numpy(self.draw(len(mix), iteration)).to(mix.device)
+        others = copied(self.draw(len(mix), iteration), mix.device)
         mixtures = torch.stack([mix, mix[others]], dim=1)
         sources = torch.cat([sources, sources[others]], dim=1)
         return {**waveforms, "mix": mixtures.sum(dim=1), "mixtures": mixtures, "sources": sources}

@@ -2,15 +2,30 @@
 
 import io
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.utils.data import DataLoader
 
 from audition.errors import ConfigError
 from audition.files import read_json, write_json
 from audition.runs.folder import Run
 from audition.training import checkpoints
 from audition.training.state import Training
+
+
+class Moment(NamedTuple):
+    """The iteration of a step, and what was there before it.
+
+    Attributes:
+        loss_weights: dict, name of loss → weight.
+        rng: the generators' states.
+    """
+
+    iteration: int
+    epoch: int
+    loss_weights: dict[str, float]
+    rng: dict[str, torch.Tensor]
 
 
 def random_states(device: torch.device) -> dict[str, torch.Tensor]:
@@ -27,44 +42,40 @@ def set_random_states(states: dict[str, torch.Tensor], device: torch.device) -> 
         torch.cuda.set_rng_state(states["cuda"].cpu(), device)
 
 
-def write(training: Training, values: dict[str, float], rng: dict[str, torch.Tensor]) -> None:
-    """Writes the step under way, whose gradients are there and which hasn't changed the weights.
+def write(
+    training: Training,
+    moment: Moment,
+    weights: dict[str, dict],
+    values: dict[str, float],
+    gradient_norms: dict[str, torch.Tensor],
+) -> None:
+    """Writes a step.
 
     Args:
+        moment: when it was.
+        weights: state dicts of the `model` and of its losses, `loss_states`, before it.
         values: its losses and its gradient's norm.
-        rng: the generators' states before it.
+        gradient_norms: name of parameter → norm of its gradient.
     """
     buffer = io.BytesIO()
-    weights = {
-        "model": training.model.state_dict(),
-        "losses": training.losses.weights,
-        "loss_states": training.losses.state_dict(),
-        "rng": rng,
-    }
-    torch.save(weights, buffer)
+    torch.save({**weights, "losses": moment.loss_weights, "rng": moment.rng}, buffer)
     checkpoints.write_whole(buffer.getbuffer(), training.run.black_box_weights)
-    state = training.trainer.state
+    loader = training.trainer.state.dataloader
     step = {
-        "iteration": state.iteration,
-        "epoch": state.epoch,
-        "seed": state.dataloader.dataset.seed,
+        "iteration": moment.iteration,
+        "epoch": moment.epoch,
+        "seed": loader.dataset.seed,
         "values": plain(values),
-        "excerpts": excerpts(state),
-        "gradient_norms": plain(gradient_norms(training.model)),
+        "excerpts": excerpts(loader, moment.iteration),
+        "gradient_norms": plain({name: float(one) for name, one in gradient_norms.items()}),
     }
     write_json(training.run.black_box_step, step)
 
 
-def excerpts(state: Any) -> list[dict[str, Any]]:
-    """The excerpts of the step under way: name of the item, first sample, length."""
-    dataset = state.dataloader.dataset
-    indices = state.dataloader.batch_sampler.of(state.iteration)
-    return [dataset.place(index)._asdict() for index in indices]
-
-
-def gradient_norms(model: torch.nn.Module) -> dict[str, float]:
-    named = [(name, one.grad) for name, one in model.named_parameters() if one.grad is not None]
-    return {name: float(gradient.norm()) for name, gradient in named}
+def excerpts(loader: DataLoader, iteration: int) -> list[dict[str, Any]]:
+    """The excerpts of an iteration: name of the item, first sample, length."""
+    indices = loader.batch_sampler.of(iteration)
+    return [loader.dataset.place(index)._asdict() for index in indices]
 
 
 def plain(values: dict[str, float]) -> dict[str, float | str]:

@@ -40,9 +40,10 @@ def save(training: Training, run: Run) -> None:
     `latest.pth`, and keeps the one before as `previous.pth`.
 
     Raises:
-        ConfigError: the disk is full, or the weights are not finite; the previous checkpoint is
-            left intact.
+        ConfigError: the disk is full, or the last step or the weights are not finite; the previous
+            checkpoint is left intact.
     """
+    training.arrivals.deliver()
     check_weights(training.model, run.latest)
     content = {
         "format": FORMAT,

@@ -4,9 +4,12 @@ import datetime
 import functools
 import logging
 import math
+import time
 from contextlib import suppress
 
-from ignite.engine import Engine, Events
+import numpy as np
+import torch
+from ignite.engine import CallableEventWithFilter, Engine, Events
 from ignite.handlers import ProgressBar, Timer
 from torch.utils.data import DataLoader
 
@@ -22,6 +25,7 @@ from audition.training.state import Training, TrainingEvents
 
 log = logging.getLogger(__name__)
 
+SECONDS_BETWEEN_REDRAWS = 0.1
 HEADING = " epoch |  train loss |    val loss |       lr | seconds | waiting for data"
 
 
@@ -38,9 +42,11 @@ def attach_bookkeeping(training: Training, val_loader: DataLoader | None) -> Non
     trainer.add_event_handler(Events.STARTED, start_clock, training)
     trainer.add_event_handler(Events.ITERATION_COMPLETED, add_to_sums, training)
     training.bars = [bar("train", "iteration"), bar("validate", "batch")]
-    training.bars[0].attach(trainer, output_transform=lambda output: rates(training, output))
+    training.bars[0].attach(
+        trainer, event_name=now_and_then(), output_transform=lambda output: rates(training)
+    )
     if training.validator is not None:
-        training.bars[1].attach(training.validator)
+        training.bars[1].attach(training.validator, event_name=now_and_then())
         training.validate = functools.partial(validate, training.validator, val_loader)
     trainer.add_event_handler(Events.EPOCH_COMPLETED, close_epoch, training)
 
@@ -49,6 +55,19 @@ def bar(name: str, unit: str) -> ProgressBar:
     ignite_bar = ProgressBar(persist=False, desc=name, unit=unit)
     ignite_bar.pbar_cls = Progress
     return ignite_bar
+
+
+def now_and_then() -> CallableEventWithFilter:
+    """The end of an iteration, if the bar was last redrawn a while ago: to draw takes half a millisecond."""
+    last = -math.inf
+
+    def is_due(engine: Engine, event: int) -> bool:
+        nonlocal last
+        due = time.monotonic() >= last + SECONDS_BETWEEN_REDRAWS
+        last = time.monotonic() if due else last
+        return due
+
+    return Events.ITERATION_COMPLETED(event_filter=is_due)
 
 
 def close_bars(training: Training) -> None:
@@ -64,19 +83,33 @@ def start_clock(engine: Engine, training: Training) -> None:
 
 
 def add_to_sums(engine: Engine, training: Training) -> None:
+    """Adds the losses of an iteration, once they are known."""
+    iteration, losses = engine.state.iteration, engine.state.output
+    training.arrivals.deliver(before=iteration)  # unless the step did it, as one's own may not
     if training.skipped_in_row:  # the last of them is this iteration
         return
-    for name, value in engine.state.output.items():
-        training.sums[name] = training.sums.get(name, 0.0) + value
-        training.log_scalar(f"iteration/{name}", value)
+
+    def add(numbers: np.ndarray) -> None:
+        training.last_losses = dict(zip(losses, numbers.tolist(), strict=True))
+        for name, value in training.last_losses.items():
+            training.sums[name] = training.sums.get(name, 0.0) + value
+            training.send_scalar(f"iteration/{name}", value, iteration)
+
+    training.when_known(stacked(losses), add)
 
 
-def rates(training: Training, output: dict[str, float]) -> dict[str, float]:
+def stacked(losses: dict[str, torch.Tensor | float]) -> torch.Tensor:
+    """In one tensor, for one transfer; a step of one's own may give floats."""
+    return torch.stack([torch.as_tensor(value) for value in losses.values()])
+
+
+def rates(training: Training) -> dict[str, float]:
     """What the progress bar shows."""
     state = training.trainer.state
     elapsed = (datetime.datetime.now() - training.began).total_seconds()
     excerpts = (state.iteration - training.first_iteration) * len(state.batch["index"])
-    return {"loss": output["loss"], "items/s": excerpts / max(elapsed, 1e-6)}
+    known = {"loss": training.last_losses["loss"]} if training.last_losses else {}
+    return {**known, "items/s": excerpts / max(elapsed, 1e-6)}
 
 
 def close_epoch(engine: Engine, training: Training) -> None:
@@ -84,6 +117,7 @@ def close_epoch(engine: Engine, training: Training) -> None:
 
     Nothing has changed yet where the validation is interrupted: `finish_epoch` does it again.
     """
+    training.arrivals.deliver()
     validation = {}
     if training.validate is not None:
         with suppress(interruption.Interrupted), checkpoints.random_states_kept():
@@ -101,7 +135,7 @@ def close_epoch(engine: Engine, training: Training) -> None:
     training.sums, training.skipped_in_epoch = {}, 0
     for name, value in validation.items():
         if not math.isfinite(value):
-            raise diverged(training, f"validation/{name}", value)
+            raise diverged(training, f"validation/{name}", value, engine.state.iteration)
         put(training, f"validation/{name}", value)
     engine.fire_event(TrainingEvents.VALIDATION_COMPLETED)
 
@@ -113,16 +147,20 @@ def put(training: Training, name: str, value: float) -> None:
 
 def validate(validator: Engine, loader: DataLoader) -> dict[str, float]:
     """Mean of each validation loss over all excerpts, whatever the size of the last batch."""
-    totals, sizes = {}, []
+    losses, sizes = [], []
 
     def add(engine):
         interruption.check()
         sizes.append(len(engine.state.batch["index"]))
-        for name, value in engine.state.output.items():
-            totals[name] = totals.get(name, 0.0) + value * sizes[-1]
+        losses.append(engine.state.output)
 
     with validator.add_event_handler(Events.ITERATION_COMPLETED, add):
         validator.run(loader)
+    totals = dict.fromkeys(losses[0], 0.0)
+    rows = torch.stack([stacked(one) for one in losses]).tolist()  # one transfer for all
+    for row, size in zip(rows, sizes, strict=True):
+        for name, value in zip(totals, row, strict=True):
+            totals[name] += value * size
     return {name: total / sum(sizes) for name, total in totals.items()}
 
 

@@ -216,6 +216,7 @@ def run_epochs(
             finish_epoch(training)
         if not is_trained(training, settings, start):
             training.trainer.run(loader, max_epochs=settings.num_epochs, epoch_length=epoch_length)
+            training.arrivals.deliver()  # of an epoch that a handler ended
             inspection.finish()
         if is_unfinished(training):  # a handler ended it within an epoch
             finish_epoch(training)

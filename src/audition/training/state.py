@@ -5,10 +5,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from ignite.engine import Engine, EventEnum
 
 from audition.runs.folder import Run
+from audition.training.arrivals import Arrivals
 
 
 def only_watches(handler: Callable) -> Callable:
@@ -47,7 +49,8 @@ class Training:
     """One training: its parts and its memory.
 
     Attributes:
-        trainer, validator: ignite engines; the output of an iteration is a dict, loss name → float.
+        trainer, validator: ignite engines; the output of an iteration is a dict, loss name → scalar on
+            the device: a handler that makes a float of it waits for the device, see `when_known`.
             `trainer.state.batch` is the batch, `trainer.state.batch["index"]` its items. An
             iteration is a step of the optimizer.
         losses, val_losses: the weighted losses of trainer and validator.
@@ -56,7 +59,9 @@ class Training:
         skip_nonfinite: how many steps in a row may be left out because they are not finite.
         skipped_in_row, skipped_in_epoch: steps that were, up to and including the last one.
         best: lowest monitored loss so far; an epoch that improves on it writes `best.model.pth`.
-        sums: dict, loss name → sum over the current epoch's iterations.
+        sums: dict, loss name → sum over the current epoch's iterations, as far as they are known.
+        last_losses: dict, loss name → float of the last iteration that is known.
+        arrivals: what handlers will be told, see `when_known`.
         kept: dict, name → object whose state survives a restart.
         stopped: True once a handler ended the training, by early stopping or a budget.
         average: network whose weights are averages of the model's, to validate and save in its place,
@@ -89,6 +94,8 @@ class Training:
     history: dict = field(default_factory=dict)
     best: float = float("inf")
     sums: dict = field(default_factory=dict)
+    last_losses: dict = field(default_factory=dict)
+    arrivals: Arrivals = field(default_factory=Arrivals)
     kept: dict = field(default_factory=dict)
     stopped: bool = False
     average: torch.nn.Module | None = None
@@ -103,10 +110,30 @@ class Training:
     scalar_logs: list = field(default_factory=list)
     exits: ExitStack = field(default_factory=ExitStack)
 
-    def log_scalar(self, name: str, value: float) -> None:
-        """Sends a number to TensorBoard and the trackers, at the current iteration."""
+    def when_known(self, tensor: torch.Tensor, then: Callable[[np.ndarray], None]) -> None:
+        """Calls `then` with the numbers of a tensor on the device, without waiting for them.
+
+        That is in the next iteration before its step, or at the end of the epoch, or before the next
+        checkpoint, in the order of asking.
+        """
+        self.arrivals.ask(tensor, then, self.trainer.state.iteration)
+
+    def log_scalar(self, name: str, value: float | torch.Tensor) -> None:
+        """Sends a number to TensorBoard and the trackers, at the current iteration.
+
+        Those of a tensor are sent once they are known; what comes after them waits for its turn.
+        """
+        iteration = self.trainer.state.iteration
+        if isinstance(value, torch.Tensor):
+            self.when_known(value, lambda number: self.send_scalar(name, number.item(), iteration))
+        elif self.arrivals:
+            self.arrivals.queue(lambda: self.send_scalar(name, value, iteration), iteration)
+        else:
+            self.send_scalar(name, value, iteration)
+
+    def send_scalar(self, name: str, value: float, iteration: int) -> None:
         for log in self.scalar_logs:
-            log(name, value, self.trainer.state.iteration)
+            log(name, value, iteration)
 
     def keep(self, name: str, thing: Any) -> None:
         """Stores `thing.state_dict()` in every checkpoint, and restores it after a restart."""

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
-from audition.training.finite import GRADIENT, Before, gradient_norm, may_step
+from audition.training.finite import Finiteness
 from audition.training.state import Part, Training, TrainingEvents
 
 WAVEFORMS = ("mix", "sources")
@@ -100,28 +100,31 @@ class Step:
     """One iteration of a training: forward and backward part by part, clipping (by handlers), one step.
 
     Losses and gradients are means over the parts, and so equal those of the whole batch. If one of
-    them isn't finite, the step is left out, or the training ends. Subclass it for a step of your own,
+    them isn't finite, the training ends, or the step is left out. The host waits for the device
+    nowhere, so that the next iteration is prepared while this one is computed. Subclass it for a step of your own,
     see docs/adding.md.
 
     Attributes:
         training: Training.
         forward: Forward.
+        finiteness: Finiteness.
     """
 
     def attach(self, training: Training, forward: Forward) -> None:
         """Called once, before anything is restored: make here what the step needs beside the network,
         and pass to `training.keep` what must survive a restart."""
         self.training, self.forward = training, forward
+        self.finiteness = Finiteness(training)
 
-    def __call__(self, batch: dict) -> dict[str, float]:
-        """Does the iteration; returns its losses."""
+    def __call__(self, batch: dict) -> dict[str, torch.Tensor]:
+        """Does the iteration; returns its losses, scalars on the device."""
         self.begin()
         return self.finish([self.part(index, one) for index, one in self.parts(batch)])
 
     def begin(self) -> None:
         self.training.model.train()
         self.training.optimizer.zero_grad(set_to_none=True)
-        self.before = Before(self.training)
+        self.finiteness.begin()
 
     def parts(self, batch: dict) -> Iterator[tuple[Any, dict]]:
         """`(index, waveforms)` of each part of the batch, on the device."""
@@ -145,27 +148,20 @@ class Step:
         """Scalars by name; the network is trained on "loss", the others are logged."""
         return self.training.losses(output, data)
 
-    def finish(self, losses: list[dict[str, torch.Tensor]]) -> dict[str, float]:
+    def finish(self, losses: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
         """Steps the network's optimizer, if all is finite; returns the means of the parts' losses."""
         training = self.training
         training.scaler.unscale_(training.optimizer)
         means = {name: torch.stack([one[name] for one in losses]).mean() for name in losses[0]}
-        values = as_floats({**means, GRADIENT: gradient_norm(training)})
-        if may_step(training, values, self.before):
+        if self.finiteness.may_step(means):
             training.trainer.fire_event(TrainingEvents.BACKWARD_COMPLETED)
             training.scaler.step(training.optimizer)
         training.scaler.update()
-        return {name: values[name] for name in means}
+        return means
 
 
 @torch.no_grad()
-def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, float]:
+def val_step(training: Training, forward: Forward, batch: dict) -> dict[str, torch.Tensor]:
     training.judged.eval()
     output, data = forward(forward.on_device(batch), training.average)
-    return as_floats(training.val_losses(output, data))
-
-
-def as_floats(losses: dict[str, torch.Tensor]) -> dict[str, float]:
-    """The losses as floats, in a single transfer from the device."""
-    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
-    return dict(zip(losses, values, strict=True))
+    return {name: value.float() for name, value in training.val_losses(output, data).items()}
