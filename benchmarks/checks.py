@@ -4,8 +4,10 @@ A training and an evaluation of the toy recipe's size: 800 mixtures of 4 s at 8 
 cache, a 1×128 BLSTM, 900 iterations of 8 excerpts, 18 epochs; 60 tracks, clustered and scored. One
 thread. A share this small drowns in what two runs differ by, so one run tells both: seconds in the
 functions below, in whatever thread, over the seconds of all the rest, which is the same run without
-them; the imports that each command begins with are among these. Hashes of code come from the notes of
-a command before. What a disk takes to sync costs no processor time; it is printed beside it.
+them. Of a command, the imports that it begins with are among these: that share has a bar. They are most
+of an evaluation this short, so the share of the work after them, which is what counts for thousands of
+tracks, is printed, too. Hashes of code come from the notes of a command before. What a disk takes to
+sync costs no processor time; it is printed beside it.
 """
 
 import contextlib
@@ -151,12 +153,15 @@ def measured(name, bar, call, *arguments):
     with meter.watching():
         start = time.process_time()
         call(*arguments)
-        seconds = IMPORTS_SECONDS + time.process_time() - start
+        seconds = time.process_time() - start
     checked = sum(meter.seconds.values())
+    command = seconds + IMPORTS_SECONDS
     parts = sorted(meter.seconds.items(), key=lambda item: -item[1])
-    print(f"{name}: {seconds:.1f} s of processor time; syncing the disk {meter.synced:.2f} s")
+    print(f"{name}: {seconds:.1f} s of processor time after {IMPORTS_SECONDS:.1f} s of imports")
+    print(f"syncing the disk: {meter.synced:.2f} s")
     print("ms: " + ", ".join(f"{part} {1000 * took:.0f}" for part, took in parts))
-    print(f"RATIO checks_of_{name} {checked / (seconds - checked):.4f} (bar at most {bar})")
+    print(f"RATIO checks_of_{name} {checked / (command - checked):.4f} (bar at most {bar})")
+    print(f"RATIO checks_of_{name}_after_imports {checked / (seconds - checked):.4f}")
 
 
 def main():

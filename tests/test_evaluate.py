@@ -266,6 +266,12 @@ def test_kept_audio_comes_back_in_the_order_that_was_scored(tmp_path):
     assert not has_estimates(tmp_path / "track", sources)
 
 
+def test_estimates_that_the_system_does_not_open_are_an_error_of_the_system(tmp_path):
+    (tmp_path / "a.wav").symlink_to("a.wav")  # as a file without permission, which root may read
+    with pytest.raises(OSError, match=r"\[Errno \d+\].*a\.wav"):
+        read_estimates(tmp_path, ["a"], None)
+
+
 def test_memory_is_that_of_the_step_itself():
     """Linux forgets the peak of what was before, such as a training in the same process, if asked."""
     taken = bytearray(2**28)

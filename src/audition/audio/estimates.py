@@ -3,6 +3,7 @@
 import itertools
 from pathlib import Path
 
+import numpy as np
 import nussl
 import soundfile
 
@@ -40,8 +41,14 @@ def read_estimates(
 ) -> list[nussl.AudioSignal]:
     """AudioSignals like `mix` of what `write_estimates` wrote, in the same order."""
     paths = [*(folder / f"{source}.wav" for source in sources), *numbered(folder, len(sources))]
-    audio = (soundfile.read(path, always_2d=True)[0].T for path in paths)
-    return [signal_like(mix, one) for one in audio]
+    return [signal_like(mix, read(path)) for path in paths]
+
+
+def read(path: Path) -> np.ndarray:
+    """`(channel, sample)`; of a file that may not be read, an OSError, which says so, and soundfile's
+    own doesn't."""
+    with path.open("rb") as file:
+        return soundfile.read(file, always_2d=True)[0].T
 
 
 def numbered(folder: Path, first: int) -> list[Path]:
