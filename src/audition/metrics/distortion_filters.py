@@ -118,7 +118,7 @@ def gram_matrix(among: np.ndarray) -> np.ndarray:
     """`(source and tap, source and tap)`: inner products of the sources, delayed by so many taps."""
     shifted = np.lib.stride_tricks.sliding_window_view(among, TAPS, axis=-1)[..., ::-1, :]
     size = len(among) * TAPS
-    gram = shifted.transpose(0, 2, 1, 3).reshape(size, size)
+    gram = shifted.transpose(0, 2, 1, 3).copy().reshape(size, size)
     gram.flat[:: size + 1] += np.finfo(float).eps  # as museval does
     return gram
 
