@@ -6,6 +6,7 @@ import json
 import torch
 from torch import nn
 
+from audition.device import full_precision
 from audition.losses import loss
 from audition.training.numerics import numerics
 from tests.support import road
@@ -32,6 +33,21 @@ def test_switches_hold_during_the_training_alone():
         assert torch.backends.cudnn.benchmark
     after = torch.backends.cudnn.benchmark, torch.are_deterministic_algorithms_enabled()
     assert after == before == (False, False)
+
+
+def test_matrix_products_are_as_precise_as_bound_during_the_training_alone():
+    with numerics(deterministic=False, cudnn_benchmark=False, matmul="high"):
+        assert torch.get_float32_matmul_precision() == "high"
+        with full_precision():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == "highest"
+
+
+def test_an_unknown_precision_is_told(instantiate, capsys):
+    (run,) = instantiate(*QUICK)
+    line = told(capsys, "train", run.config, "train.matmul_precision = 'tf32'")
+    assert "train.matmul_precision = 'tf32' must be 'highest', 'high' or 'medium'" in line
 
 
 def test_a_deterministic_training_learns_the_same(instantiate):

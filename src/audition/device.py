@@ -1,6 +1,8 @@
 """The device to work on, and how the process keeps its memory."""
 
+import contextlib
 import ctypes
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from audition.errors import ConfigError
@@ -45,6 +47,34 @@ def copied(array: "np.ndarray", device: "torch.device") -> "torch.Tensor":
     tensor = torch.from_numpy(array)
     tensor = tensor.pin_memory() if device.type == "cuda" else tensor
     return tensor.to(device, non_blocking=True)
+
+
+@contextlib.contextmanager
+def matmul_precision(name: str) -> Iterator[None]:
+    """Lets float32 matrix products on a GPU be of this precision, and puts back what was before.
+
+    Args:
+        name: "highest" is float32; "high" is TF32, whose numbers have 10 bits behind the point, and
+            "medium" bfloat16, 7 bits. On a CPU with bfloat16 units, "medium" counts, too.
+    """
+    import torch
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(name)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextlib.contextmanager
+def full_precision() -> Iterator[None]:
+    """No TF32, which changes masks by 1e-3, and which cuDNN or a training around this may have on."""
+    import torch
+
+    cudnn = torch.backends.cudnn.flags(enabled=True, allow_tf32=False, fp32_precision="ieee")
+    with matmul_precision("highest"), cudnn:
+        yield
 
 
 def keep_freed_memory() -> None:

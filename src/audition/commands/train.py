@@ -61,6 +61,8 @@ def train(
     num_threads: int | None = None,
     device: str = "auto",
     mixed_precision: str | None = None,
+    matmul_precision: str = "highest",
+    recompute_blocks: bool = False,
     compile_model: bool = False,
     deterministic: bool = False,
     cudnn_benchmark: bool = False,
@@ -114,6 +116,10 @@ def train(
         num_threads: CPU threads of PyTorch; None leaves its default.
         device: "auto" takes a GPU if there is one; or "cpu", "cuda", "cuda:1", ….
         mixed_precision: "bfloat16" or "float16" for the network's forward pass; None is float32.
+        matmul_precision: of float32 matrix products on a GPU: "highest" is float32, "high" TF32,
+            "medium" bfloat16. Evaluation always takes "highest".
+        recompute_blocks: keeps only the inputs of the network's `blocks` for the way back, where it
+            computes the rest again: less memory, for a forward pass more.
         compile_model: runs the network through `torch.compile`.
         deterministic: takes only algorithms that give the same numbers in each run, on a GPU, too;
             slower, and refused by a few operations.
@@ -144,7 +150,7 @@ def train(
     # not at the top: it takes a third of a second, and no other command needs it
     from torch.utils.tensorboard import SummaryWriter
 
-    with numerics(deterministic, cudnn_benchmark), ExitStack() as exits:
+    with numerics(deterministic, cudnn_benchmark, matmul_precision), ExitStack() as exits:
         training = build(
             settings, exits.enter_context(SummaryWriter(run.logs / timestamp())), exits
         )

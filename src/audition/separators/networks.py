@@ -1,7 +1,6 @@
 """Trained networks as separators: the network runs on the device, masks and clusters in workers."""
 
 import copy
-import functools
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from nussl.separation import ClusteringSeparationBase
 from audition import weights
 from audition.audio import stft
 from audition.audio.signals import signal_like
+from audition.device import full_precision
 from audition.errors import ConfigError
 from audition.features import features_of_model, stft_params_of_data
 from audition.identity import describe, file_sha256
@@ -27,9 +27,6 @@ from audition.separators.told_apart import asked_features
 log = logging.getLogger(__name__)
 BEST_MODEL = str(Run(Path()).best_model)  # relative to the run folder
 MASK_TYPES = ("soft", "binary")
-PRECISE_CUDNN = functools.partial(
-    torch.backends.cudnn.flags, enabled=True, allow_tf32=False, fp32_precision="ieee"
-)
 
 
 class NetworkSeparator(Separator):
@@ -150,11 +147,8 @@ class NetworkSeparator(Separator):
         return outputs
 
     def run_network(self, batch: np.ndarray, device: torch.device) -> list[dict[str, np.ndarray]]:
-        """The network's outputs for signals `(batch, channel, sample)`: a dict for each signal.
-
-        cuDNN's TF32, on by default, is switched off: it changes masks by 1e-3.
-        """
-        with torch.inference_mode(), PRECISE_CUDNN():
+        """The network's outputs for signals `(batch, channel, sample)`: a dict for each signal."""
+        with torch.inference_mode(), full_precision():
             x = torch.as_tensor(batch, dtype=torch.float32, device=device)
             output = self.model(self.features({"mix": x}))
             keys = dict.fromkeys((self.output_key, *self.feature_keys))

@@ -32,6 +32,7 @@ from audition.training.epochs import (
 from audition.training.network_input import check_network_input
 from audition.training.optimizers import make_optimizer
 from audition.training.passport import passport
+from audition.training.recomputing import recompute_blocks
 from audition.training.settings import Settings
 from audition.training.state import Training, TrainingEvents
 from audition.training.step import Forward, Step, make_engine, val_step
@@ -58,6 +59,8 @@ def build(settings: Settings, writer, exits: ExitStack) -> Training:
             "None."
         )
     model = nussl.ml.SeparationModel(settings.network).to(device)
+    if settings.recompute_blocks:
+        recompute_blocks(model)
     optimizer = make_optimizer(settings.optimizer, model.parameters())
     training = Training(
         run=settings.run,

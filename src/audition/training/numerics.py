@@ -6,18 +6,20 @@ from collections.abc import Iterator
 
 import torch
 
+from audition.device import matmul_precision
 from audition.errors import ConfigError
 
 REFUSAL = "does not have a deterministic implementation"
 
 
 @contextlib.contextmanager
-def numerics(deterministic: bool, cudnn_benchmark: bool) -> Iterator[None]:
+def numerics(deterministic: bool, cudnn_benchmark: bool, matmul: str = "highest") -> Iterator[None]:
     """Sets torch's switches for a training, and puts them back.
 
     Args:
         deterministic: the same numbers in each run on the same GPU, from slower algorithms.
         cudnn_benchmark: tries cuDNN's algorithms for each new shape, and keeps the fastest.
+        matmul: precision of float32 matrix products, see `audition.device.matmul_precision`.
 
     Raises:
         ConfigError: an operation of the network or its losses has no deterministic algorithm.
@@ -27,12 +29,15 @@ def numerics(deterministic: bool, cudnn_benchmark: bool) -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(deterministic)
     try:
-        with torch.backends.cudnn.flags(
-            enabled=True,
-            benchmark=cudnn_benchmark,
-            deterministic=deterministic,
-            allow_tf32=None,
-            fp32_precision=None,
+        with (
+            matmul_precision(matmul),
+            torch.backends.cudnn.flags(
+                enabled=True,
+                benchmark=cudnn_benchmark,
+                deterministic=deterministic,
+                allow_tf32=None,
+                fp32_precision=None,
+            ),
         ):
             yield
     except RuntimeError as error:

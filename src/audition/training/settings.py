@@ -55,6 +55,8 @@ class Settings:
     num_threads: int | None
     device: str
     mixed_precision: str | None
+    matmul_precision: str
+    recompute_blocks: bool
     compile_model: bool
     deterministic: bool
     cudnn_benchmark: bool
@@ -138,6 +140,11 @@ class Settings:
             raise ConfigError(
                 f"train.mixed_precision = {self.mixed_precision!r} must be None, 'bfloat16' or "
                 "'float16'."
+            )
+        if self.matmul_precision not in ("highest", "high", "medium"):
+            raise ConfigError(
+                f"train.matmul_precision = {self.matmul_precision!r} must be 'highest', 'high' or "
+                "'medium'."
             )
 
     def check_sample_rates(self) -> None:

@@ -14,10 +14,10 @@ from audition.audio.files import convert
 from audition.audio.signals import signal_like
 from audition.checksums import content_checksum
 from audition.compat import stand_ins
+from audition.device import full_precision
 from audition.errors import ConfigError
 from audition.identity import describe, public_versions
 from audition.separators.base import Separator
-from audition.separators.networks import PRECISE_CUDNN
 from audition.separators.pieces import best_order
 from audition.separators.seeds import seeded
 
@@ -151,7 +151,7 @@ class ToolkitSeparator(Separator, abc.ABC):
         Mixes go through one by one: some toolkits normalise by all that they are given.
         """
         self.opened.network.to(device)
-        with torch.inference_mode(), PRECISE_CUDNN(), seeded(0):
+        with torch.inference_mode(), full_precision(), seeded(0):
             return [(self.estimates(mix, device), self.opened.sample_rate) for mix in mixes]
 
     def estimates(self, mix: nussl.AudioSignal, device: torch.device) -> np.ndarray:
