@@ -12,7 +12,7 @@ import torch
 
 from audition import registry
 from audition.progress import Progress
-from tests.faults.arena import KEPT, Arena
+from tests.faults.arena import KEPT, Arena, look
 from tests.faults.disturbed import (
     FAILURES,
     Disturbance,
@@ -148,7 +148,9 @@ def judge_harm(arena, road, fault, known, chance):
         if "Traceback" in ended.text or TOLD not in ended.text:
             return "traceback", f"{fault.kind} {name}: {ended.text[-3000:]}"
         return "told", ""
-    if ended.outcome == known.outcome:
+    # what a command need not read, such as audio that is there, the other user can't compare
+    outcome = look(road, arena.folder) if fault.kind == "closed" else ended.outcome
+    if outcome == known.outcome:
         return "recovered", ""
     if road.prints and str(path) in ended.text:
         return "told", ""
