@@ -85,8 +85,9 @@ class Finiteness:
                 "loss_states": self.training.losses.state_dict(),
             }
             self.weights = tree_map(clone, self.live)
+            self.copies, self.originals = tensors(self.weights), tensors(self.live)
         else:
-            torch._foreach_copy_(tensors(self.weights), tensors(self.live))
+            torch._foreach_copy_(self.copies, self.originals)
 
     def look(
         self, values: dict[str, float], moment: Moment, norms: dict[str, torch.Tensor]
